@@ -1,0 +1,88 @@
+//! A configuration that was read and found right.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::SourceId;
+use crate::sources::{BuildContext, SourceConfig};
+
+/// One site as configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Site {
+    /// `[site.NAME]`.
+    pub name: String,
+    /// For reading.
+    pub title: Option<String>,
+    /// Its address.
+    pub url: Option<String>,
+    /// Where its project lives; relative paths of its sources are relative to this.
+    pub directory: Option<PathBuf>,
+    /// `production`, `staging`, …
+    pub environment: Option<String>,
+    /// For filters.
+    pub tags: Vec<String>,
+    /// Zone of its logs' time stamps.
+    pub zone: Option<chrono_tz::Tz>,
+    /// Who is asked.
+    pub owner: Option<String>,
+}
+
+/// One source as configured, checked, not yet built.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// `site/kind/name`.
+    pub id: SourceId,
+    /// Its own keys.
+    pub config: Arc<dyn SourceConfig>,
+    /// What it is built from beside them.
+    pub context: BuildContext,
+}
+
+/// `[journal]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// How long history is kept; default 400 days.
+    pub keep: Duration,
+    /// A PostgreSQL address; accepted, not yet served.
+    pub url: Option<String>,
+    /// Regular expressions whose matches are masked before anything is stored.
+    pub redact: Vec<String>,
+}
+
+/// `[ui]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ui {
+    /// `terminal`, `dark`, `light`, `contrast`, `deutan`, `tritan`, `mono`.
+    pub theme: Option<String>,
+    /// `braille`, `block`, `ascii`.
+    pub glyphs: Option<String>,
+    /// `auto`, `none`, `16`, `256`, `true`.
+    pub colors: Option<String>,
+    /// Whether the mouse is taken.
+    pub mouse: Option<bool>,
+    /// The zone times are shown in.
+    pub zone: Option<chrono_tz::Tz>,
+}
+
+/// A configuration that was read and found right.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from; `None` for one made in the program.
+    pub path: Option<PathBuf>,
+    /// SHA-256 of the file's bytes, hexadecimal.
+    pub hash: String,
+    /// Whether it may run commands (product law 4).
+    pub trusted: bool,
+    /// In the order of the file.
+    pub sites: Vec<Site>,
+    /// In the order of the file.
+    pub sources: Vec<Entry>,
+    /// `[journal]`.
+    pub journal: Journal,
+    /// `[keys]`: command id to keys.
+    pub keys: BTreeMap<String, Vec<String>>,
+    /// `[ui]`.
+    pub ui: Ui,
+}

@@ -1,0 +1,28 @@
+//! The vocabulary of rounds: pure types and functions, without clock, network, files or environment.
+//!
+//! What does not belong here: how a source speaks to the outside (`sources`), how a finding is derived (`rules`),
+//! how anything looks (`ui`, `report`).
+
+pub mod certificate;
+pub mod error;
+pub mod finding;
+pub mod health;
+pub mod histogram;
+pub mod id;
+pub mod log;
+pub mod observation;
+pub mod status;
+pub mod time;
+pub mod transition;
+
+pub use certificate::{Certificate, ChainLink};
+pub use error::{ErrorKind, SourceError};
+pub use finding::{Acknowledgement, Block, Comparison, Finding, Happened, Severity, Term};
+pub use health::{Expectation, Health, LatencyLimits, Phases, Verdict};
+pub use histogram::Histogram;
+pub use id::{FindingId, IdError, SiteName, SourceId};
+pub use log::{Level, LogBatch, LogEvent, LogGroup, LogMark, LogNotice};
+pub use observation::{Capability, Data, Observation, Problem};
+pub use status::Status;
+pub use time::Timestamp;
+pub use transition::{Transition, TransitionKind};

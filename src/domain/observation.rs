@@ -1,0 +1,72 @@
+//! Observations: what a source reported at a time, typed by capability. Panes and rules read these, never sources.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Certificate, Health, LogBatch};
+
+/// The type of an observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capability {
+    /// Whether an endpoint answers as expected.
+    Health,
+    /// A certificate chain and its dates.
+    Certificate,
+    /// Log lines, counted and grouped.
+    Log,
+}
+
+impl Capability {
+    /// The word of the JSON contract.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Certificate => "certificate",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// The content of an observation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Data {
+    /// One probe.
+    Health(Health),
+    /// A chain.
+    Certificate(Certificate),
+    /// One batch of a log.
+    Log(LogBatch),
+}
+
+impl Data {
+    /// Which capability it is of.
+    #[must_use]
+    pub const fn capability(&self) -> Capability {
+        match self {
+            Self::Health(_) => Capability::Health,
+            Self::Certificate(_) => Capability::Certificate,
+            Self::Log(_) => Capability::Log,
+        }
+    }
+}
+
+/// What a source reported, and when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// When it was true: the end of the poll.
+    pub at: DateTime<Utc>,
+    /// What was seen.
+    pub data: Data,
+}
+
+/// A part that could not be looked at while the rest could: "2 of 100 packages: no answer".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What it is about.
+    pub subject: String,
+    /// What happened.
+    pub message: String,
+}

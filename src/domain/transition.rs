@@ -1,0 +1,64 @@
+//! Transitions: changes of state, stored as they happen. The event feed, `since` and uptime read them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{FindingId, Severity, SourceId, Status};
+
+/// What changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransitionKind {
+    /// A source's status.
+    Status {
+        /// Before.
+        from: Status,
+        /// After.
+        to: Status,
+    },
+    /// A finding came, or became worse or better.
+    Opened {
+        /// Which.
+        finding: FindingId,
+        /// How urgent.
+        severity: Severity,
+    },
+    /// A finding is over.
+    Closed {
+        /// Which.
+        finding: FindingId,
+    },
+    /// Somebody took a finding, or gave it back (`why` empty).
+    Acknowledged {
+        /// Which.
+        finding: FindingId,
+        /// Who.
+        by: String,
+        /// Until when.
+        until: Option<DateTime<Utc>>,
+    },
+    /// A deploy, told by `rounds deployed` or a release source.
+    Deploy {
+        /// The version.
+        version: String,
+        /// By whom, may be empty.
+        by: String,
+    },
+    /// rounds itself: started, configuration changed, journal trouble, machine slept.
+    Note,
+}
+
+/// One change of state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Which site; empty for rounds itself.
+    pub site: String,
+    /// Which source, where it is one's.
+    pub source: Option<SourceId>,
+    /// What.
+    pub kind: TransitionKind,
+    /// A sentence for the event feed.
+    pub sentence: String,
+}

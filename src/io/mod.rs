@@ -1,0 +1,4 @@
+//! Ports to the world, each with a fake for tests.
+
+pub mod clock;
+pub mod secret;

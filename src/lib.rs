@@ -1,0 +1,32 @@
+//! rounds: is it all right now, and what upkeep does it need, by when?
+//!
+//! Sources turn the world into typed observations; one synchronous function, [`state`]'s `update`, is the only thing that changes
+//! state; rules are pure functions from state to findings; the screen, the verbs, the JSON and the report are views of that state.
+//!
+//! | room | what lives there |
+//! | --- | --- |
+//! | [`domain`] | the vocabulary: ids, time, observations, findings; pure |
+//! | [`rules`] | one file for each question an on-call asks; pure |
+//! | [`state`] | the reducer: world, view, messages, effects, commands; pure |
+//! | [`sources`] | one folder for each integration, the table of kinds, the runner |
+//! | [`journal`] | the history kept on disk |
+//! | [`io`] | ports to the world: HTTP clients, file tails, commands, secrets |
+//! | [`config`] | the configuration walked, its diagnostics, trust |
+//! | [`ui`] | draws the state |
+//! | [`report`] | text, JSON and the Nagios line from the same state |
+//! | [`app`] | composition root, event loop, terminal guard, signals |
+//! | [`demo`] | the built-in demonstration site |
+//! | [`cli`] | one file for each verb |
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod domain;
+pub mod io;
+pub mod journal;
+pub mod report;
+pub mod rules;
+pub mod sources;
+pub mod state;
+pub mod ui;

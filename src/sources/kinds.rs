@@ -1,0 +1,54 @@
+//! The table of kinds. Adding a source is its folder and its line here.
+
+use serde::de::DeserializeOwned;
+
+use super::SourceConfig;
+use crate::domain::Capability;
+
+/// One kind of source: its name in the configuration, its keys, and how it is made.
+pub struct Kind {
+    /// `http`, `log`, …: the third part of `[site.NAME.KIND.NAME]`.
+    pub name: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// Primary capability.
+    pub capability: Capability,
+    /// JSON schema of its own keys (without the common ones).
+    pub schema: fn() -> serde_json::Value,
+    /// Deserialises its own keys (without the common ones), keeping spans in the error.
+    pub parse: fn(toml::de::Deserializer<'_>) -> Result<Box<dyn SourceConfig>, toml::de::Error>,
+}
+
+/// Deserialises one kind's configuration.
+pub(crate) fn parse<C: SourceConfig + DeserializeOwned + 'static>(table: toml::de::Deserializer<'_>) -> Result<Box<dyn SourceConfig>, toml::de::Error> {
+    Ok(Box::new(C::deserialize(table)?))
+}
+
+/// The JSON schema of one kind's keys.
+pub(crate) fn schema<C: schemars::JsonSchema>() -> serde_json::Value {
+    schemars::schema_for!(C).to_value()
+}
+
+/// All kinds, in the order in which they are documented.
+pub static KINDS: &[Kind] = &[
+    Kind {
+        name: "http",
+        doc: "A health endpoint over HTTP or HTTPS.",
+        capability: Capability::Health,
+        schema: schema::<super::http::Config>,
+        parse: parse::<super::http::Config>,
+    },
+    Kind {
+        name: "log",
+        doc: "Log files, or a command that prints a log.",
+        capability: Capability::Log,
+        schema: schema::<super::log::Config>,
+        parse: parse::<super::log::Config>,
+    },
+];
+
+/// The kind of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}

@@ -1,0 +1,228 @@
+//! Sources turn the world into typed observations. One folder per integration; nothing outside a folder knows its wire format.
+//!
+//! What does not belong here: judging (`rules`), keeping (`journal`), showing (`ui`). Timing, retry, jitter, panics and
+//! cancellation are written once, in [`runner`].
+
+use std::fmt;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Capability, Observation, Problem, SourceError, SourceId};
+
+pub mod http;
+pub mod kinds;
+pub mod log;
+pub mod runner;
+
+/// A future that can be sent between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// When a source wants to be asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cadence {
+    /// At this interval, by the monotonic clock. Asked anew after each poll, so a failing source may ask for a shorter one.
+    Every(Duration),
+    /// At once: [`Source::collect`] itself waits for the next batch.
+    Continuous,
+}
+
+/// What one poll gave.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Collected {
+    /// What was seen.
+    pub observations: Vec<Observation>,
+    /// Parts that could not be looked at.
+    pub problems: Vec<Problem>,
+    /// `false`: merge into what is known; `true`: it replaces this source's slice.
+    pub complete: bool,
+}
+
+/// Polling or following one configured connection.
+pub trait Source: Send {
+    /// When to ask again.
+    fn cadence(&self) -> Cadence;
+
+    /// One poll, or the wait for the next batch. Cancel-safe: dropping the future loses nothing that was delivered.
+    /// The runner bounds it by the source's timeout (a continuous source bounds its own work).
+    fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>>;
+}
+
+/// What can be done to an item beyond looking: details and changes of the outside world. Optional, in the same folder, on the same client.
+pub trait Service: Send + Sync {
+    /// Drill in: a stack trace, a file list, release notes.
+    fn detail(&self, key: &ItemKey) -> BoxFuture<'_, Result<Detail, SourceError>>;
+    /// What a key may do to the item, and how dangerous it is.
+    fn offers(&self, item: &ItemKey) -> Vec<Offer>;
+    /// Does it. Only the action runner calls this, after confirmation and audit.
+    fn perform(&self, call: &Call) -> BoxFuture<'_, Result<Outcome, SourceError>>;
+}
+
+/// Names one item of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ItemKey {
+    /// The source that knows it.
+    pub source: SourceId,
+    /// Its id there.
+    pub item: String,
+}
+
+/// More about an item than its list shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    /// What it is about.
+    pub key: ItemKey,
+    /// Lines for reading; outside text, not yet cleaned.
+    pub lines: Vec<String>,
+    /// A page to open.
+    pub link: Option<String>,
+}
+
+/// One thing that can be done to an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Stable name: `resolve`, `archive`.
+    pub id: String,
+    /// For reading.
+    pub title: String,
+    /// Whether it asks for the typed site name on production.
+    pub dangerous: bool,
+    /// The id of the offer that undoes it.
+    pub undo: Option<String>,
+}
+
+/// An offer taken up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Which item.
+    pub key: ItemKey,
+    /// Which offer.
+    pub offer: String,
+    /// Its arguments, by name.
+    pub arguments: std::collections::BTreeMap<String, String>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// One sentence.
+    pub message: String,
+}
+
+/// What the engine knows of a source beside the source itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceSpec {
+    /// `site/kind/name`.
+    pub id: SourceId,
+    /// For reading; the name when none is configured.
+    pub title: String,
+    /// Its primary capability.
+    pub capability: Capability,
+    /// The interval; for a continuous source the time after which silence of the source itself is stale.
+    pub every: Duration,
+    /// Bounds one whole poll.
+    pub timeout: Duration,
+    /// The interval while failing.
+    pub retry_every: Duration,
+    /// Failures in a row before it is judged down.
+    pub failures: u32,
+    /// Successes in a row before it is judged up again.
+    pub successes: u32,
+    /// `false`: paused.
+    pub enabled: bool,
+    /// Whether it follows instead of polling.
+    pub continuous: bool,
+    /// A page that tells what to do.
+    pub runbook: Option<String>,
+    /// A source that must be up for this one to be judged (`kind/name` of the same site).
+    pub needs: Vec<String>,
+    /// What is asked, for reading: `GET /health/`, a path, a repository.
+    pub target: String,
+}
+
+/// A source ready to run.
+pub struct Built {
+    /// What the engine knows of it.
+    pub spec: SourceSpec,
+    /// It.
+    pub source: Box<dyn Source>,
+    /// Details and calls, where it has them.
+    pub service: Option<Arc<dyn Service>>,
+}
+
+impl fmt::Debug for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Built").field("spec", &self.spec).finish_non_exhaustive()
+    }
+}
+
+/// The keys every source has, whatever its kind. Parsed by `config` and handed to the kind's [`SourceConfig::build`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Common {
+    /// Interval.
+    pub every: Option<Duration>,
+    /// Bounds one whole poll.
+    pub timeout: Option<Duration>,
+    /// `false`: paused.
+    pub enabled: Option<bool>,
+    /// Sources that must be up for this one to be judged.
+    pub needs: Vec<String>,
+    /// A page that tells what to do.
+    pub runbook: Option<String>,
+    /// For reading.
+    pub title: Option<String>,
+}
+
+/// What a source is built from, beside its own keys.
+#[derive(Debug, Clone)]
+pub struct BuildContext {
+    /// Its id.
+    pub id: SourceId,
+    /// The common keys, after `[defaults.KIND]`.
+    pub common: Common,
+    /// Relative paths are relative to this: the site's `directory`, else the configuration file's.
+    pub base: PathBuf,
+    /// Whether the configuration may run commands (product law 4).
+    pub trusted: bool,
+    /// The site's zone for reading time stamps without one, where configured.
+    pub zone: Option<chrono_tz::Tz>,
+}
+
+/// A complaint about a key whose type is right and whose value is not: the place is given by the path below the source's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// Below the source's table: `["expect", "body"]`.
+    pub path: Vec<String>,
+    /// What is wrong, one sentence.
+    pub message: String,
+    /// What to do, one sentence; may be empty.
+    pub help: String,
+    /// A literal secret is accepted with a warning; all else is an error.
+    pub warning: bool,
+}
+
+/// The keys of one source of one kind, deserialised.
+pub trait SourceConfig: fmt::Debug + Send + Sync {
+    /// Checks values that types cannot: URLs, regular expressions, limits, contradictions. Looks at nothing outside.
+    fn check(&self) -> Vec<Complaint>;
+
+    /// Secrets it refers to, with their path, so that a missing one is told before anything starts.
+    fn secrets(&self) -> Vec<(Vec<String>, &crate::io::secret::SecretRef)>;
+
+    /// Whether it runs a command, and which: needs trust.
+    fn commands(&self) -> Vec<Vec<String>> {
+        Vec::new()
+    }
+
+    /// Makes the source. Called again after a panic.
+    ///
+    /// # Errors
+    /// When it cannot work at all here; the source is then `unknown` with this error.
+    fn build(&self, context: &BuildContext) -> Result<Built, SourceError>;
+
+    /// What the engine knows of it, without building it (also for `config show` and paused sources).
+    fn spec(&self, context: &BuildContext) -> SourceSpec;
+}

@@ -1,0 +1,31 @@
+//! What the update function asks for; the app performs it.
+
+use super::msg::Polled;
+use crate::domain::{Acknowledgement, FindingId, SourceId, Transition};
+
+/// One thing to do outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Poll this source now.
+    Poll(SourceId),
+    /// Poll all sources now.
+    PollAll,
+    /// Keep the end of a poll.
+    KeepPoll(Box<Polled>),
+    /// Keep a transition.
+    KeepTransition(Transition),
+    /// Keep an acknowledgement, or its end.
+    KeepAcknowledgement(FindingId, Option<Acknowledgement>),
+    /// Put text on the clipboard (OSC 52).
+    Copy(String),
+    /// Open a link.
+    Open(String),
+    /// Ring the bell once.
+    Bell,
+    /// Stop the process as Ctrl-Z does.
+    Suspend,
+    /// Draw the whole screen anew.
+    Redraw,
+    /// Leave.
+    Quit,
+}

@@ -1,0 +1,68 @@
+//! Everything that can happen, as data: loggable, recordable, replayable.
+
+use std::time::Duration;
+
+use super::{Command, Notice, NoticeKind, world::Bucket};
+use crate::domain::{Acknowledgement, FindingId, SourceError, SourceId, Timestamp, Transition};
+use crate::sources::Collected;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Msg {
+    /// A poll ended.
+    Polled(Polled),
+    /// A person's command.
+    Command(Command),
+    /// A change of the text in the open prompt.
+    Edit(tui_input::InputRequest),
+    /// Text pasted into the open prompt.
+    Paste(String),
+    /// A click on a cell (column, row).
+    Click(u16, u16),
+    /// The terminal's size changed: columns, rows.
+    Resize(u16, u16),
+    /// Time passed: ages, staleness, toasts. Sent when something on the screen is due to change, not at a fixed rate.
+    Tick,
+    /// The machine slept (or the process was stopped) for this long.
+    Slept(Duration),
+    /// Hours and days of a source from the journal.
+    History(History),
+    /// Transitions from the journal, oldest first.
+    Events(Vec<Transition>),
+    /// Another process acknowledged a finding, or gave it back (`None`).
+    Acknowledged(FindingId, Option<Acknowledgement>),
+    /// rounds has something to say of itself.
+    Notice(Notice),
+    /// That is over.
+    NoticeOver(NoticeKind),
+    /// One sentence for the line above the footer.
+    Toast(String),
+}
+
+/// The end of one poll. Kept in the journal as it is, so that a following process feeds the same into the same function.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Polled {
+    /// Whose.
+    pub source: SourceId,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub at: Timestamp,
+    /// What it gave.
+    pub result: Result<Collected, SourceError>,
+    /// When the next one is due.
+    pub next_at: Option<Timestamp>,
+}
+
+/// What the journal knows of a source's probes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// Whose.
+    pub source: SourceId,
+    /// Hours, by start (epoch seconds).
+    pub hours: Vec<(i64, Bucket)>,
+    /// Days, by start (epoch seconds).
+    pub days: Vec<(i64, Bucket)>,
+    /// Raw samples, oldest first.
+    pub samples: Vec<super::Sample>,
+}

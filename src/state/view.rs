@@ -1,0 +1,208 @@
+//! Where the reader stands: page, selection, filter, overlay, prompt.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tui_input::Input;
+
+use super::{Page, World};
+use crate::domain::{Level, Timestamp};
+
+/// The parts of a page that can have the focus.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// The list above.
+    #[default]
+    List,
+    /// The detail below it.
+    Detail,
+}
+
+/// How one page's list stands. Selection is by the item's key, so that it survives re-ordering.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListView {
+    /// Key of the selected item; `None`: the first.
+    pub selected: Option<String>,
+    /// Its place when it was last seen, for when it is gone.
+    pub index: usize,
+    /// First row on the screen.
+    pub offset: usize,
+    /// Which of the page's orders.
+    pub sort: usize,
+    /// The kept filter.
+    pub filter: String,
+    /// Keys of marked items.
+    pub marked: BTreeSet<String>,
+    /// First line of the detail on the screen.
+    pub detail_offset: usize,
+}
+
+/// What is asked for in the footer row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptKind {
+    /// `/`: narrow the list.
+    Filter,
+    /// `/` on the logs page: find.
+    Search,
+    /// `:`: a command, in the palette.
+    Palette,
+    /// Why it is acknowledged.
+    Acknowledge,
+    /// For how long it sleeps: `2h`, `3d`.
+    Snooze,
+    /// Narrows the help.
+    Help,
+}
+
+/// An open prompt.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    /// What is asked for.
+    pub kind: PromptKind,
+    /// What is typed so far.
+    pub input: Input,
+}
+
+/// The one overlay on the screen. Contents are made when drawn, from the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overlay {
+    /// `?`: the keys of this view; the prompt narrows it.
+    Help {
+        /// Selected row.
+        selected: usize,
+    },
+    /// `:` and Ctrl-p; the prompt narrows it.
+    Palette {
+        /// Selected row.
+        selected: usize,
+    },
+    /// `=`: numbers and rule of the selected item.
+    Why,
+    /// The whole text of a notice.
+    Notice,
+}
+
+/// A picture that stands still.
+#[derive(Debug, Clone)]
+pub struct Paused {
+    /// Since when.
+    pub at: Timestamp,
+    /// What was known then.
+    pub world: Box<World>,
+}
+
+/// One sentence above the footer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toast {
+    /// The sentence.
+    pub text: String,
+    /// Until when it stays.
+    pub until: Timestamp,
+}
+
+/// How the logs page stands.
+#[derive(Debug, Clone, Default)]
+pub struct LogView {
+    /// Sequence number of the selected event; `None`: follows the newest.
+    pub selected: Option<(String, u64)>,
+    /// Lowest level shown.
+    pub level: Option<Level>,
+    /// Unfolded tracebacks, by source and sequence number.
+    pub unfolded: BTreeSet<(String, u64)>,
+    /// What is searched for.
+    pub search: String,
+    /// Long lines go on in the next row.
+    pub wrap: bool,
+    /// Bookmarked events.
+    pub bookmarks: BTreeSet<(String, u64)>,
+    /// The site whose logs are shown; `None`: the first that has one.
+    pub site: Option<String>,
+}
+
+/// What the last frame held: drawing returns it, so that keys and clicks act on what was seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drawn {
+    /// Keys of the list's rows in order, all of them, filtered and sorted.
+    pub keys: Vec<String>,
+    /// First row on the screen.
+    pub offset: usize,
+    /// Rows on the screen.
+    pub height: usize,
+    /// Where the list's first row stands on the screen.
+    pub top: u16,
+    /// Lines of the detail, all of them.
+    pub detail_lines: usize,
+    /// Rows of the detail on the screen.
+    pub detail_height: usize,
+    /// Whether the detail is on the screen beside the list.
+    pub detail: bool,
+    /// Columns of the page digits in the footer: (first, last, page).
+    pub digits: Vec<(u16, u16, Page)>,
+    /// When the text on the screen changes by itself (an age steps, a toast ends).
+    pub next_change: Option<Timestamp>,
+}
+
+/// Where the reader stands.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// The page.
+    pub page: Page,
+    /// Terminal size: columns, rows.
+    pub size: (u16, u16),
+    /// Lists by page.
+    pub lists: BTreeMap<Page, ListView>,
+    /// The part with the focus.
+    pub focus: Part,
+    /// The focused part has the whole body.
+    pub zoom: bool,
+    /// Enter gave the detail the whole page.
+    pub detail_open: bool,
+    /// The overlay.
+    pub overlay: Option<Overlay>,
+    /// The prompt.
+    pub prompt: Option<Prompt>,
+    /// A picture that stands still.
+    pub paused: Option<Paused>,
+    /// One sentence above the footer.
+    pub toast: Option<Toast>,
+    /// `T`: absolute times in lists.
+    pub absolute: bool,
+    /// The range of graphs; default three hours.
+    pub range: Option<Duration>,
+    /// The logs page.
+    pub log: LogView,
+    /// Read-only: acting keys are neither bound nor shown.
+    pub read_only: bool,
+    /// Only this site is shown.
+    pub site: Option<String>,
+    /// Seconds east of UTC and the zone's name, for times on the screen.
+    pub zone: ZoneName,
+    /// What the last frame held.
+    pub drawn: Drawn,
+}
+
+/// The zone times are shown in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ZoneName {
+    /// UTC.
+    #[default]
+    Utc,
+    /// The machine's own.
+    Local,
+    /// A configured one.
+    Named(chrono_tz::Tz),
+}
+
+impl View {
+    /// The list of the current page.
+    #[must_use]
+    pub fn list(&self) -> &ListView {
+        static EMPTY: ListView = ListView { selected: None, index: 0, offset: 0, sort: 0, filter: String::new(), marked: BTreeSet::new(), detail_offset: 0 };
+        self.lists.get(&self.page).unwrap_or(&EMPTY)
+    }
+
+    /// The list of the current page, to change.
+    pub fn list_mut(&mut self) -> &mut ListView {
+        self.lists.entry(self.page).or_default()
+    }
+}

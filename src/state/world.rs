@@ -1,0 +1,202 @@
+//! What is known of the outside: sites, sources with their last good values, findings, events.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::domain::{
+    Acknowledgement, Certificate, Finding, FindingId, Health, Histogram, Level, LogEvent, LogGroup, LogMark, SourceError, SourceId, Status, Timestamp,
+    Transition,
+};
+use crate::sources::SourceSpec;
+
+/// Samples kept in memory for the graph and the row sparkline: three hours at an interval of one second would be 10,800; beyond this the oldest go.
+pub const SAMPLES: usize = 4_320;
+/// Log events kept in memory for each source.
+pub const LOG_EVENTS: usize = 5_000;
+/// Minutes of log counts kept in memory for each source.
+pub const LOG_MINUTES: usize = 1_440;
+/// Groups of log errors kept for each source; the least recent goes first.
+pub const LOG_GROUPS: usize = 1_000;
+/// Transitions kept in memory.
+pub const EVENTS: usize = 2_000;
+
+/// One deployed application in one environment, as configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteState {
+    /// Its name.
+    pub name: String,
+    /// For reading; the name when none is configured.
+    pub title: String,
+    /// Its address, where configured.
+    pub url: Option<String>,
+    /// `production`, …
+    pub environment: Option<String>,
+    /// The last version known to be deployed, and since when.
+    pub release: Option<(String, Timestamp)>,
+}
+
+/// All that is known of the outside.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// In the order of the configuration.
+    pub sites: Vec<SiteState>,
+    /// By id.
+    pub sources: BTreeMap<SourceId, SourceState>,
+    /// In the order of attention, acknowledged last.
+    pub findings: Vec<Finding>,
+    /// Who has what; kept while the finding lives.
+    pub acknowledgements: BTreeMap<FindingId, Acknowledgement>,
+    /// Newest last, bounded by [`EVENTS`].
+    pub events: VecDeque<Transition>,
+    /// What rounds itself has to say: banners.
+    pub notices: Vec<Notice>,
+}
+
+/// What a banner is about. The order is the order in which they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoticeKind {
+    /// We are cut off, on positive evidence.
+    Offline,
+    /// The new configuration was refused, the one before it is in force.
+    Configuration,
+    /// The journal cannot be written, was moved aside, or is newer than this binary.
+    Journal,
+}
+
+/// One banner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is about; one of each kind at most.
+    pub kind: NoticeKind,
+    /// Since when.
+    pub since: Timestamp,
+    /// One sentence.
+    pub text: String,
+    /// The whole of it, for `:why`.
+    pub detail: Vec<String>,
+}
+
+/// One probe in memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// When.
+    pub at: Timestamp,
+    /// Its latency, where there was an answer.
+    pub latency_ms: Option<f32>,
+    /// Whether it was judged down.
+    pub failed: bool,
+}
+
+/// Figures of one window of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    /// Median latency in milliseconds.
+    pub p50: Option<f64>,
+    /// 95th percentile.
+    pub p95: Option<f64>,
+    /// 99th percentile.
+    pub p99: Option<f64>,
+    /// Share of probes that were not down, in percent.
+    pub uptime: f64,
+    /// How many probes.
+    pub count: u64,
+}
+
+/// One hour or day of probes, merged.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bucket {
+    /// Latencies in milliseconds.
+    pub latency: Histogram,
+    /// Probes.
+    pub total: u64,
+    /// Probes that were down.
+    pub failed: u64,
+}
+
+/// What is known of one endpoint's health.
+#[derive(Debug, Clone, Default)]
+pub struct HealthState {
+    /// The last probe, good or bad.
+    pub last: Option<(Timestamp, Health)>,
+    /// The last one that was not down.
+    pub last_good: Option<(Timestamp, Health)>,
+    /// Oldest first.
+    pub samples: VecDeque<Sample>,
+    /// By start of the hour, epoch seconds; 48 hours.
+    pub hours: BTreeMap<i64, Bucket>,
+    /// By start of the day (UTC), epoch seconds; 31 days.
+    pub days: BTreeMap<i64, Bucket>,
+    /// Figures of the last hour; `None` before the first probe.
+    pub hour: Option<Window>,
+    /// Of 24 hours.
+    pub day: Option<Window>,
+    /// Of 7 days.
+    pub week: Option<Window>,
+    /// Of 30 days.
+    pub month: Option<Window>,
+}
+
+/// What is known of one log.
+#[derive(Debug, Clone, Default)]
+pub struct LogState {
+    /// Files, in a stable order; [`LogEvent::file`] points here.
+    pub files: Vec<String>,
+    /// The recognised format.
+    pub format: String,
+    /// Physical lines read since the start.
+    pub lines: u64,
+    /// Events by level since the start.
+    pub levels: BTreeMap<Level, u64>,
+    /// By start of the minute, epoch seconds; indexed by level, lowest first.
+    pub minutes: BTreeMap<i64, [u64; 5]>,
+    /// By fingerprint.
+    pub groups: BTreeMap<String, LogGroup>,
+    /// Newest last, by time of reading; bounded by [`LOG_EVENTS`].
+    pub events: VecDeque<LogEvent>,
+    /// How many events were pushed out of `events` or skipped: the sequence number of `events[0]`.
+    pub first_seq: u64,
+    /// What happened to the files: the sequence number it comes before, and the mark.
+    pub marks: VecDeque<(u64, LogMark)>,
+    /// When the first batch came.
+    pub watched_since: Option<Timestamp>,
+    /// The newest event's own time.
+    pub newest: Option<Timestamp>,
+}
+
+/// One source as it stands.
+#[derive(Debug, Clone)]
+pub struct SourceState {
+    /// What it is.
+    pub spec: SourceSpec,
+    /// How it stands.
+    pub status: Status,
+    /// Since when it stands so.
+    pub since: Option<Timestamp>,
+    /// When the last poll ended, good or bad.
+    pub checked_at: Option<Timestamp>,
+    /// When the value on the screen was true.
+    pub good_at: Option<Timestamp>,
+    /// One line: `200 in 34 ms`.
+    pub summary: String,
+    /// Why we could not look, or why it does not answer.
+    pub error: Option<SourceError>,
+    /// Since when there is an error.
+    pub error_since: Option<Timestamp>,
+    /// When the next poll is due.
+    pub next_at: Option<Timestamp>,
+    /// Bad polls in a row.
+    pub failing: u32,
+    /// When the first of them was.
+    pub failing_since: Option<Timestamp>,
+    /// Good polls in a row.
+    pub passing: u32,
+    /// Parts that could not be looked at.
+    pub problems: Vec<String>,
+    /// Whether what is known came from the journal and no poll has confirmed it yet.
+    pub remembered: bool,
+    /// Health, where it has that capability.
+    pub health: Option<HealthState>,
+    /// The certificate, and when it was seen.
+    pub certificate: Option<(Timestamp, Certificate)>,
+    /// The log.
+    pub log: Option<LogState>,
+}

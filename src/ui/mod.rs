@@ -1,0 +1,3 @@
+//! Draws `&State`; never awaits, locks, reads a clock or a disk.
+
+pub mod theme;

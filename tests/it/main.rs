@@ -1,0 +1,5 @@
+//! One test binary: whole-app runs, the command line, the terminal, the configuration, the layering.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+
+mod layering;
