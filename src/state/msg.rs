@@ -9,8 +9,10 @@ use crate::sources::Collected;
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Msg {
-    /// A poll ended.
+    /// A poll of ours ended.
     Polled(Polled),
+    /// A poll that the journal told of: the last one before this process began, or another process's. Nothing of it is kept again.
+    Followed(Polled),
     /// A person's command.
     Command(Command),
     /// A change of the text in the open prompt.

@@ -175,6 +175,10 @@ pub struct View {
     pub read_only: bool,
     /// Only this site is shown.
     pub site: Option<String>,
+    /// Who sits here, for acknowledgements.
+    pub person: String,
+    /// Findings acknowledged in this sitting, newest last, for undo.
+    pub undo: Vec<crate::domain::FindingId>,
     /// Seconds east of UTC and the zone's name, for times on the screen.
     pub zone: ZoneName,
     /// What the last frame held.

@@ -49,6 +49,8 @@ pub struct World {
     pub events: VecDeque<Transition>,
     /// What rounds itself has to say: banners.
     pub notices: Vec<Notice>,
+    /// One pass (`check`): thresholds count as one, nothing is pending.
+    pub one_pass: bool,
 }
 
 /// What a banner is about. The order is the order in which they are shown.
@@ -113,7 +115,7 @@ pub struct Bucket {
 }
 
 /// What is known of one endpoint's health.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct HealthState {
     /// The last probe, good or bad.
     pub last: Option<(Timestamp, Health)>,
@@ -136,7 +138,7 @@ pub struct HealthState {
 }
 
 /// What is known of one log.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LogState {
     /// Files, in a stable order; [`LogEvent::file`] points here.
     pub files: Vec<String>,
@@ -163,7 +165,7 @@ pub struct LogState {
 }
 
 /// One source as it stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SourceState {
     /// What it is.
     pub spec: SourceSpec,
@@ -189,6 +191,8 @@ pub struct SourceState {
     pub failing_since: Option<Timestamp>,
     /// Good polls in a row.
     pub passing: u32,
+    /// Polls in a row that were over a warning limit.
+    pub slow: u32,
     /// Parts that could not be looked at.
     pub problems: Vec<String>,
     /// Whether what is known came from the journal and no poll has confirmed it yet.
