@@ -5,12 +5,15 @@
 
 pub mod command;
 pub mod effect;
+pub mod filter;
+pub mod logview;
 pub mod msg;
 pub mod view;
 pub mod world;
 
 pub use command::{Command, CommandSpec, Page, Scope};
 pub use effect::Effect;
+pub use filter::Filter;
 pub use msg::Msg;
 pub use view::{Drawn, ListView, Overlay, Part, Prompt, PromptKind, Toast, View};
 pub use world::{HealthState, LogState, Notice, NoticeKind, Sample, SiteState, SourceState, Window, World};

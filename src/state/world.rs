@@ -204,3 +204,30 @@ pub struct SourceState {
     /// The log.
     pub log: Option<LogState>,
 }
+
+impl SourceState {
+    /// A source that nobody has looked at yet.
+    #[must_use]
+    pub fn new(spec: SourceSpec) -> Self {
+        Self {
+            status: if spec.enabled { Status::Pending } else { Status::Paused },
+            spec,
+            since: None,
+            checked_at: None,
+            good_at: None,
+            summary: String::new(),
+            error: None,
+            error_since: None,
+            next_at: None,
+            failing: 0,
+            failing_since: None,
+            passing: 0,
+            slow: 0,
+            problems: Vec::new(),
+            remembered: false,
+            health: None,
+            certificate: None,
+            log: None,
+        }
+    }
+}
