@@ -1,4 +1,5 @@
 //! Ports to the world, each with a fake for tests.
 
 pub mod clock;
+pub mod exec;
 pub mod secret;

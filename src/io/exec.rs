@@ -1,0 +1,517 @@
+//! Runs programs: an argument vector, never a shell; a time-out, an output cap, an own process group, and the whole group
+//! killed on time-out or when the future is dropped. Standard input is empty.
+//!
+//! What does not belong here: asking whether a configuration may run commands (product law 4). Whoever calls holds a
+//! configuration that is trusted.
+
+use std::fmt;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::secret::Secret;
+use crate::domain::SourceError;
+
+/// How long a group that was asked to end may take before it is killed.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long the pipes of a program that has ended may stay open in a child it left behind.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// What is run. Its `Debug` shows no value of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    argv: Vec<String>,
+    directory: Option<PathBuf>,
+    env: Vec<(String, Secret)>,
+}
+
+impl Program {
+    /// The program is `argv[0]`, searched in `PATH` unless it has a slash.
+    #[must_use]
+    pub fn new(argv: Vec<String>) -> Self {
+        Self { argv, directory: None, env: Vec::new() }
+    }
+
+    /// Runs it in this directory.
+    #[must_use]
+    pub fn directory(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_owned());
+        self
+    }
+
+    /// Adds a variable to the environment, which is otherwise ours. The right place for a secret, which never goes into arguments.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: Secret) -> Self {
+        self.env.push((name.to_owned(), value));
+        self
+    }
+
+    /// The program's name as configured, for messages. Arguments are not shown: they may hold what people put there.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        self.argv.first().map_or("", String::as_str)
+    }
+}
+
+/// What bounds a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For the whole run.
+    pub timeout: Duration,
+    /// More than this on standard output is an error.
+    pub stdout_bytes: usize,
+    /// Standard error is kept up to this; the rest is read and dropped.
+    pub stderr_bytes: usize,
+}
+
+impl Limits {
+    /// This time-out, 8 MiB of output, 64 KiB of errors.
+    #[must_use]
+    pub const fn within(timeout: Duration) -> Self {
+        Self { timeout, stdout_bytes: 8 << 20, stderr_bytes: 64 << 10 }
+    }
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending(ExitStatus);
+
+impl Ending {
+    /// Whether it exited with 0.
+    #[must_use]
+    pub fn success(self) -> bool {
+        self.0.success()
+    }
+
+    /// Its exit code; `None` when a signal ended it.
+    #[must_use]
+    pub fn code(self) -> Option<i32> {
+        self.0.code()
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.code(), self.0.signal()) {
+            (Some(code), _) => write!(f, "exit code {code}"),
+            (None, Some(signal)) => match Signal::try_from(signal) {
+                Ok(signal) => write!(f, "ended by {signal}"),
+                Err(_) => write!(f, "ended by signal {signal}"),
+            },
+            (None, None) => f.write_str("ended"),
+        }
+    }
+}
+
+/// What a run gave. The texts are the program's own: outside text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// How it ended; a failure is not an error of the run.
+    pub ending: Ending,
+    /// Standard output, whole.
+    pub stdout: Vec<u8>,
+    /// Standard error, up to its limit.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Standard output as text, invalid UTF-8 replaced.
+    #[must_use]
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// The last line with text of standard error, clipped to 200 characters and without control characters; empty when there is none.
+    #[must_use]
+    pub fn last_error_line(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        line.chars().filter(|c| !c.is_control()).take(200).collect()
+    }
+}
+
+/// Why a program gave no output.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// The argument vector is empty.
+    #[error("the command is empty")]
+    Empty,
+    /// The program is not there.
+    #[error("{tool} is not installed, or not in PATH")]
+    Missing {
+        /// `argv[0]`.
+        tool: String,
+    },
+    /// The directory to run it in is not there.
+    #[error("the directory {} is not there", .directory.display())]
+    Directory {
+        /// As configured.
+        directory: PathBuf,
+    },
+    /// It could not be started: no right, not executable, no process left.
+    #[error("{tool} cannot be started: {source}")]
+    Start {
+        /// `argv[0]`.
+        tool: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It did not end in time and was killed with all its children.
+    #[error("{tool} did not end within {}", crate::domain::time::duration_text(*.after))]
+    Timeout {
+        /// `argv[0]`.
+        tool: String,
+        /// The time allowed.
+        after: Duration,
+    },
+    /// It printed more than the limit and was killed.
+    #[error("{tool} printed more than {} KiB", .limit_bytes / 1024)]
+    TooLarge {
+        /// `argv[0]`.
+        tool: String,
+        /// Of standard output.
+        limit_bytes: usize,
+    },
+    /// Its output could not be read.
+    #[error("the output of {tool} cannot be read: {source}")]
+    Read {
+        /// `argv[0]`.
+        tool: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<ExecError> for SourceError {
+    fn from(error: ExecError) -> Self {
+        let message = error.to_string();
+        match error {
+            ExecError::Empty => Self::config(message, "write the program and its arguments: [\"program\", \"argument\"]"),
+            ExecError::Missing { tool } => Self::missing(message, format!("install {tool}, or write its whole path")),
+            ExecError::Directory { .. } => Self::missing(message, "create it, or correct `directory`"),
+            ExecError::Start { .. } | ExecError::Read { .. } => Self::config(message, "run the command by hand as this user and look what it says"),
+            ExecError::Timeout { after, .. } => {
+                Self { message, remedy: "run the command by hand; `timeout` sets how long to wait".to_owned(), ..Self::timeout(after) }
+            }
+            ExecError::TooLarge { limit_bytes, .. } => Self { message, remedy: "let the command print less".to_owned(), ..Self::too_large(limit_bytes as u64) },
+        }
+    }
+}
+
+/// The process group of a child: killed whole when this is dropped, unless the program ended and left nothing behind.
+#[derive(Debug)]
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // The group may be gone already, which is what is wanted.
+            let _ = killpg(group, signal);
+        }
+    }
+
+    fn over(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+/// A program that runs. Dropping it kills its whole group.
+#[derive(Debug)]
+pub struct Running {
+    // Before `child`: the group is killed before its leader is waited for.
+    group: Group,
+    child: Child,
+    tool: String,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+}
+
+impl Running {
+    /// Its standard output, once; to be read to the end, or it blocks.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.stdout.take()
+    }
+
+    /// Its standard error, once; to be read to the end, or it blocks.
+    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.stderr.take()
+    }
+
+    /// Waits until the program itself has ended; children it left behind are killed when `self` is dropped.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub async fn wait(&mut self) -> Result<Ending, ExecError> {
+        self.child.wait().await.map(Ending).map_err(|source| ExecError::Read { tool: self.tool.clone(), source })
+    }
+
+    /// Asks the whole group to end, and kills it when it does not within half a second.
+    pub async fn stop(mut self) {
+        self.group.signal(Signal::SIGTERM);
+        let _ = timeout(GRACE, self.child.wait()).await;
+        self.group.signal(Signal::SIGKILL);
+        let _ = timeout(GRACE, self.child.wait()).await;
+    }
+}
+
+/// Starts a program whose output is followed. [`run`] is for one that ends.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start(program: &Program) -> Result<Running, ExecError> {
+    let Some((tool, arguments)) = program.argv.split_first().filter(|(tool, _)| !tool.is_empty()) else {
+        return Err(ExecError::Empty);
+    };
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that runs programs")]
+    let mut command = Command::new(tool);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    command.envs(program.env.iter().map(|(name, value)| (name, value.expose())));
+    if let Some(directory) = &program.directory {
+        if !directory.is_dir() {
+            return Err(ExecError::Directory { directory: directory.clone() });
+        }
+        command.current_dir(directory);
+    }
+    let mut child = command.spawn().map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ExecError::Missing { tool: tool.clone() },
+        _ => ExecError::Start { tool: tool.clone(), source },
+    })?;
+    // The child leads its group, so the group's number is the child's.
+    let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    Ok(Running { group, child, tool: tool.clone(), stdout, stderr })
+}
+
+/// Reads to the end; stops at the cap and says so by `false`.
+async fn read_capped(pipe: Option<impl AsyncRead + Unpin>, cap: usize, into: &mut Vec<u8>) -> io::Result<bool> {
+    let Some(pipe) = pipe else { return Ok(true) };
+    let mut capped = pipe.take(cap as u64 + 1);
+    capped.read_to_end(into).await?;
+    let whole = into.len() <= cap;
+    into.truncate(cap);
+    Ok(whole)
+}
+
+/// Reads to the end and keeps the beginning, so that the program never blocks on a full pipe.
+async fn read_and_drop(pipe: Option<impl AsyncRead + Unpin>, cap: usize, into: &mut Vec<u8>) -> io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    let mut piece = vec![0; 8 << 10];
+    loop {
+        let read = pipe.read(&mut piece).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        let room = cap.saturating_sub(into.len()).min(read);
+        into.extend_from_slice(&piece[..room]);
+    }
+}
+
+/// Runs a program to its end. A failing exit code is no error: look at [`Output::ending`].
+///
+/// # Errors
+/// When it cannot be started, takes too long, or prints too much; the whole group is killed then, as when the future is dropped.
+pub async fn run(program: &Program, limits: Limits) -> Result<Output, ExecError> {
+    let mut running = start(program)?;
+    let tool = running.tool.clone();
+    let (stdout_pipe, stderr_pipe) = (running.take_stdout(), running.take_stderr());
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let finished = {
+        let reading = async {
+            let (out, err) =
+                tokio::join!(read_capped(stdout_pipe, limits.stdout_bytes, &mut stdout), read_and_drop(stderr_pipe, limits.stderr_bytes, &mut stderr),);
+            err?;
+            out
+        };
+        tokio::pin!(reading);
+        timeout(limits.timeout, async {
+            tokio::select! {
+                read = &mut reading => {
+                    // Past the cap the program may go on writing for ever: it is not waited for.
+                    let whole = read.map_err(|source| ExecError::Read { tool: tool.clone(), source })?;
+                    if whole { running.wait().await.map(|ending| (ending, true)) } else { Err(ExecError::TooLarge { tool: tool.clone(), limit_bytes: limits.stdout_bytes }) }
+                }
+                ending = running.wait() => {
+                    // A child left behind may hold the pipes open; what the program itself wrote is there at once.
+                    let ending = ending?;
+                    match timeout(LINGER, &mut reading).await {
+                        Ok(Ok(true)) => Ok((ending, true)),
+                        Ok(Ok(false)) => Err(ExecError::TooLarge { tool: tool.clone(), limit_bytes: limits.stdout_bytes }),
+                        Ok(Err(source)) => Err(ExecError::Read { tool: tool.clone(), source }),
+                        Err(_) => Ok((ending, false)),
+                    }
+                }
+            }
+        })
+        .await
+    };
+    match finished {
+        Ok(Ok((ending, alone))) => {
+            if alone {
+                running.group.over();
+            }
+            Ok(Output { ending, stdout, stderr })
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            running.stop().await;
+            Err(ExecError::Timeout { tool, after: limits.timeout })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::domain::ErrorKind;
+
+    fn sh(script: &str) -> Program {
+        Program::new(vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()])
+    }
+
+    const LONG: Limits = Limits::within(Duration::from_secs(30));
+
+    /// Whether a process with this id still runs (a zombie does not).
+    fn alive(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z ")
+    }
+
+    async fn ends(pid: &str) -> bool {
+        for _ in 0..200 {
+            if !alive(pid) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn gives_status_output_and_errors() {
+        let output = run(&sh("echo out; echo first >&2; printf 'la\\033st\\n' >&2; exit 3"), LONG).await.unwrap();
+        assert_eq!(output.stdout_text(), "out\n");
+        assert_eq!(output.last_error_line(), "last");
+        assert_eq!(output.ending.code(), Some(3));
+        assert_eq!(output.ending.to_string(), "exit code 3");
+        let killed = run(&sh("kill -TERM $$"), LONG).await.unwrap();
+        assert_eq!(killed.ending.to_string(), "ended by SIGTERM");
+    }
+
+    #[tokio::test]
+    async fn arguments_reach_the_program_as_they_are() {
+        let output = run(&Program::new(["printf", "%s|", "$HOME", "; rm -rf x", "*"].map(str::to_owned).to_vec()), LONG).await.unwrap();
+        assert_eq!(output.stdout_text(), "$HOME|; rm -rf x|*|");
+    }
+
+    #[tokio::test]
+    async fn the_environment_is_added_to_and_never_shown() {
+        let program = sh("printf %s \"$ROUNDS_EXEC_TEST\"; test -n \"$PATH\"").env("ROUNDS_EXEC_TEST", Secret::new("hush".to_owned()));
+        assert!(!format!("{program:?}").contains("hush"));
+        let output = run(&program, LONG).await.unwrap();
+        assert_eq!((output.stdout_text().as_str(), output.ending.success()), ("hush", true));
+    }
+
+    #[tokio::test]
+    async fn standard_input_is_empty_and_the_directory_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = run(&sh("cat; pwd -P").directory(folder.path()), LONG).await.unwrap();
+        assert_eq!(output.stdout_text().trim_end(), folder.path().canonicalize().unwrap().to_str().unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_told_with_a_remedy() {
+        let missing = run(&Program::new(vec!["rounds-no-such-tool".to_owned()]), LONG).await.unwrap_err();
+        assert!(matches!(missing, ExecError::Missing { .. }));
+        let error = SourceError::from(missing);
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Missing, "rounds-no-such-tool is not installed, or not in PATH"));
+        assert_eq!(error.remedy, "install rounds-no-such-tool, or write its whole path");
+        assert!(matches!(run(&Program::new(Vec::new()), LONG).await, Err(ExecError::Empty)));
+        let nowhere = run(&sh("true").directory(Path::new("/no/such/folder")), LONG).await.unwrap_err();
+        assert_eq!(nowhere.to_string(), "the directory /no/such/folder is not there");
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("text");
+        std::fs::write(&text, "no program").unwrap();
+        assert!(matches!(run(&Program::new(vec![text.to_str().unwrap().to_owned()]), LONG).await, Err(ExecError::Start { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_hang_is_killed_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = sh("trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > child; sleep 600' & echo $$ > leader; sleep 600; wait").directory(folder.path());
+        let started = Instant::now();
+        let error = run(&program, Limits::within(Duration::from_secs(1))).await.unwrap_err();
+        assert!(matches!(error, ExecError::Timeout { .. }));
+        assert_eq!(error.to_string(), "sh did not end within 1s");
+        assert!(started.elapsed() < Duration::from_secs(20));
+        for who in ["leader", "child"] {
+            let pid = std::fs::read_to_string(folder.path().join(who)).unwrap();
+            assert!(ends(pid.trim()).await, "{who} still runs");
+        }
+    }
+
+    #[tokio::test]
+    async fn dropping_the_future_kills_the_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = sh("sh -c 'echo $$ > child.part; mv child.part child; sleep 600' & wait").directory(folder.path());
+        let child = folder.path().join("child");
+        let seen = async {
+            while !child.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            _ = run(&program, LONG) => panic!("it sleeps"),
+            () = seen => {}
+        }
+        let pid = std::fs::read_to_string(&child).unwrap();
+        assert!(ends(pid.trim()).await);
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_cut_and_stopped() {
+        let limits = Limits { timeout: Duration::from_secs(30), stdout_bytes: 64 << 10, stderr_bytes: 1 << 10 };
+        let error = run(&Program::new(vec!["yes".to_owned()]), limits).await.unwrap_err();
+        assert_eq!(error.to_string(), "yes printed more than 64 KiB");
+        let output = run(&sh("head -c 1000000 /dev/zero >&2; printf done"), limits).await.unwrap();
+        assert_eq!((output.stdout_text().as_str(), output.stderr.len()), ("done", 1 << 10));
+    }
+
+    #[tokio::test]
+    async fn a_child_left_behind_does_not_hold_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = run(&sh("sleep 600 & echo $! > child; echo ready").directory(folder.path()), LONG).await.unwrap();
+        assert_eq!(output.stdout_text(), "ready\n");
+        let pid = std::fs::read_to_string(folder.path().join("child")).unwrap();
+        assert!(ends(pid.trim()).await);
+    }
+
+    #[tokio::test]
+    async fn a_followed_program_can_be_read_and_stopped() {
+        let mut running = start(&sh("echo one; sleep 600")).unwrap();
+        let mut stdout = running.take_stdout().unwrap();
+        let mut line = [0; 4];
+        stdout.read_exact(&mut line).await.unwrap();
+        assert_eq!(&line, b"one\n");
+        running.stop().await;
+        let mut rest = Vec::new();
+        stdout.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty());
+    }
+}
