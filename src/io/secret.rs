@@ -1,16 +1,34 @@
 //! Secrets: named by environment variable, file or command; never printed.
+//!
+//! What does not belong here: where a secret goes. It is resolved as late as possible and exposed only on the wire.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+
+use super::exec::{self, Limits, Program};
+use crate::domain::SourceError;
+
+/// How long a command that prints a secret may take: some ask a key agent.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A secret is not longer than this.
+const LIMIT_BYTES: usize = 64 << 10;
 
 /// A reference to a secret, as the configuration writes it. Its `Debug` never shows a literal.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretRef {
     /// `{ env = "NAME" }`.
     Env(String),
-    /// `{ file = "path" }`.
+    /// `{ file = "path" }`: its first line.
     File(PathBuf),
-    /// `{ command = ["pass", "show", "x"] }`.
+    /// `{ command = ["pass", "show", "x"] }`: the first line it prints.
     Command(Vec<String>),
     /// Written out: accepted with a warning.
     Literal(Secret),
@@ -48,5 +66,272 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+/// Gets the secret. A relative `file` is relative to `base`; a `command` runs there, and only when `trusted`.
+///
+/// # Errors
+/// With the remedy: the variable is not set, the file not readable, the command failed or is not trusted, or what it gave is empty.
+pub async fn resolve(secret: &SecretRef, base: &Path, trusted: bool) -> Result<Secret, SourceError> {
+    match secret {
+        SecretRef::Literal(secret) => Ok(secret.clone()),
+        SecretRef::Env(name) => from_env(name, |name| std::env::var(name).ok()),
+        SecretRef::File(path) => {
+            let path = base.join(path);
+            let shown = path.display().to_string();
+            // Reading may block: a pipe, a network file system.
+            tokio::task::spawn_blocking(move || from_file(&path))
+                .await
+                .unwrap_or_else(|_| Err(SourceError::missing(format!("{shown} cannot be read"), "look at the file by hand")))
+        }
+        SecretRef::Command(argv) => from_command(argv, base, trusted).await,
+    }
+}
+
+/// Whether the secret is there, as far as that can be told without running anything: a command is believed.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn present(secret: &SecretRef, base: &Path, variable: impl Fn(&str) -> Option<String>) -> Result<(), SourceError> {
+    match secret {
+        SecretRef::Literal(_) | SecretRef::Command(_) => Ok(()),
+        SecretRef::Env(name) => from_env(name, variable).map(drop),
+        SecretRef::File(path) => from_file(&base.join(path)).map(drop),
+    }
+}
+
+fn from_env(name: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Secret, SourceError> {
+    let remedy = || format!("export {name} in the environment rounds is started from, or name the secret by `file` or `command`");
+    match variable(name) {
+        None => Err(SourceError::missing(format!("the environment variable {name} is not set"), remedy())),
+        Some(text) if text.trim().is_empty() => Err(SourceError::missing(format!("the environment variable {name} is empty"), remedy())),
+        Some(text) => Ok(Secret(text.trim().to_owned())),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret, SourceError> {
+    let shown = path.display();
+    // A pipe without a writer would block the start for ever.
+    let read = match path.metadata() {
+        Ok(about) if !about.is_file() => return Err(SourceError::missing(format!("{shown} is no file"), "name a file whose first line is the secret")),
+        Ok(_) => File::open(path).and_then(|file| {
+            let mut bytes = Vec::new();
+            file.take(LIMIT_BYTES as u64).read_to_end(&mut bytes).map(|_| bytes)
+        }),
+        Err(error) => Err(error),
+    };
+    let bytes = read.map_err(|error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::NotFound => "create it with the secret as its first line, or correct the path",
+            std::io::ErrorKind::PermissionDenied => "let this user read it",
+            _ => "look at the file by hand",
+        };
+        SourceError::missing(format!("the secret file {shown} cannot be read: {}", reason(&error)), remedy)
+    })?;
+    first_line(&bytes).ok_or_else(|| SourceError::missing(format!("the secret file {shown} is empty"), "write the secret as its first line"))
+}
+
+async fn from_command(argv: &[String], base: &Path, trusted: bool) -> Result<Secret, SourceError> {
+    if !trusted {
+        return Err(SourceError::config("a secret is given by a command, and this configuration is not trusted", "read it, then run `rounds trust`"));
+    }
+    let program = Program::new(argv.to_vec()).directory(base);
+    let output = exec::run(&program, Limits { timeout: COMMAND_TIMEOUT, stdout_bytes: LIMIT_BYTES, stderr_bytes: LIMIT_BYTES }).await?;
+    let tool = program.tool();
+    let remedy = format!("run {tool} by hand as this user, with the arguments of the configuration");
+    if !output.ending.success() {
+        // What it printed is not repeated: it may be the secret.
+        return Err(SourceError::missing(format!("{tool}, which prints a secret, failed: {}", output.ending), remedy));
+    }
+    first_line(&output.stdout).ok_or_else(|| SourceError::missing(format!("{tool} printed no secret"), remedy))
+}
+
+/// The first line, trimmed; `None` when there is nothing on it.
+fn first_line(bytes: &[u8]) -> Option<Secret> {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().next().unwrap_or_default().trim_start_matches('\u{feff}').trim();
+    if line.is_empty() { None } else { Some(Secret(line.to_owned())) }
+}
+
+fn reason(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "it is not there",
+        std::io::ErrorKind::PermissionDenied => "no permission",
+        _ => "the system refuses",
+    }
+}
+
+const EXPECTED: &str = "a secret: { env = \"NAME\" }, { file = \"path\" } or { command = [\"program\", \"argument\"] }";
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = SecretRef;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(EXPECTED)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretRef, E> {
+                if text.is_empty() { Err(E::custom(format!("an empty secret: write {EXPECTED}"))) } else { Ok(SecretRef::Literal(Secret(text.to_owned()))) }
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
+                let mut found = None;
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    if found.is_some() {
+                        return Err(de::Error::custom("a secret has exactly one of `env`, `file` and `command`"));
+                    }
+                    found = Some(match &*key {
+                        "env" => SecretRef::Env(map.next_value::<Name>()?.0),
+                        "file" => SecretRef::File(map.next_value()?),
+                        "command" => SecretRef::Command(map.next_value::<Argv>()?.0),
+                        other => return Err(de::Error::unknown_field(other, &["env", "file", "command"])),
+                    });
+                }
+                found.ok_or_else(|| de::Error::custom(format!("an empty table: write {EXPECTED}")))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A name of an environment variable; its own type so that the error points at it.
+struct Name(String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() || text.contains(['=', '\0', '$']) || text.contains(char::is_whitespace) {
+            return Err(de::Error::custom("the name of an environment variable, without `$`, is expected"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// An argument vector that names a program.
+struct Argv(Vec<String>);
+
+impl<'de> Deserialize<'de> for Argv {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let argv = Vec::<String>::deserialize(deserializer)?;
+        if argv.first().is_none_or(String::is_empty) {
+            return Err(de::Error::custom("an empty command: write the program and its arguments, [\"program\", \"argument\"]"));
+        }
+        Ok(Self(argv))
+    }
+}
+
+impl JsonSchema for SecretRef {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let one = |key: &str, description: &str, value: serde_json::Value| {
+            json_schema!({
+                "type": "object",
+                "description": description,
+                "properties": { key: value },
+                "required": [key],
+                "additionalProperties": false,
+            })
+        };
+        json_schema!({
+            "format": "rounds-secret",
+            "oneOf": [
+                one("env", "The environment variable that holds it.", serde_json::json!({ "type": "string" })),
+                one("file", "The file whose first line it is.", serde_json::json!({ "type": "string" })),
+                one(
+                    "command",
+                    "The program, with its arguments, that prints it as its first line.",
+                    serde_json::json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
+                ),
+                json_schema!({ "type": "string", "description": "Written out: accepted with a warning." }),
+            ],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ErrorKind;
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        token: SecretRef,
+    }
+
+    fn read(text: &str) -> Result<SecretRef, (String, Option<std::ops::Range<usize>>)> {
+        toml::from_str::<Sample>(text).map(|sample| sample.token).map_err(|error| (error.message().to_owned(), error.span()))
+    }
+
+    #[test]
+    fn reads_its_four_forms() {
+        assert_eq!(read("token = { env = \"TOKEN\" }"), Ok(SecretRef::Env("TOKEN".to_owned())));
+        assert_eq!(read("token = { file = \"a/b\" }"), Ok(SecretRef::File("a/b".into())));
+        assert_eq!(read("token.command = [\"pass\", \"x\"]"), Ok(SecretRef::Command(vec!["pass".to_owned(), "x".to_owned()])));
+        assert_eq!(read("token = \"hush\""), Ok(SecretRef::Literal(Secret::new("hush".to_owned()))));
+        assert!(!format!("{:?}", read("token = \"hush\"")).contains("hush"));
+    }
+
+    #[test]
+    fn what_is_no_secret_is_told_at_its_place() {
+        for (text, message, at) in [
+            ("token = 5", "invalid type: integer `5`, expected a secret:", "5"),
+            ("token = {}", "an empty table: write a secret:", "{}"),
+            ("token = { env = \"A\", file = \"b\" }", "a secret has exactly one of `env`, `file` and `command`", "{ env = \"A\", file = \"b\" }"),
+            ("token = { env = \"$A\" }", "the name of an environment variable, without `$`, is expected", "\"$A\""),
+            ("token = { command = [] }", "an empty command: write the program and its arguments", "[]"),
+            ("token = { environment = \"A\" }", "unknown field `environment`, expected one of `env`, `file`, `command`", "{ environment = \"A\" }"),
+        ] {
+            let (found, span) = read(text).unwrap_err();
+            assert!(found.starts_with(message), "{text}: {found}");
+            assert_eq!(&text[span.unwrap()], at, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn is_resolved_from_a_file_or_a_command() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("pw"), "\u{feff}hush \r\nuser: x\n").unwrap();
+        std::fs::write(folder.path().join("empty"), "\n").unwrap();
+        let file = |name: &str| SecretRef::File(name.into());
+        assert_eq!(resolve(&file("pw"), folder.path(), false).await.unwrap().expose(), "hush");
+        let error = resolve(&file("empty"), folder.path(), false).await.unwrap_err();
+        assert!(error.message.ends_with("is empty") && error.kind == ErrorKind::Missing);
+        let error = resolve(&file("none"), folder.path(), false).await.unwrap_err();
+        assert!(error.message.ends_with("cannot be read: it is not there") && error.remedy.starts_with("create it"), "{error:?}");
+        let error = resolve(&file("."), folder.path(), false).await.unwrap_err();
+        assert!(error.message.ends_with("is no file"));
+
+        let command = |script: &str| SecretRef::Command(["sh", "-c", script].map(str::to_owned).to_vec());
+        assert_eq!(resolve(&command("head -n1 pw"), folder.path(), true).await.unwrap().expose(), "hush");
+        let error = resolve(&command("touch ran"), folder.path(), false).await.unwrap_err();
+        assert!(error.remedy.contains("rounds trust"));
+        assert!(!folder.path().join("ran").exists(), "an untrusted configuration ran a command");
+        let error = resolve(&command("echo hush; exit 1"), folder.path(), true).await.unwrap_err();
+        assert!(error.message.contains("failed: exit code 1") && !error.message.contains("hush"));
+    }
+
+    #[test]
+    fn is_looked_for_before_anything_starts() {
+        let base = Path::new("/");
+        let nothing = |_: &str| None;
+        let error = present(&SecretRef::Env("TOKEN".to_owned()), base, nothing).unwrap_err();
+        assert_eq!(error.message, "the environment variable TOKEN is not set");
+        let error = present(&SecretRef::Env("TOKEN".to_owned()), base, |_| Some(" ".to_owned())).unwrap_err();
+        assert_eq!(error.message, "the environment variable TOKEN is empty");
+        assert!(present(&SecretRef::Env("TOKEN".to_owned()), base, |_| Some("x".to_owned())).is_ok());
+        assert!(present(&SecretRef::Command(vec!["x".to_owned()]), base, nothing).is_ok());
     }
 }
