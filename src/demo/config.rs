@@ -1,0 +1,172 @@
+//! The demonstration's configuration: written for reading, with a comment for every key a beginner meets.
+
+use super::certificate::HOST;
+use super::lines::File;
+use super::pages::Page;
+
+/// The ports that the servers got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// The shop's.
+    pub shop: u16,
+    /// The blog's.
+    pub blog: u16,
+    /// That of the blog's feed, over TLS.
+    pub feed: u16,
+}
+
+impl Ports {
+    /// The address of a page.
+    pub fn url(self, page: Page) -> String {
+        use super::pages::Host;
+        match page.host() {
+            Host::Shop => format!("http://127.0.0.1:{}{}", self.shop, page.path()),
+            Host::Blog => format!("http://127.0.0.1:{}{}", self.blog, page.path()),
+            Host::Feed => format!("https://{HOST}:{}{}", self.feed, page.path()),
+        }
+    }
+}
+
+/// The text of `rounds.toml`; paths in it are relative to its own directory.
+#[must_use]
+pub fn text(ports: Ports) -> String {
+    let url = |page| ports.url(page);
+    format!(
+        r#"# The configuration of `rounds demo`, to learn from.
+#
+# The addresses below were served by the demonstration while it ran; without it they refuse.
+# To begin your own: copy what you need, put your addresses in, and run `rounds config check`.
+# The shape is always [site.NAME.KIND.NAME]. Durations are written "500ms", "30s", "5m", "26h", "14d".
+
+# What holds for every source of a kind, unless the source says otherwise.
+[defaults.http]
+timeout = "3s"              # bounds the whole request: resolve, connect, TLS, answer, body
+retry_every = "1s"          # the interval while failing, so that an outage is soon certain
+failures = 3                # so many in a row are an outage; until then the source is pending
+successes = 2               # so many in a row end it
+
+
+# One deployed application in one environment.
+[site.shop]
+title = "Shop"
+url = "http://127.0.0.1:{shop}/"
+environment = "demonstration"
+zone = "UTC"                # the zone of its logs' time stamps
+
+# A health endpoint. Only the address is required.
+[site.shop.http.home]
+url = "{home}"
+every = "2s"                # a real site is well served by "30s" or "1m"
+expect.status = [200]       # numbers, or "2xx"
+expect.body = "Teapots"     # a regular expression that must match
+expect.latency = {{ warning = "300ms", critical = "1s" }}
+
+# What django-health-check answers; each component must be working.
+[site.shop.http.health]
+url = "{health}"
+every = "2s"
+expect.json = {{ "/DatabaseBackend" = "working", "/Cache backend: default" = "working" }}
+
+# After the first deploy this one is slow, after the second it hangs.
+[site.shop.http.search]
+url = "{search}?q=tea"
+every = "1s"
+expect.latency = {{ warning = "500ms", critical = "2s" }}
+
+# After the first deploy this one fails.
+[site.shop.http.basket]
+url = "{basket}"
+every = "1s"
+runbook = "https://wiki.example.com/basket"     # shown beside its findings
+
+# This one fails once in a while and is well at the next look: pending, never an outage.
+[site.shop.http.checkout]
+url = "{checkout}"
+every = "1s"
+
+# A redirect that is wanted.
+[site.shop.http.admin]
+url = "{admin}"
+every = "2s"
+follow_redirects = false
+expect.status = [302]
+
+# Log files: a path, a glob or a list. Rotation is followed.
+[site.shop.log.django]
+path = "{django}"
+project = ["/srv/shop"]     # frames of a traceback below this are your own code
+
+
+[site.blog]
+title = "Blog"
+url = "http://127.0.0.1:{blog}/"
+environment = "demonstration"
+zone = "UTC"
+
+[site.blog.http.home]
+url = "{blog_home}"
+every = "2s"
+
+[site.blog.http.archive]
+url = "{archive}"
+every = "2s"
+expect.latency = {{ warning = "800ms", critical = "2s" }}
+
+# Over TLS, with an authority of its own and a certificate that ends in a few days.
+[site.blog.http.feed]
+url = "{feed}"
+every = "2s"
+resolve = "127.0.0.1"       # this address instead of what the name resolves to
+ca = "ca.pem"               # trusted for this source only
+expect.header = {{ "content-type" = "rss" }}
+expect.certificate = {{ warning = "21d", critical = "7d" }}     # these are the defaults
+
+# Configured, and switched off for now: shown as paused, never as well.
+[site.blog.http.comments]
+url = "http://127.0.0.1:{blog}/comments/"
+enabled = false
+title = "comments, until they have moved"
+
+[site.blog.log.access]
+path = "{access}"
+
+[site.blog.log.worker]
+path = "{worker}"           # one JSON object a line
+"#,
+        shop = ports.shop,
+        blog = ports.blog,
+        home = url(Page::ShopHome),
+        health = url(Page::ShopHealth),
+        search = url(Page::ShopSearch),
+        basket = url(Page::ShopBasket),
+        checkout = url(Page::ShopCheckout),
+        admin = url(Page::ShopAdmin),
+        blog_home = url(Page::BlogHome),
+        archive = url(Page::BlogArchive),
+        feed = url(Page::BlogFeed),
+        django = File::Shop.path(),
+        access = File::BlogAccess.path(),
+        worker = File::BlogWorker.path(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::pages;
+
+    #[test]
+    fn the_text_parses_and_names_every_page_and_log() {
+        let ports = Ports { shop: 18_001, blog: 18_002, feed: 18_003 };
+        let text = text(ports);
+        let table: toml::Table = text.parse().unwrap();
+        assert_eq!(table["site"]["shop"]["http"]["basket"]["url"].as_str(), Some("http://127.0.0.1:18001/basket/"));
+        assert_eq!(table["site"]["blog"]["http"]["feed"]["url"].as_str(), Some("https://blog.localhost:18003/feed/"));
+        for page in pages::ALL {
+            assert!(text.contains(&ports.url(page)), "{page:?}");
+        }
+        for file in crate::demo::lines::FILES {
+            assert!(text.contains(file.path()), "{file:?}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The demonstration's log writer: a thread that appends to the log files what `lines` tells, and rotates them.
+//!
+//! What does not belong here: what a line says.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::lines::{self, FILES, File, Served};
+use super::{Error, Watch};
+use crate::io::clock;
+
+/// How often visitors' lines are written.
+const STEP: Duration = Duration::from_millis(200);
+/// A file is renamed to `.1` and begun anew past this many bytes, so that a demonstration left running fills no disk.
+const ROTATE_AT: u64 = 4 << 20;
+
+struct Log {
+    file: File,
+    path: PathBuf,
+    open: fs::File,
+    written: u64,
+}
+
+impl Log {
+    fn append(&mut self, text: &str) -> std::io::Result<()> {
+        if self.written > ROTATE_AT {
+            fs::rename(&self.path, self.path.with_extension("log.1"))?;
+            self.open = OpenOptions::new().append(true).create(true).open(&self.path)?;
+            self.written = 0;
+        }
+        self.open.write_all(text.as_bytes())?;
+        self.written += text.len() as u64;
+        Ok(())
+    }
+}
+
+/// The open files.
+pub struct Writer(Vec<Log>);
+
+impl Writer {
+    /// Creates the files below `dir`, each with its first line.
+    ///
+    /// # Errors
+    /// When one exists already or cannot be written.
+    pub fn create(dir: &Path) -> Result<Self, Error> {
+        let mut logs = Vec::new();
+        for file in FILES {
+            let path = dir.join(file.path());
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(|e| Error::io("make the directory", parent, e))?;
+            }
+            let open = OpenOptions::new().append(true).create_new(true).open(&path).map_err(|e| Error::io("write the log", &path, e))?;
+            let mut log = Log { file, path, open, written: 0 };
+            log.append(&lines::opening(file, clock::now())).map_err(|e| Error::io("write the log", &log.path, e))?;
+            logs.push(log);
+        }
+        Ok(Self(logs))
+    }
+
+    /// Writes until the servers are gone, which is when the channel closes.
+    pub fn run(mut self, watch: Watch, requests: &Receiver<Served>) {
+        let mut next = Instant::now() + STEP;
+        let mut seed = 0u64;
+        loop {
+            let now = Instant::now();
+            if now >= next {
+                // After a stop of the process the missed steps are not made up for.
+                next = now + STEP;
+                seed += 1;
+                for (file, text) in lines::visitors(watch.elapsed(), STEP, clock::now(), seed) {
+                    self.append(file, &text);
+                }
+                continue;
+            }
+            match requests.recv_timeout(next - now) {
+                Ok(request) => {
+                    seed += 1;
+                    let (file, text) = lines::served(&request, clock::now(), seed);
+                    self.append(file, &text);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn append(&mut self, file: File, text: &str) {
+        // A full disk loses demonstration lines and nothing else; the next line tries again.
+        if let Some(log) = self.0.iter_mut().find(|log| log.file == file) {
+            let _ = log.append(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grown_log_is_rotated_and_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::create(dir.path()).unwrap();
+        writer.0[0].written = ROTATE_AT + 1;
+        writer.append(File::Shop, "after\n");
+        let path = dir.path().join(File::Shop.path());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "after\n");
+        assert!(fs::read_to_string(path.with_extension("log.1")).unwrap().contains("shop is ready"));
+    }
+
+    #[test]
+    fn an_existing_log_is_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(File::Shop.path());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "mine\n").unwrap();
+        assert!(Writer::create(dir.path()).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
+    }
+}
