@@ -1,0 +1,309 @@
+//! The JSON contract of `check --json` and of the other verbs (schema 1: fields may be added, never renamed).
+//!
+//! Outside text keeps every character, but those that a terminal would act on are written as `\uXXXX`, so that a document
+//! printed on a terminal is harmless too.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::ser::Formatter;
+
+use super::{Counts, is_harmful, verdict};
+use crate::domain::{Acknowledgement, Capability, Finding, SourceError, Timestamp, time::rfc3339};
+use crate::state::{SourceState, World};
+
+/// The schema that is written.
+pub const SCHEMA: u32 = 1;
+
+/// The document of `check --json`.
+#[derive(Debug, Serialize)]
+pub struct Check<'a> {
+    schema: u32,
+    at: String,
+    status: &'static str,
+    counts: Counts,
+    sources: Vec<Source<'a>>,
+    findings: Vec<Found<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Error<'a>>,
+}
+
+/// Why there is no value, or why it is bad.
+#[derive(Debug, Serialize)]
+pub struct Error<'a> {
+    kind: &'static str,
+    message: &'a str,
+    remedy: &'a str,
+    since: Option<String>,
+    retry_at: Option<String>,
+}
+
+impl<'a> Error<'a> {
+    fn of(error: &'a SourceError, since: Option<Timestamp>, retry_at: Option<Timestamp>) -> Self {
+        Self { kind: error.kind.word(), message: &error.message, remedy: &error.remedy, since: since.map(rfc3339), retry_at: retry_at.map(rfc3339) }
+    }
+}
+
+/// One source.
+#[derive(Debug, Serialize)]
+pub struct Source<'a> {
+    id: &'a str,
+    site: &'a str,
+    kind: &'a str,
+    name: &'a str,
+    title: &'a str,
+    capability: &'static str,
+    status: &'static str,
+    since: Option<String>,
+    checked_at: Option<String>,
+    summary: &'a str,
+    error: Option<Error<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    problems: &'a [String],
+    also: BTreeMap<&'static str, Value>,
+    data: Option<Value>,
+}
+
+impl<'a> Source<'a> {
+    /// One source as the contract writes it.
+    #[must_use]
+    pub fn of(source: &'a SourceState) -> Self {
+        let id = &source.spec.id;
+        let primary = source.spec.capability;
+        let also = [Capability::Health, Capability::Certificate, Capability::Log]
+            .into_iter()
+            .filter(|capability| *capability != primary)
+            .filter_map(|capability| Some((capability.word(), data(source, capability)?)))
+            .collect();
+        Self {
+            id: id.as_str(),
+            site: id.site(),
+            kind: id.kind(),
+            name: id.name(),
+            title: &source.spec.title,
+            capability: primary.word(),
+            status: source.status.word(),
+            since: source.since.map(rfc3339),
+            checked_at: source.checked_at.map(rfc3339),
+            summary: &source.summary,
+            error: source.error.as_ref().map(|error| Error::of(error, source.error_since, source.next_at)),
+            problems: &source.problems,
+            also,
+            data: data(source, primary),
+        }
+    }
+}
+
+/// What a source knows by this capability; absent before it was seen.
+fn data(source: &SourceState, capability: Capability) -> Option<Value> {
+    match capability {
+        Capability::Health => serde_json::to_value(&source.health.as_ref()?.last.as_ref()?.1).ok(),
+        Capability::Certificate => serde_json::to_value(&source.certificate.as_ref()?.1).ok(),
+        Capability::Log => {
+            let log = source.log.as_ref()?;
+            // Written before it was ever read, a log of zero lines would be a false green.
+            log.watched_since?;
+            let groups: Vec<_> = log.groups.values().collect();
+            let levels: BTreeMap<&str, u64> = log.levels.iter().map(|(level, count)| (level.word(), *count)).collect();
+            Some(serde_json::json!({ "lines": log.lines, "levels": levels, "groups": groups, "format": log.format, "files": log.files }))
+        }
+    }
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+pub struct Found<'a> {
+    id: &'a str,
+    source: &'a str,
+    severity: &'static str,
+    title: &'a str,
+    detail: &'a str,
+    since: String,
+    due: Option<String>,
+    acknowledged: Option<Taken<'a>>,
+    actions: &'a [String],
+}
+
+/// Who has a finding.
+#[derive(Debug, Serialize)]
+struct Taken<'a> {
+    by: &'a str,
+    why: &'a str,
+    at: String,
+    until: Option<String>,
+}
+
+impl<'a> Found<'a> {
+    /// One finding as the contract writes it.
+    #[must_use]
+    pub fn of(finding: &'a Finding) -> Self {
+        let taken = |ack: &'a Acknowledgement| Taken { by: &ack.by, why: &ack.why, at: rfc3339(ack.at), until: ack.until.map(rfc3339) };
+        Self {
+            id: finding.id.as_str(),
+            source: finding.source.as_str(),
+            severity: finding.severity.word(),
+            title: &finding.title,
+            detail: &finding.detail,
+            since: rfc3339(finding.since),
+            due: finding.due.map(rfc3339),
+            acknowledged: finding.acknowledged.as_ref().map(taken),
+            actions: &finding.actions,
+        }
+    }
+}
+
+/// The document of `check --json`.
+#[must_use]
+pub fn check(world: &World, now: Timestamp) -> Check<'_> {
+    Check {
+        schema: SCHEMA,
+        at: rfc3339(now),
+        status: verdict(world).word(),
+        counts: Counts::of(world),
+        sources: world.sources.values().map(Source::of).collect(),
+        findings: world.findings.iter().map(Found::of).collect(),
+        error: None,
+    }
+}
+
+/// The document of a `check --json` that could not begin: a wrong command line or configuration.
+#[must_use]
+pub fn refused(error: &SourceError, now: Timestamp) -> Check<'_> {
+    Check {
+        schema: SCHEMA,
+        at: rfc3339(now),
+        status: super::Verdict::Unknown.word(),
+        counts: Counts::default(),
+        sources: Vec::new(),
+        findings: Vec::new(),
+        error: Some(Error::of(error, None, None)),
+    }
+}
+
+/// The document of the other verbs: `{"schema":1,"at":…,"items":[…]}`.
+#[derive(Debug, Serialize)]
+pub struct Items<T> {
+    schema: u32,
+    at: String,
+    items: Vec<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
+}
+
+/// Wraps the items of a verb.
+#[must_use]
+pub fn items<T: Serialize>(items: Vec<T>, now: Timestamp) -> Items<T> {
+    Items { schema: SCHEMA, at: rfc3339(now), items, error: None }
+}
+
+/// The document of a verb that could not begin.
+#[must_use]
+pub fn no_items(error: &SourceError, now: Timestamp) -> Items<Value> {
+    Items { schema: SCHEMA, at: rfc3339(now), items: Vec::new(), error: serde_json::to_value(Error::of(error, None, None)).ok() }
+}
+
+/// One item of `logs --json`: the data of a log source with its id and how it stands.
+#[must_use]
+pub fn log_item(source: &SourceState) -> Value {
+    let mut item = serde_json::json!({
+        "source": source.spec.id.as_str(),
+        "site": source.spec.id.site(),
+        "status": source.status.word(),
+        "checked_at": source.checked_at.map(rfc3339),
+        "error": source.error.as_ref().and_then(|error| serde_json::to_value(Error::of(error, source.error_since, source.next_at)).ok()),
+        "lines": 0,
+        "levels": {},
+        "groups": [],
+    });
+    if let (Some(into), Some(Value::Object(from))) = (item.as_object_mut(), data(source, Capability::Log)) {
+        into.extend(from);
+    }
+    item
+}
+
+/// Writes a document on one line, with its end of line.
+///
+/// # Errors
+/// When a value cannot be written as JSON, which no document of this module does.
+pub fn line(document: &impl Serialize) -> io::Result<String> {
+    let mut bytes = Vec::with_capacity(4_096);
+    document.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Harmless))?;
+    bytes.push(b'\n');
+    String::from_utf8(bytes).map_err(io::Error::other)
+}
+
+/// Escapes what a terminal would act on; JSON itself asks it of C0 only.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut from = 0;
+        for (at, c) in fragment.char_indices().filter(|(_, c)| is_harmful(*c)) {
+            writer.write_all(&fragment.as_bytes()[from..at])?;
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            from = at + c.len_utf8();
+        }
+        writer.write_all(&fragment.as_bytes()[from..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{at, finding, source, state};
+    use super::*;
+    use crate::domain::{Severity, Status};
+
+    #[test]
+    fn the_document_of_check_has_the_shape_of_the_contract() {
+        let mut bad = source("shop/http/api", Status::Unknown);
+        bad.error = Some(SourceError::connect("connection refused"));
+        bad.error_since = Some(at());
+        bad.health = None;
+        let state = state(vec![source("shop/http/home", Status::Ok), bad], vec![finding("shop/http/api", "availability", Severity::Critical)]);
+        let read: Value = serde_json::from_str(&line(&check(&state.world, at())).unwrap()).unwrap();
+        assert_eq!(read["schema"], 1);
+        assert_eq!(read["at"], "2026-11-20T08:00:00Z");
+        assert_eq!(read["status"], "critical");
+        assert_eq!(read["counts"]["ok"], 1);
+        assert_eq!(read["counts"]["unknown"], 1);
+        let home = &read["sources"][1];
+        assert_eq!(home["id"], "shop/http/home");
+        assert_eq!((&home["site"], &home["kind"], &home["name"]), (&"shop".into(), &"http".into(), &"home".into()));
+        assert_eq!(home["capability"], "health");
+        assert_eq!(home["since"], "2026-11-20T07:12:00Z");
+        assert_eq!(home["data"]["status_code"], 200);
+        assert_eq!(home["data"]["phases_ms"]["first_byte"], 32.4);
+        assert_eq!(home["error"], Value::Null);
+        assert_eq!(home["also"], serde_json::json!({}));
+        let api = &read["sources"][0];
+        assert_eq!(api["data"], Value::Null);
+        assert_eq!(api["error"]["kind"], "connect");
+        assert_eq!(api["error"]["retry_at"], Value::Null);
+        let found = &read["findings"][0];
+        assert_eq!(found["id"], "shop/http/api#availability");
+        assert_eq!(found["severity"], "critical");
+        assert_eq!(found["due"], Value::Null);
+        assert_eq!(found["actions"][0], "shop/action/restart");
+    }
+
+    #[test]
+    fn what_a_terminal_acts_on_is_escaped_and_not_lost() {
+        let text = "a\u{1b}[2J\u{9b}x\u{202e}\u{e0041}\u{7f}ä";
+        let line = line(&items(vec![text], at())).unwrap();
+        assert!(line.trim_end().chars().all(|c| !is_harmful(c)), "{line:?}");
+        let read: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["items"][0], text);
+    }
+
+    #[test]
+    fn a_log_never_read_has_no_data() {
+        let unread = source("shop/log/django", Status::Pending);
+        assert!(Source::of(&unread).data.is_none());
+        assert_eq!(log_item(&unread)["status"], "pending");
+    }
+}
