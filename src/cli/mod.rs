@@ -1,1 +1,223 @@
-//! (room being furnished)
+//! The command line: one thin file for each verb. Data goes to standard output, messages to standard error.
+//!
+//! What does not belong here: what a verb shows (`report`), what the dashboard does (`app`).
+//!
+//! A verb is a file with `Args` (its flags) and `run(&Args, &Context) -> Result<Exit, Failure>`, and a line in [`Verb`].
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::domain::SourceError;
+use crate::report::text::Signs;
+
+pub mod completions;
+pub mod man;
+
+/// Is it all right now, and what upkeep does it need, by when?
+///
+/// Without a command: the dashboard of the sites in the configuration, searched in --config, $ROUNDS_CONFIG, rounds.toml here or in a
+/// parent directory, the user's and the system's configuration directory.
+#[derive(Debug, Parser)]
+#[command(name = "rounds", version, max_term_width = 100)]
+pub struct Cli {
+    /// What applies to every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb; without one, the dashboard.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Read this configuration
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Keep history and trust here, instead of in the user's state directory
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Only this site
+    #[arg(long, global = true, value_name = "NAME")]
+    pub site: Option<String>,
+    /// Bind no key that changes anything
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Draw with nothing outside ASCII
+    #[arg(long, global = true)]
+    pub ascii: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// As the terminal and `NO_COLOR` say.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// Also where it is no terminal.
+    Always,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Print completions for a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man(man::Args),
+}
+
+/// How a verb that did its work ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    /// All done.
+    pub const OK: Self = Self(0);
+}
+
+/// Exit code of a wrong command line or configuration, never to be taken for CRITICAL (`EX_USAGE` of sysexits.h).
+pub const USAGE: u8 = 64;
+
+/// Why a verb did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line is wrong: a sentence, and what to do.
+    #[error("{0}")]
+    Usage(String),
+    /// Standard output was closed by its reader, who has what was wanted.
+    #[error("standard output is closed")]
+    ClosedPipe,
+    /// Anything else.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::Other(error.into()) }
+    }
+}
+
+impl Failure {
+    /// The exit code: 64 for what the caller has to change, 1 for the rest.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => USAGE,
+            Self::ClosedPipe => 0,
+            Self::Other(_) => 1,
+        }
+    }
+
+    /// The same as data, for `--json`.
+    #[must_use]
+    pub fn as_source_error(&self) -> SourceError {
+        match self {
+            Self::Usage(_) => SourceError::config(self.to_string(), "rounds --help shows what can be asked"),
+            Self::ClosedPipe | Self::Other(_) => SourceError::config(self.to_string(), "rounds doctor looks for the cause"),
+        }
+    }
+}
+
+/// What every verb is given.
+#[derive(Debug)]
+pub struct Context {
+    /// Flags of every verb.
+    pub global: Global,
+}
+
+impl Context {
+    /// Prints data. A closed pipe is told as [`Failure::ClosedPipe`], which is no error.
+    ///
+    /// # Errors
+    /// When standard output cannot be written to.
+    pub fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Which signs may be printed: ASCII when asked for, or when the locale is not UTF-8.
+    #[must_use]
+    pub fn signs(&self) -> Signs {
+        if self.global.ascii || !is_utf8_locale() { Signs::Ascii } else { Signs::Utf8 }
+    }
+}
+
+/// Whether the locale says UTF-8: the first of `LC_ALL`, `LC_CTYPE`, `LANG` that is set decides (POSIX, "Environment Variables").
+#[must_use]
+pub fn is_utf8_locale() -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty()).is_some_and(|value| {
+        let value = value.to_string_lossy().to_ascii_lowercase();
+        value.contains("utf-8") || value.contains("utf8")
+    })
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    ExitCode::from(run(&std::env::args_os().collect::<Vec<_>>()))
+}
+
+fn run(arguments: &[OsString]) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let context = Context { global: cli.global };
+    let done = match &cli.verb {
+        None => Err(Failure::Usage("there is no dashboard yet".to_owned())),
+        Some(Verb::Completions(args)) => completions::run(args, &context),
+        Some(Verb::Man(args)) => man::run(args, &context),
+    };
+    match done {
+        Ok(exit) => exit.0,
+        Err(failure) => {
+            if !matches!(failure, Failure::ClosedPipe) {
+                complain(&failure.to_string());
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+/// Prints help or version as asked, else what is wrong with the command line.
+fn refuse(error: &clap::Error) -> u8 {
+    // Nobody is left to be told when these streams are closed.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        _ => USAGE,
+    }
+}
+
+/// A message on standard error, cleaned.
+fn complain(message: &str) {
+    let message: Vec<String> = message.lines().map(crate::report::clean).collect();
+    // Nobody is left to be told when standard error is closed.
+    let _ = io::stderr().lock().write_all(format!("rounds: {}\n", message.join("\n")).as_bytes());
+}
+
+/// The whole command, for completions and the manual.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Whether a person reads standard output.
+#[must_use]
+pub fn is_read_by_a_person() -> bool {
+    io::stdout().is_terminal()
+}

@@ -187,7 +187,8 @@ pub fn refused(error: &SourceError, now: Timestamp) -> Check<'_> {
 pub struct Items<T> {
     schema: u32,
     at: String,
-    items: Vec<T>,
+    #[serde(rename = "items")]
+    list: Vec<T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Value>,
 }
@@ -195,13 +196,13 @@ pub struct Items<T> {
 /// Wraps the items of a verb.
 #[must_use]
 pub fn items<T: Serialize>(items: Vec<T>, now: Timestamp) -> Items<T> {
-    Items { schema: SCHEMA, at: rfc3339(now), items, error: None }
+    Items { schema: SCHEMA, at: rfc3339(now), list: items, error: None }
 }
 
 /// The document of a verb that could not begin.
 #[must_use]
 pub fn no_items(error: &SourceError, now: Timestamp) -> Items<Value> {
-    Items { schema: SCHEMA, at: rfc3339(now), items: Vec::new(), error: serde_json::to_value(Error::of(error, None, None)).ok() }
+    Items { schema: SCHEMA, at: rfc3339(now), list: Vec::new(), error: serde_json::to_value(Error::of(error, None, None)).ok() }
 }
 
 /// One item of `logs --json`: the data of a log source with its id and how it stands.
