@@ -62,3 +62,14 @@ pub struct Transition {
     /// A sentence for the event feed.
     pub sentence: String,
 }
+
+impl Transition {
+    /// Whether the event feed tells it: a finding that merely repeats a change of status is not told twice.
+    #[must_use]
+    pub fn in_feed(&self) -> bool {
+        match &self.kind {
+            TransitionKind::Opened { finding, .. } | TransitionKind::Closed { finding } => !matches!(finding.rule(), "availability" | "staleness"),
+            _ => true,
+        }
+    }
+}

@@ -3,11 +3,19 @@
 //! [`World`] is what is known of the outside; [`View`] is where its reader stands. Pausing keeps a copy of the world on the
 //! screen while the real one goes on. What does not belong here: clocks, channels, drawing.
 
+pub mod act;
 pub mod command;
 pub mod effect;
 pub mod filter;
+mod findings;
+mod ingest;
 pub mod logview;
+pub mod matching;
 pub mod msg;
+pub mod rank;
+#[cfg(test)]
+mod tests;
+pub mod update;
 pub mod view;
 pub mod world;
 

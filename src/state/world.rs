@@ -121,6 +121,8 @@ pub struct HealthState {
     pub last: Option<(Timestamp, Health)>,
     /// The last one that was not down.
     pub last_good: Option<(Timestamp, Health)>,
+    /// The last one that was.
+    pub last_bad: Option<(Timestamp, Health)>,
     /// Oldest first.
     pub samples: VecDeque<Sample>,
     /// By start of the hour, epoch seconds; 48 hours.
@@ -135,6 +137,8 @@ pub struct HealthState {
     pub week: Option<Window>,
     /// Of 30 days.
     pub month: Option<Window>,
+    /// When the figures were last worked out.
+    pub figured_at: Option<Timestamp>,
 }
 
 /// What is known of one log.

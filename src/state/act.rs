@@ -1,0 +1,570 @@
+//! What a person's commands do: moving, filtering, opening, acknowledging.
+
+use std::time::Duration;
+
+use tui_input::{Input, InputRequest};
+
+use super::logview::{self, Merged, Seek};
+use super::view::{Paused, PromptKind};
+use super::{Command, Effect, Filter, Overlay, Page, Part, Prompt, State, Toast, command, findings};
+use crate::domain::time::{human, parse_duration};
+use crate::domain::{Acknowledgement, Level, Timestamp, Transition, TransitionKind};
+
+/// How long a toast stays.
+const TOAST: i64 = 6;
+/// Longest text a prompt takes.
+const PROMPT_CHARS: usize = 300;
+/// The ranges of a graph, in hours.
+pub const RANGES_H: [u64; 6] = [1, 3, 24, 24 * 7, 24 * 30, 24 * 365];
+
+/// Does what a command says.
+pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effects: &mut Vec<Effect>) {
+    if state.view.read_only && command::spec(command).is_some_and(|spec| spec.acts) {
+        return toast(state, "read-only: nothing is changed from here".to_owned(), now);
+    }
+    if state.view.toast.is_some() && !matches!(command, Command::Undo) {
+        state.view.toast = None;
+    }
+    if state.view.prompt.is_some() || state.view.overlay.is_some() {
+        return in_front(state, command, now, effects);
+    }
+    if state.view.page == Page::Logs && in_logs(state, command) {
+        return;
+    }
+    match command {
+        Command::Down => step(state, 1),
+        Command::Up => step(state, -1),
+        Command::Top => step(state, isize::MIN),
+        Command::Bottom => step(state, isize::MAX),
+        Command::PageDown => step(state, screen(state)),
+        Command::PageUp => step(state, -screen(state)),
+        Command::HalfDown => step(state, (screen(state) / 2).max(1)),
+        Command::HalfUp => step(state, -(screen(state) / 2).max(1)),
+        Command::Left | Command::Right | Command::NextMatch | Command::PreviousMatch => {}
+        Command::NextError | Command::PreviousError | Command::NextWarning | Command::PreviousWarning => {}
+        Command::Level | Command::Wrap | Command::Bookmark | Command::Follow => {}
+        Command::NextPart => {
+            state.view.focus = if state.view.focus == Part::List && state.view.drawn.detail { Part::Detail } else { Part::List };
+        }
+        Command::Enter => enter(state),
+        Command::Back => {
+            back(state);
+        }
+        Command::Quit | Command::Interrupt => {
+            if !close(state) {
+                effects.push(Effect::Quit);
+            }
+        }
+        Command::Page(page) => {
+            state.view.page = page;
+            state.view.detail_open = false;
+            state.view.focus = Part::List;
+            state.view.zoom = false;
+        }
+        Command::CommandLog => {
+            state.view.page = Page::Activity;
+            state.view.detail_open = false;
+            state.view.focus = Part::List;
+        }
+        Command::Filter => {
+            let kind = if state.view.page == Page::Logs { PromptKind::Search } else { PromptKind::Filter };
+            let text = if kind == PromptKind::Search { state.view.log.search.clone() } else { state.view.list().filter.clone() };
+            state.view.prompt = Some(Prompt { kind, input: Input::new(text) });
+        }
+        Command::Palette => {
+            state.view.overlay = Some(Overlay::Palette { selected: 0 });
+            state.view.prompt = Some(Prompt { kind: PromptKind::Palette, input: Input::default() });
+        }
+        Command::Help => {
+            state.view.overlay = Some(Overlay::Help { selected: 0 });
+            state.view.prompt = Some(Prompt { kind: PromptKind::Help, input: Input::default() });
+        }
+        Command::Why => {
+            state.view.overlay = Some(if state.world.notices.is_empty() || selected_source(state).is_some() { Overlay::Why } else { Overlay::Notice });
+        }
+        Command::Poll => match selected_source(state) {
+            Some(id) => {
+                toast(state, format!("looking at {id} again"), now);
+                effects.push(Effect::Poll(id));
+            }
+            None => effects.push(Effect::PollAll),
+        },
+        Command::PollAll => {
+            toast(state, "looking at everything again".to_owned(), now);
+            effects.push(Effect::PollAll);
+        }
+        Command::Mark => mark(state),
+        Command::Sort => {
+            let list = state.view.list_mut();
+            list.sort = list.sort.wrapping_add(1);
+        }
+        Command::Timestamps => state.view.absolute = !state.view.absolute,
+        Command::Pause => {
+            state.view.paused = match state.view.paused.take() {
+                Some(_) => None,
+                None => Some(Paused { at: now, world: Box::new(state.world.clone()) }),
+            };
+        }
+        Command::Zoom => state.view.zoom = !state.view.zoom,
+        Command::Range => range(state, 1, true, now),
+        Command::ZoomIn => range(state, -1, false, now),
+        Command::ZoomOut => range(state, 1, false, now),
+        Command::Acknowledge => prompt_for_finding(state, PromptKind::Acknowledge, now),
+        Command::Snooze => prompt_for_finding(state, PromptKind::Snooze, now),
+        Command::Undo => undo(state, now, effects),
+        Command::Open => open(state, now, effects),
+        Command::Copy => copy(state, now, effects),
+        Command::Redraw => effects.push(Effect::Redraw),
+        Command::Suspend => effects.push(Effect::Suspend),
+    }
+}
+
+/// One sentence above the footer.
+pub(super) fn toast(state: &mut State, text: String, now: Timestamp) {
+    state.view.toast = Some(Toast { text, until: now + chrono::Duration::seconds(TOAST) });
+}
+
+/// A command while a prompt or an overlay is in front.
+fn in_front(state: &mut State, command: Command, now: Timestamp, effects: &mut Vec<Effect>) {
+    let count = match state.view.overlay {
+        Some(Overlay::Help { .. }) => super::matching::help_entries(state).len(),
+        Some(Overlay::Palette { .. }) => super::matching::palette_entries(state).len(),
+        _ => 0,
+    };
+    match command {
+        Command::Back | Command::Interrupt => {
+            close(state);
+        }
+        Command::Quit if state.view.prompt.is_none() => {
+            close(state);
+        }
+        Command::Enter => submit(state, now, effects),
+        Command::Down | Command::PageDown | Command::Up | Command::PageUp => {
+            if let Some(Overlay::Help { selected } | Overlay::Palette { selected }) = &mut state.view.overlay {
+                *selected = match command {
+                    Command::Down => *selected + 1,
+                    Command::PageDown => *selected + 10,
+                    Command::Up => selected.saturating_sub(1),
+                    _ => selected.saturating_sub(10),
+                }
+                .min(count.saturating_sub(1));
+            }
+        }
+        Command::Why | Command::Help if state.view.prompt.is_none() => {
+            close(state);
+        }
+        Command::Redraw => effects.push(Effect::Redraw),
+        Command::Suspend => effects.push(Effect::Suspend),
+        _ => {}
+    }
+}
+
+/// Enter in a prompt or overlay.
+fn submit(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    let chosen = match &state.view.overlay {
+        Some(Overlay::Help { selected }) => super::matching::help_entries(state).get(*selected).copied(),
+        Some(Overlay::Palette { selected }) => super::matching::palette_entries(state).get(*selected).copied(),
+        _ => None,
+    };
+    if matches!(state.view.overlay, Some(Overlay::Help { .. } | Overlay::Palette { .. })) {
+        state.view.overlay = None;
+        state.view.prompt = None;
+        if let Some(spec) = chosen {
+            command(state, spec.command, now, effects);
+        }
+        return;
+    }
+    let Some(prompt) = state.view.prompt.take() else {
+        state.view.overlay = None;
+        return;
+    };
+    let text = prompt.input.value().trim().to_owned();
+    match prompt.kind {
+        PromptKind::Filter => state.view.list_mut().filter = text,
+        PromptKind::Search => {
+            state.view.log.search = text;
+            seek_match(state, false);
+        }
+        PromptKind::Acknowledge => {
+            if text.is_empty() {
+                toast(state, "nothing acknowledged: a reason is needed".to_owned(), now);
+            } else {
+                acknowledge(state, &text, None, now, effects);
+            }
+        }
+        PromptKind::Snooze => match parse_duration(&text) {
+            Ok(time) if !time.is_zero() => {
+                let until = chrono::Duration::from_std(time).ok().and_then(|time| now.checked_add_signed(time));
+                match until {
+                    Some(until) => acknowledge(state, &format!("snoozed for {}", human(time)), Some(until), now, effects),
+                    None => toast(state, "not snoozed: that is too long".to_owned(), now),
+                }
+            }
+            Ok(_) => toast(state, "not snoozed: for how long?".to_owned(), now),
+            Err(error) => toast(state, format!("not snoozed: {error}"), now),
+        },
+        PromptKind::Palette | PromptKind::Help => {}
+    }
+}
+
+/// Closes what is in front: overlay or prompt, then an opened detail, a zoom, a kept filter, a pause. Gives whether there was anything.
+fn close(state: &mut State) -> bool {
+    let view = &mut state.view;
+    if view.overlay.take().is_some() {
+        view.prompt = None;
+        return true;
+    }
+    if let Some(prompt) = view.prompt.take() {
+        if prompt.kind == PromptKind::Filter {
+            view.list_mut().filter.clear();
+        }
+        return true;
+    }
+    back(state)
+}
+
+/// Esc on the page itself.
+fn back(state: &mut State) -> bool {
+    let view = &mut state.view;
+    if view.detail_open {
+        view.detail_open = false;
+        view.focus = Part::List;
+        view.list_mut().detail_offset = 0;
+    } else if view.zoom {
+        view.zoom = false;
+    } else if view.page == Page::Logs && !view.log.search.is_empty() {
+        view.log.search.clear();
+    } else if !view.list().filter.is_empty() {
+        view.list_mut().filter.clear();
+    } else if view.focus == Part::Detail {
+        view.focus = Part::List;
+    } else {
+        return false;
+    }
+    true
+}
+
+fn enter(state: &mut State) {
+    if !state.view.drawn.keys.is_empty() {
+        state.view.detail_open = true;
+        state.view.focus = Part::Detail;
+    }
+}
+
+/// Rows of a screen, less the context.
+fn screen(state: &State) -> isize {
+    let drawn = &state.view.drawn;
+    let rows = if state.view.focus == Part::Detail || state.view.detail_open { drawn.detail_height } else { drawn.height };
+    isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
+}
+
+/// Moves the selection, or the detail's first line when the detail has the focus.
+fn step(state: &mut State, by: isize) {
+    let view = &mut state.view;
+    if view.focus == Part::Detail || view.detail_open {
+        let last = view.drawn.detail_lines.saturating_sub(view.drawn.detail_height);
+        let list = view.list_mut();
+        list.detail_offset = list.detail_offset.saturating_add_signed(by).min(last);
+        return;
+    }
+    let keys = std::mem::take(&mut view.drawn.keys);
+    if !keys.is_empty() {
+        let list = view.list_mut();
+        let here = list.selected.as_ref().and_then(|key| keys.iter().position(|k| k == key)).unwrap_or_else(|| list.index.min(keys.len() - 1));
+        let there = here.saturating_add_signed(by).min(keys.len() - 1);
+        list.index = there;
+        list.selected = Some(keys[there].clone());
+        list.detail_offset = 0;
+    }
+    view.drawn.keys = keys;
+}
+
+/// The key of the selected row, as it stood on the last frame.
+#[must_use]
+pub fn selected_key(state: &State) -> Option<&str> {
+    let (list, keys) = (state.view.list(), &state.view.drawn.keys);
+    match &list.selected {
+        Some(key) if keys.contains(key) => Some(key),
+        _ => keys.get(list.index.min(keys.len().saturating_sub(1))).map(String::as_str),
+    }
+}
+
+/// The source that the selection is about.
+#[must_use]
+pub fn selected_source(state: &State) -> Option<crate::domain::SourceId> {
+    let world = state.shown();
+    if state.view.page == Page::Logs {
+        let merged = Merged::new(world, &state.view);
+        let (source, _) = merged.key(merged.position(state.view.log.selected.as_ref())?)?;
+        return crate::domain::SourceId::parse(&source).ok();
+    }
+    let key = selected_key(state)?;
+    if let Some(finding) = world.findings.iter().find(|f| f.id.as_str() == key) {
+        return Some(finding.source.clone());
+    }
+    let id = crate::domain::SourceId::parse(key).ok()?;
+    world.sources.contains_key(&id).then_some(id)
+}
+
+/// The finding that the selection is about.
+#[must_use]
+pub fn selected_finding(state: &State) -> Option<&crate::domain::Finding> {
+    let key = selected_key(state)?;
+    state.shown().findings.iter().find(|f| f.id.as_str() == key)
+}
+
+fn mark(state: &mut State) {
+    if let Some(key) = selected_key(state).map(str::to_owned) {
+        let marked = &mut state.view.list_mut().marked;
+        if !marked.remove(&key) {
+            marked.insert(key);
+        }
+        step(state, 1);
+    }
+}
+
+fn range(state: &mut State, by: isize, round: bool, now: Timestamp) {
+    let current = state.view.range.map_or(3, |range| range.as_secs() / 3_600);
+    let place = RANGES_H.iter().position(|h| *h >= current).unwrap_or(0);
+    let next = place.saturating_add_signed(by);
+    let next = if round { next % RANGES_H.len() } else { next.min(RANGES_H.len() - 1) };
+    state.view.range = Some(Duration::from_secs(RANGES_H[next] * 3_600));
+    toast(state, format!("range {}", human(Duration::from_secs(RANGES_H[next] * 3_600))), now);
+}
+
+fn prompt_for_finding(state: &mut State, kind: PromptKind, now: Timestamp) {
+    if selected_finding(state).is_some() || !state.view.list().marked.is_empty() {
+        let text = if kind == PromptKind::Snooze { "2h" } else { "" };
+        state.view.prompt = Some(Prompt { kind, input: Input::new(text.to_owned()) });
+    } else {
+        toast(state, "there is no finding to take here".to_owned(), now);
+    }
+}
+
+/// Acknowledges the marked findings, else the selected one.
+fn acknowledge(state: &mut State, why: &str, until: Option<Timestamp>, now: Timestamp, effects: &mut Vec<Effect>) {
+    let marked = state.view.list().marked.clone();
+    let ids: Vec<_> = if marked.is_empty() {
+        selected_finding(state).map(|f| f.id.clone()).into_iter().collect()
+    } else {
+        state.world.findings.iter().filter(|f| marked.contains(f.id.as_str())).map(|f| f.id.clone()).collect()
+    };
+    let by = state.view.person.clone();
+    for id in &ids {
+        let ack = Acknowledgement { by: by.clone(), why: why.to_owned(), at: now, until };
+        if findings::acknowledge(&mut state.world, id, Some(ack.clone()), now) {
+            effects.push(Effect::KeepAcknowledgement(id.clone(), Some(ack)));
+            note_ack(state, id, format!("{by} acknowledged: {why}"), until, now, effects);
+        }
+    }
+    state.view.list_mut().marked.clear();
+    match ids.len() {
+        0 => toast(state, "it is over meanwhile".to_owned(), now),
+        1 => toast(state, "acknowledged   u undo".to_owned(), now),
+        n => toast(state, format!("{n} acknowledged   u undo"), now),
+    }
+    state.view.undo = ids;
+}
+
+fn note_ack(state: &mut State, id: &crate::domain::FindingId, sentence: String, until: Option<Timestamp>, now: Timestamp, effects: &mut Vec<Effect>) {
+    let source = state.world.findings.iter().find(|f| &f.id == id).map(|f| f.source.clone());
+    let site = source.as_ref().map(|s| s.site().to_owned()).unwrap_or_default();
+    let kind = TransitionKind::Acknowledged { finding: id.clone(), by: state.view.person.clone(), until };
+    findings::note(&mut state.world, effects, Transition { at: now, site, source, kind, sentence });
+}
+
+fn undo(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    let ids = std::mem::take(&mut state.view.undo);
+    let mut undone = 0;
+    for id in &ids {
+        if findings::acknowledge(&mut state.world, id, None, now) {
+            undone += 1;
+            effects.push(Effect::KeepAcknowledgement(id.clone(), None));
+            let by = state.view.person.clone();
+            note_ack(state, id, format!("{by} gave it back"), None, now, effects);
+        }
+    }
+    let text = if undone == 0 { "there is nothing to undo" } else { "undone: it is open again" };
+    toast(state, text.to_owned(), now);
+}
+
+/// The link of the selected thing: its runbook, else the address of its site.
+fn open(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    let world = state.shown();
+    let link = selected_finding(state).and_then(|f| f.runbook.clone()).or_else(|| {
+        let id = selected_source(state)?;
+        let runbook = world.sources.get(&id).and_then(|s| s.spec.runbook.clone());
+        runbook.or_else(|| world.sites.iter().find(|s| s.name == id.site()).and_then(|s| s.url.clone()))
+    });
+    match link {
+        Some(link) => {
+            toast(state, link.clone(), now);
+            effects.push(Effect::Open(link));
+        }
+        None => toast(state, "it has no link: `runbook` or the site's `url` gives it one".to_owned(), now),
+    }
+}
+
+fn copy(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    let text = if state.view.page == Page::Logs {
+        let merged = Merged::new(state.shown(), &state.view);
+        merged.position(state.view.log.selected.as_ref()).and_then(|at| merged.entries.get(at)).and_then(|entry| merged.event(entry)).map(|event| {
+            let mut text = event.message.clone();
+            for line in &event.detail {
+                text.push('\n');
+                text.push_str(line);
+            }
+            text
+        })
+    } else if let Some(finding) = selected_finding(state) {
+        Some(format!("{} {}: {}", finding.id, finding.title, finding.detail))
+    } else {
+        selected_key(state).map(str::to_owned)
+    };
+    match text {
+        Some(text) => {
+            toast(state, "copied".to_owned(), now);
+            effects.push(Effect::Copy(text));
+        }
+        None => toast(state, "there is nothing to copy".to_owned(), now),
+    }
+}
+
+/// Commands of the logs page; gives `false` for those that mean the same everywhere.
+fn in_logs(state: &mut State, command: Command) -> bool {
+    match command {
+        Command::Down => log_step(state, 1),
+        Command::Up => log_step(state, -1),
+        Command::Top => log_step(state, isize::MIN),
+        Command::Bottom | Command::Follow => state.view.log.selected = None,
+        Command::PageDown => log_step(state, screen(state)),
+        Command::PageUp => log_step(state, -screen(state)),
+        Command::HalfDown => log_step(state, (screen(state) / 2).max(1)),
+        Command::HalfUp => log_step(state, -(screen(state) / 2).max(1)),
+        Command::Left | Command::Right => {
+            if let Some(tab) = logview::next_tab(state.shown(), &state.view, command == Command::Right) {
+                state.view.log.site = Some(tab);
+                state.view.log.selected = None;
+            }
+        }
+        Command::NextError => seek(state, true, Seek::Error),
+        Command::PreviousError => seek(state, false, Seek::Error),
+        Command::NextWarning => seek(state, true, Seek::Warning),
+        Command::PreviousWarning => seek(state, false, Seek::Warning),
+        Command::NextMatch => seek_match(state, true),
+        Command::PreviousMatch => seek_match(state, false),
+        Command::Level => {
+            state.view.log.level = match state.view.log.level {
+                None => Some(Level::Info),
+                Some(Level::Debug | Level::Info) => Some(Level::Warning),
+                Some(Level::Warning) => Some(Level::Error),
+                Some(Level::Error | Level::Critical) => None,
+            };
+        }
+        Command::Wrap => state.view.log.wrap = !state.view.log.wrap,
+        Command::Bookmark | Command::Mark => {
+            if let Some(key) = log_key(state)
+                && !state.view.log.bookmarks.remove(&key)
+            {
+                state.view.log.bookmarks.insert(key);
+            }
+        }
+        Command::Enter => {
+            if let Some(key) = log_key(state)
+                && !state.view.log.unfolded.remove(&key)
+            {
+                state.view.log.unfolded.insert(key);
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// The key of the selected entry.
+fn log_key(state: &State) -> Option<(String, u64)> {
+    let merged = Merged::new(state.shown(), &state.view);
+    merged.key(merged.position(state.view.log.selected.as_ref())?)
+}
+
+fn log_step(state: &mut State, by: isize) {
+    let selected = {
+        let merged = Merged::new(state.shown(), &state.view);
+        let Some(here) = merged.position(state.view.log.selected.as_ref()) else { return };
+        merged.select(here.saturating_add_signed(by).min(merged.entries.len().saturating_sub(1)))
+    };
+    state.view.log.selected = selected;
+}
+
+fn seek(state: &mut State, forward: bool, what: Seek<'_>) {
+    let selected = {
+        let merged = Merged::new(state.shown(), &state.view);
+        let Some(here) = merged.position(state.view.log.selected.as_ref()) else { return };
+        let Some(there) = merged.seek(here, what, forward) else { return };
+        merged.select(there)
+    };
+    state.view.log.selected = selected;
+}
+
+fn seek_match(state: &mut State, forward: bool) {
+    if !state.view.log.search.is_empty() {
+        let search = Filter::new(&state.view.log.search);
+        seek(state, forward, Seek::Match(&search));
+    }
+}
+
+/// A change of the text in the open prompt; a filter narrows as one types.
+pub(super) fn edit(state: &mut State, request: InputRequest) {
+    let Some(prompt) = &mut state.view.prompt else { return };
+    if matches!(request, InputRequest::InsertChar(c) if c.is_control() || prompt.input.value().chars().count() >= PROMPT_CHARS) {
+        return;
+    }
+    prompt.input.handle(request);
+    edited(state);
+}
+
+/// Pasted text goes into the open prompt as one line, without control characters.
+pub(super) fn paste(state: &mut State, text: &str) {
+    let Some(prompt) = &mut state.view.prompt else { return };
+    let room = PROMPT_CHARS.saturating_sub(prompt.input.value().chars().count());
+    for c in text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !c.is_control()).take(room) {
+        prompt.input.handle(InputRequest::InsertChar(c));
+    }
+    edited(state);
+}
+
+fn edited(state: &mut State) {
+    let Some(prompt) = &state.view.prompt else { return };
+    let text = prompt.input.value().to_owned();
+    match prompt.kind {
+        PromptKind::Filter => state.view.list_mut().filter = text,
+        PromptKind::Search => state.view.log.search = text,
+        PromptKind::Palette | PromptKind::Help => {
+            if let Some(Overlay::Help { selected } | Overlay::Palette { selected }) = &mut state.view.overlay {
+                *selected = 0;
+            }
+        }
+        PromptKind::Acknowledge | PromptKind::Snooze => {}
+    }
+}
+
+/// A click: on a digit of the footer its page, on a row of the list that row.
+pub(super) fn click(state: &mut State, column: u16, row: u16, now: Timestamp, effects: &mut Vec<Effect>) {
+    let drawn = &state.view.drawn;
+    if row + 1 == state.view.size.1 {
+        let page = drawn.digits.iter().find(|(first, last, _)| (*first..=*last).contains(&column)).map(|(_, _, page)| *page);
+        if let Some(page) = page {
+            command(state, Command::Page(page), now, effects);
+        }
+        return;
+    }
+    if row >= drawn.top && usize::from(row - drawn.top) < drawn.height {
+        let place = drawn.offset + usize::from(row - drawn.top);
+        if let Some(key) = drawn.keys.get(place).cloned() {
+            let list = state.view.list_mut();
+            list.index = place;
+            list.selected = Some(key);
+            list.detail_offset = 0;
+        }
+    }
+}

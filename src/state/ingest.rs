@@ -1,0 +1,337 @@
+//! Takes the end of a poll into the world: last good values, thresholds, status, samples, log counts.
+
+use std::time::Duration;
+
+use super::msg::{History, Polled};
+use super::world::{Bucket, HealthState, LOG_EVENTS, LOG_GROUPS, LOG_MINUTES, LogState, SAMPLES, Sample, SourceState, Window};
+use crate::domain::{Data, ErrorKind, Health, Histogram, LogBatch, SourceError, Status, Timestamp, Verdict};
+use crate::sources::Collected;
+
+/// Windows over the last hour are figured anew at most this often once there are many samples.
+const REFRESH: i64 = 30;
+/// Up to so many samples they are figured at every probe.
+const FEW: usize = 120;
+/// Hours kept in memory.
+const HOURS: i64 = 48;
+/// Days kept in memory.
+const DAYS: i64 = 31;
+
+impl SourceState {
+    /// Whether anything was ever seen of it.
+    #[must_use]
+    pub fn looked_at(&self) -> bool {
+        self.checked_at.is_some()
+    }
+}
+
+/// How one pass differs from watching, and how much is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    /// Thresholds count as one, nothing is pending.
+    pub one_pass: bool,
+    /// Samples kept for each source.
+    pub samples: usize,
+}
+
+/// The number of samples to keep for each of so many sources: memory stays bounded whatever the number.
+pub(super) fn samples_for(sources: usize) -> usize {
+    (1_000_000 / sources.max(1)).clamp(120, SAMPLES)
+}
+
+/// Takes one poll in. Older news than what is known changes nothing; gives `false` then.
+pub(super) fn polled(source: &mut SourceState, polled: &Polled, settings: Settings) -> bool {
+    if source.checked_at.is_some_and(|at| polled.at < at) {
+        return false;
+    }
+    source.checked_at = Some(polled.at);
+    source.next_at = polled.next_at;
+    match &polled.result {
+        Ok(collected) => seen(source, polled, collected, settings),
+        Err(error) => not_seen(source, polled.at, error, settings),
+    }
+    true
+}
+
+fn set_error(source: &mut SourceState, at: Timestamp, error: Option<SourceError>) {
+    match (&source.error, &error) {
+        (None, Some(_)) => source.error_since = Some(at),
+        (Some(old), Some(new)) if old.kind != new.kind => source.error_since = Some(at),
+        (_, None) => source.error_since = None,
+        _ => {}
+    }
+    source.error = error;
+}
+
+fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settings: Settings) {
+    let at = polled.at;
+    source.problems = collected.problems.iter().map(|p| format!("{}: {}", p.subject, p.message)).collect();
+    let (mut verdict, mut error, mut summary) = (Verdict::Ok, None, None);
+    for observation in &collected.observations {
+        match &observation.data {
+            Data::Health(health) => {
+                verdict = health.verdict;
+                error.clone_from(&health.error);
+                summary = Some(health.summary());
+                // A probe belongs to the moment at which it began: that is when its user would have asked.
+                probe(source.health.get_or_insert_default(), polled.started, at, health, settings.samples);
+            }
+            Data::Certificate(certificate) => source.certificate = Some((at, certificate.clone())),
+            Data::Log(batch) => {
+                let log = source.log.get_or_insert_default();
+                take_batch(log, batch, at);
+            }
+        }
+    }
+    if let Some(log) = &source.log {
+        summary = Some(log_summary(log));
+    }
+    if let Some(summary) = summary {
+        source.summary = summary;
+    }
+    set_error(source, at, error);
+    if verdict != Verdict::Down {
+        source.good_at = Some(at);
+    }
+    judge(source, at, verdict, settings.one_pass);
+}
+
+/// Status from the run of verdicts: `failures` bad ones in a row, `successes` good ones to recover.
+fn judge(source: &mut SourceState, at: Timestamp, verdict: Verdict, one_pass: bool) {
+    let failures = if one_pass { 1 } else { source.spec.failures.max(1) };
+    let successes = if one_pass { 1 } else { source.spec.successes.max(1) };
+    let before = source.status;
+    let next = if verdict == Verdict::Down {
+        if source.failing == 0 {
+            source.failing_since = Some(at);
+        }
+        source.failing = source.failing.saturating_add(1);
+        (source.passing, source.slow) = (0, 0);
+        match before {
+            Status::Paused | Status::Maintenance | Status::Down => before,
+            _ if source.failing >= failures => Status::Down,
+            _ => Status::Pending,
+        }
+    } else {
+        source.passing = source.passing.saturating_add(1);
+        source.slow = if verdict == Verdict::Degraded { source.slow.saturating_add(1) } else { 0 };
+        let recovered = before != Status::Down || source.passing >= successes;
+        if recovered {
+            source.failing = 0;
+            source.failing_since = None;
+        }
+        match (before, verdict) {
+            (Status::Paused | Status::Maintenance, _) => before,
+            (Status::Down, _) if !recovered => Status::Down,
+            (_, Verdict::Degraded) if source.slow >= failures => Status::Degraded,
+            (Status::Degraded, Verdict::Ok) if source.passing < successes => Status::Degraded,
+            (Status::Degraded, Verdict::Degraded) => Status::Degraded,
+            _ => Status::Ok,
+        }
+    };
+    set_status(source, next, at);
+}
+
+fn not_seen(source: &mut SourceState, at: Timestamp, error: &SourceError, settings: Settings) {
+    // Waiting does not mend these; what may pass by itself is retried first.
+    let certain = matches!(error.kind, ErrorKind::Auth | ErrorKind::Config | ErrorKind::Missing | ErrorKind::Nothing);
+    if source.failing == 0 {
+        source.failing_since = Some(at);
+    }
+    source.failing = source.failing.saturating_add(1);
+    source.passing = 0;
+    set_error(source, at, Some(error.clone()));
+    if source.summary.is_empty() {
+        source.summary.clone_from(&error.message);
+    }
+    let status = match source.status {
+        Status::Paused | Status::Maintenance => source.status,
+        _ if certain || settings.one_pass || source.failing >= source.spec.failures.max(1) => Status::Unknown,
+        Status::Unknown => Status::Unknown,
+        _ => Status::Pending,
+    };
+    set_status(source, status, at);
+}
+
+fn set_status(source: &mut SourceState, status: Status, at: Timestamp) {
+    if source.status != status || source.since.is_none() {
+        source.since = Some(match status {
+            Status::Down | Status::Unknown => source.failing_since.unwrap_or(at),
+            _ => at,
+        });
+        source.status = status;
+    }
+    source.remembered = false;
+}
+
+/// What its age makes of a status: stale after two intervals and a timeout, unknown after ten.
+#[must_use]
+pub(super) fn aged(source: &SourceState, now: Timestamp) -> Status {
+    let Some(checked) = source.checked_at else { return source.status };
+    if matches!(source.status, Status::Paused | Status::Maintenance) {
+        return source.status;
+    }
+    let age = crate::domain::time::since(checked, now);
+    let (every, timeout) = (source.spec.every, source.spec.timeout);
+    if age > every.saturating_mul(10).max(Duration::from_secs(60)) + timeout {
+        Status::Unknown
+    } else if age > stale_after(source) {
+        Status::Stale
+    } else {
+        source.status
+    }
+}
+
+/// The age from which a source is stale. A wait that was announced (`Retry-After`, a longer retry) is part of the interval.
+#[must_use]
+pub(super) fn stale_after(source: &SourceState) -> Duration {
+    let announced = match (source.checked_at, source.next_at) {
+        (Some(checked), Some(next)) => crate::domain::time::since(checked, next),
+        _ => Duration::ZERO,
+    };
+    source.spec.every.saturating_mul(2).max(announced + source.spec.every).max(Duration::from_secs(2)) + source.spec.timeout
+}
+
+fn probe(state: &mut HealthState, started: Timestamp, at: Timestamp, health: &Health, keep: usize) {
+    let failed = health.verdict == Verdict::Down;
+    let sample = Sample { at: started, latency_ms: health.latency_ms.map(|ms| ms as f32), failed };
+    if state.samples.len() >= keep {
+        state.samples.pop_front();
+    }
+    state.samples.push_back(sample);
+    count(&mut state.hours, started, 3_600, HOURS, sample);
+    count(&mut state.days, started, 86_400, DAYS, sample);
+    let kept = if failed { &mut state.last_bad } else { &mut state.last_good };
+    *kept = Some((at, health.clone()));
+    state.last = Some((at, health.clone()));
+    if state.samples.len() <= FEW || state.figured_at.is_none_or(|then| (at - then).num_seconds() >= REFRESH) {
+        figure(state, at);
+    }
+}
+
+fn count(buckets: &mut std::collections::BTreeMap<i64, Bucket>, at: Timestamp, width: i64, keep: i64, sample: Sample) {
+    let start = at.timestamp().div_euclid(width) * width;
+    let bucket = buckets.entry(start).or_default();
+    bucket.total += 1;
+    bucket.failed += u64::from(sample.failed);
+    if let Some(ms) = sample.latency_ms {
+        bucket.latency.add(f64::from(ms));
+    }
+    while buckets.first_key_value().is_some_and(|(first, _)| *first < start - keep * width) {
+        buckets.pop_first();
+    }
+}
+
+/// The figures of all four windows.
+fn figure(state: &mut HealthState, now: Timestamp) {
+    state.figured_at = Some(now);
+    let begin = now - chrono::Duration::hours(1);
+    let mut hour = Bucket::default();
+    for sample in state.samples.iter().rev().take_while(|sample| sample.at > begin) {
+        hour.total += 1;
+        hour.failed += u64::from(sample.failed);
+        if let Some(ms) = sample.latency_ms {
+            hour.latency.add(f64::from(ms));
+        }
+    }
+    state.hour = window(&hour);
+    let merged = |buckets: &std::collections::BTreeMap<i64, Bucket>, begin: i64| {
+        let mut all = Bucket::default();
+        for bucket in buckets.range(begin..).map(|(_, bucket)| bucket) {
+            all.total += bucket.total;
+            all.failed += bucket.failed;
+            all.latency.merge(&bucket.latency);
+        }
+        window(&all)
+    };
+    let now = now.timestamp();
+    state.day = merged(&state.hours, now - 86_400);
+    state.week = merged(&state.days, now - 7 * 86_400);
+    state.month = merged(&state.days, now - 30 * 86_400);
+}
+
+fn window(bucket: &Bucket) -> Option<Window> {
+    let Bucket { latency, total, failed } = bucket;
+    let q = |q| Histogram::quantile(latency, q);
+    (*total > 0).then(|| Window { p50: q(0.5), p95: q(0.95), p99: q(0.99), uptime: 100.0 * (total - failed) as f64 / *total as f64, count: *total })
+}
+
+/// Takes in what the journal knows: counts of both are joined, for the journal's end where ours begin.
+pub(super) fn history(source: &mut SourceState, history: &History, keep: usize, now: Timestamp) {
+    let state = source.health.get_or_insert_default();
+    let first = state.samples.front().map(|sample| sample.at);
+    for sample in history.samples.iter().rev().filter(|sample| first.is_none_or(|first| sample.at < first)) {
+        if state.samples.len() >= keep {
+            break;
+        }
+        state.samples.push_front(*sample);
+    }
+    for (own, told) in [(&mut state.hours, &history.hours), (&mut state.days, &history.days)] {
+        for (start, bucket) in told {
+            // Each hour is counted by the journal or by this process, whichever saw more of it.
+            let mine = own.entry(*start).or_default();
+            if bucket.total > mine.total {
+                *mine = bucket.clone();
+            }
+        }
+    }
+    figure(state, now);
+}
+
+fn take_batch(log: &mut LogState, batch: &LogBatch, at: Timestamp) {
+    log.watched_since.get_or_insert(at);
+    if batch.files.len() >= log.files.len() {
+        log.files.clone_from(&batch.files);
+    }
+    if !batch.format.is_empty() {
+        log.format.clone_from(&batch.format);
+    }
+    log.lines += batch.lines;
+    for (level, n) in &batch.levels {
+        *log.levels.entry(*level).or_default() += n;
+    }
+    for (start, level, n) in &batch.minutes {
+        log.minutes.entry(*start).or_default()[*level as usize] += n;
+    }
+    while log.minutes.len() > LOG_MINUTES {
+        log.minutes.pop_first();
+    }
+    for group in &batch.groups {
+        match log.groups.get_mut(&group.fingerprint) {
+            Some(known) => {
+                known.count += group.count;
+                known.last_seen = known.last_seen.max(group.last_seen);
+                known.first_seen = known.first_seen.min(group.first_seen);
+            }
+            None => {
+                if log.groups.len() >= LOG_GROUPS {
+                    let oldest = log.groups.values().min_by_key(|g| g.last_seen).map(|g| g.fingerprint.clone());
+                    if let Some(oldest) = oldest {
+                        log.groups.remove(&oldest);
+                    }
+                }
+                log.groups.insert(group.fingerprint.clone(), group.clone());
+            }
+        }
+    }
+    let next = log.first_seq + log.events.len() as u64;
+    for mark in &batch.marks {
+        log.marks.push_back((next, mark.clone()));
+    }
+    for event in &batch.events {
+        if log.events.len() >= LOG_EVENTS {
+            log.events.pop_front();
+            log.first_seq += 1;
+        }
+        log.newest = log.newest.max(Some(event.at));
+        log.events.push_back(event.clone());
+    }
+    while log.marks.len() > LOG_EVENTS || log.marks.front().is_some_and(|(seq, _)| *seq < log.first_seq) {
+        log.marks.pop_front();
+    }
+}
+
+fn log_summary(log: &LogState) -> String {
+    use crate::domain::Level;
+    let n = |level| log.levels.get(&level).copied().unwrap_or(0);
+    format!("{} lines, {} errors, {} warnings", log.lines, n(Level::Error) + n(Level::Critical), n(Level::Warning))
+}

@@ -1,0 +1,529 @@
+//! The reducer as a user meets it: messages in, statuses, findings, events and effects out.
+
+use std::time::Duration;
+
+use chrono::{TimeZone, Utc};
+
+use super::msg::{History, Polled};
+use super::update::{next_tick, update};
+use super::*;
+use crate::domain::*;
+use crate::sources::{Collected, SourceSpec};
+
+fn at(s: i64) -> Timestamp {
+    Utc.with_ymd_and_hms(2026, 11, 20, 3, 0, 0).unwrap() + chrono::Duration::seconds(s)
+}
+
+fn id(text: &str) -> SourceId {
+    SourceId::parse(text).unwrap()
+}
+
+fn spec(text: &str) -> SourceSpec {
+    let id = id(text);
+    SourceSpec {
+        title: id.name().to_owned(),
+        capability: if id.kind() == "log" { Capability::Log } else { Capability::Health },
+        every: Duration::from_secs(30),
+        timeout: Duration::from_secs(10),
+        retry_every: Duration::from_secs(10),
+        failures: 3,
+        successes: 2,
+        enabled: true,
+        continuous: id.kind() == "log",
+        runbook: None,
+        needs: vec![],
+        target: String::new(),
+        id,
+    }
+}
+
+fn state() -> State {
+    let sites = vec![SiteState { name: "shop".into(), title: "Shop".into(), url: Some("https://shop.example.com".into()), ..SiteState::default() }];
+    State::new(sites, vec![spec("shop/http/home"), spec("shop/http/basket"), spec("shop/log/django")], "ana".into())
+}
+
+fn health(code: u16, ms: f64) -> Health {
+    let limits = LatencyLimits { warning_ms: Some(500.0), critical_ms: Some(2_000.0) };
+    let ok = code == 200;
+    let slow = ms > 500.0;
+    Health {
+        verdict: if !ok {
+            Verdict::Down
+        } else if slow {
+            Verdict::Degraded
+        } else {
+            Verdict::Ok
+        },
+        status_code: Some(code),
+        latency_ms: Some(ms),
+        phases_ms: Phases::default(),
+        expectations: vec![Expectation { name: "status".into(), ok, level: Verdict::Down, expected: "200".into(), seen: code.to_string() }],
+        limits,
+        request: "GET /basket/".into(),
+        body_bytes: 0,
+        error: None,
+    }
+}
+
+fn poll(source: &str, s: i64, result: Result<Vec<Data>, SourceError>) -> Msg {
+    let result =
+        result.map(|data| Collected { observations: data.into_iter().map(|data| Observation { at: at(s), data }).collect(), problems: vec![], complete: true });
+    Msg::Polled(Polled { source: id(source), started: at(s), at: at(s), result, next_at: Some(at(s + 30)) })
+}
+
+fn probe(state: &mut State, source: &str, s: i64, code: u16, ms: f64) -> Vec<Effect> {
+    update(state, poll(source, s, Ok(vec![Data::Health(health(code, ms))])), at(s))
+}
+
+fn status(state: &State, source: &str) -> Status {
+    state.world.sources[&id(source)].status
+}
+
+#[test]
+fn three_failures_make_it_down_and_two_successes_well_again() {
+    let mut state = state();
+    probe(&mut state, "shop/http/basket", 0, 200, 40.0);
+    assert_eq!(status(&state, "shop/http/basket"), Status::Ok);
+    let mut seen = Vec::new();
+    for (s, code) in [(30, 500), (40, 500), (50, 500), (60, 200), (90, 200)] {
+        let effects = probe(&mut state, "shop/http/basket", s, code, 212.0);
+        seen.push((status(&state, "shop/http/basket"), state.world.findings.len(), effects.contains(&Effect::Bell)));
+    }
+    assert_eq!(seen, [(Status::Pending, 0, false), (Status::Pending, 0, false), (Status::Down, 1, true), (Status::Down, 1, false), (Status::Ok, 0, false)]);
+    let sentences: Vec<&str> = state.world.events.iter().filter(|e| e.in_feed()).map(|e| e.sentence.as_str()).collect();
+    assert_eq!(
+        sentences,
+        ["500 in 212 ms, expected 200, first failure; tried again after 10 s", "down: 500 in 212 ms, expected 200, third in a row", "up: 200 in 212 ms",]
+    );
+}
+
+#[test]
+fn the_finding_says_since_the_first_failure_and_explains_the_time_to_critical() {
+    let mut state = state();
+    probe(&mut state, "shop/http/basket", 0, 200, 40.0);
+    for s in [30, 40, 50, 60] {
+        probe(&mut state, "shop/http/basket", s, 500, 212.0);
+    }
+    let finding = &state.world.findings[0];
+    assert_eq!(finding.id.as_str(), "shop/http/basket#availability");
+    assert_eq!((finding.severity, finding.since), (Severity::Critical, at(30)));
+    assert_eq!(finding.title, "basket is down: 500 in 4 of 4 probes");
+    let term = finding.explanation.iter().find(|t| t.name == "from failure to CRITICAL").unwrap();
+    assert_eq!(term.value, "1 m");
+}
+
+#[test]
+fn one_pass_judges_at_once_and_is_never_pending() {
+    let mut state = state();
+    state.world.one_pass = true;
+    probe(&mut state, "shop/http/basket", 0, 500, 10.0);
+    assert_eq!(status(&state, "shop/http/basket"), Status::Down);
+    update(&mut state, poll("shop/http/home", 0, Err(SourceError::connect("refused"))), at(0));
+    assert_eq!(status(&state, "shop/http/home"), Status::Unknown);
+}
+
+#[test]
+fn an_error_never_erases_the_last_good_value() {
+    let mut state = state();
+    probe(&mut state, "shop/http/home", 0, 200, 40.0);
+    update(&mut state, poll("shop/http/home", 30, Err(SourceError::auth("the token has expired", "renew it"))), at(30));
+    let source = &state.world.sources[&id("shop/http/home")];
+    assert_eq!(source.status, Status::Unknown);
+    assert_eq!(source.health.as_ref().unwrap().last_good.as_ref().unwrap().1.status_code, Some(200));
+    assert_eq!(source.good_at, Some(at(0)));
+    assert_eq!(source.summary, "200 in 40 ms");
+    let finding = &state.world.findings[0];
+    assert_eq!((finding.severity, finding.title.as_str()), (Severity::Unknown, "home not known: the token has expired"));
+}
+
+#[test]
+fn what_is_old_is_stale_then_unknown_and_never_green() {
+    let mut state = state();
+    probe(&mut state, "shop/http/home", 0, 200, 40.0);
+    update(&mut state, Msg::Tick, at(60));
+    assert_eq!(status(&state, "shop/http/home"), Status::Ok);
+    let due = next_tick(&state, at(60)).unwrap();
+    assert!(due > at(60) && due <= at(75), "{due}");
+    update(&mut state, Msg::Tick, at(80));
+    assert_eq!(status(&state, "shop/http/home"), Status::Stale);
+    assert_eq!(state.world.findings[0].severity, Severity::Unknown);
+    update(&mut state, Msg::Tick, at(400));
+    assert_eq!(status(&state, "shop/http/home"), Status::Unknown);
+    probe(&mut state, "shop/http/home", 410, 200, 40.0);
+    assert_eq!(status(&state, "shop/http/home"), Status::Ok);
+    assert!(state.world.findings.is_empty());
+}
+
+#[test]
+fn what_was_remembered_is_shown_with_its_age_and_kept_by_nobody_again() {
+    let mut state = state();
+    let Msg::Polled(polled) = poll("shop/http/home", 0, Ok(vec![Data::Health(health(200, 40.0))])) else { unreachable!() };
+    let effects = update(&mut state, Msg::Followed(polled), at(3_600));
+    assert!(effects.is_empty(), "{effects:?}");
+    let source = &state.world.sources[&id("shop/http/home")];
+    assert!(source.remembered && source.status == Status::Unknown, "{:?}", source.status);
+    assert_eq!(source.summary, "200 in 40 ms");
+}
+
+#[test]
+fn older_news_than_what_is_known_changes_nothing() {
+    let mut state = state();
+    probe(&mut state, "shop/http/home", 100, 500, 40.0);
+    probe(&mut state, "shop/http/home", 50, 200, 40.0);
+    assert_eq!(state.world.sources[&id("shop/http/home")].checked_at, Some(at(100)));
+    assert_eq!(status(&state, "shop/http/home"), Status::Pending);
+}
+
+#[test]
+fn a_slow_endpoint_is_degraded_and_its_p95_a_finding() {
+    let mut state = state();
+    for n in 0..30 {
+        probe(&mut state, "shop/http/home", n * 30, 200, 100.0);
+    }
+    for n in 30..40 {
+        probe(&mut state, "shop/http/home", n * 30, 200, 640.0);
+    }
+    assert_eq!(status(&state, "shop/http/home"), Status::Degraded);
+    let finding = state.world.findings.iter().find(|f| f.id.rule() == "latency").unwrap();
+    assert_eq!(finding.severity, Severity::Warning);
+    assert!(finding.title.starts_with("home is slow: p95 6"), "{}", finding.title);
+    assert!(finding.title.ends_with("limit 500 ms"));
+    assert_eq!(finding.since, at(900));
+    let Block::Comparison(rows) = &finding.blocks[0] else { panic!() };
+    assert!(rows[0].before.starts_with("10") || rows[0].before.starts_with("99"), "{rows:?}");
+}
+
+#[test]
+fn uptime_and_percentiles_are_of_the_window() {
+    let mut state = state();
+    for n in 0..100 {
+        probe(&mut state, "shop/http/home", n * 30, if n == 7 { 500 } else { 200 }, f64::from(i32::try_from(n).unwrap()) + 1.0);
+    }
+    let window = state.world.sources[&id("shop/http/home")].health.as_ref().unwrap().hour.unwrap();
+    assert_eq!(window.count, 100);
+    assert!((window.uptime - 99.0).abs() < 0.01);
+    assert!((window.p95.unwrap() - 95.0).abs() < 1.5, "{window:?}");
+}
+
+#[test]
+fn history_of_the_journal_joins_what_was_seen_since() {
+    let mut state = state();
+    probe(&mut state, "shop/http/home", 7_200, 200, 10.0);
+    let samples = vec![Sample { at: at(3_000), latency_ms: Some(20.0), failed: false }, Sample { at: at(7_200), latency_ms: Some(10.0), failed: false }];
+    let hour = at(0).timestamp();
+    let mut bucket = world::Bucket { total: 100, failed: 50, ..Default::default() };
+    bucket.latency.add(20.0);
+    update(&mut state, Msg::History(History { source: id("shop/http/home"), hours: vec![(hour, bucket)], days: vec![], samples }), at(7_201));
+    let health = state.world.sources[&id("shop/http/home")].health.as_ref().unwrap();
+    assert_eq!(health.samples.len(), 2, "the overlap is not doubled");
+    let day = health.day.unwrap();
+    assert_eq!(day.count, 101);
+    assert!((day.uptime - 100.0 * 51.0 / 101.0).abs() < 0.01);
+}
+
+fn certificate(days: i64) -> Certificate {
+    let (not_before, not_after) = (at(0) - chrono::Duration::days(60), at(0) + chrono::Duration::days(days));
+    Certificate {
+        host: "shop.example.com".into(),
+        not_before,
+        not_after,
+        issuer: "Test CA".into(),
+        subject: "shop.example.com".into(),
+        names: vec![],
+        chain_ok: days > 0,
+        problem: (days <= 0).then(|| "expired".into()),
+        chain: vec![ChainLink { subject: "shop.example.com".into(), issuer: "Test CA".into(), not_before, not_after }],
+        warning_s: Some(21 * 86_400),
+        critical_s: Some(7 * 86_400),
+    }
+}
+
+#[test]
+fn a_certificate_warns_before_its_end() {
+    for (days, expected) in [
+        (60, None),
+        (12, Some((Severity::Warning, "Certificate of shop.example.com ends on 2 Dec"))),
+        (3, Some((Severity::Critical, "Certificate of shop.example.com ends on 23 Nov"))),
+        (-1, Some((Severity::Critical, "Certificate of shop.example.com ended on 19 Nov"))),
+    ] {
+        let mut state = state();
+        let data = vec![Data::Health(health(200, 40.0)), Data::Certificate(certificate(days))];
+        update(&mut state, poll("shop/http/home", 0, Ok(data)), at(0));
+        let found = state.world.findings.iter().find(|f| f.id.rule() == "certificate");
+        assert_eq!(found.map(|f| (f.severity, f.title.as_str())), expected, "{days}");
+        if let Some(found) = found {
+            assert_eq!(found.due, Some(at(0) + chrono::Duration::days(days)));
+        }
+    }
+}
+
+#[test]
+fn a_certificate_of_six_days_is_not_critical_for_all_its_life() {
+    let mut short = certificate(5);
+    short.not_before = at(0) - chrono::Duration::days(1);
+    let mut state = state();
+    update(&mut state, poll("shop/http/home", 0, Ok(vec![Data::Certificate(short)])), at(0));
+    assert!(state.world.findings.is_empty());
+}
+
+fn batch(s: i64, level: Level, n: u64, fingerprint: Option<&str>) -> Data {
+    let minute = at(s).timestamp().div_euclid(60) * 60;
+    let event = |_| LogEvent {
+        at: at(s),
+        level,
+        file: 0,
+        message: "Internal Server Error: /basket/".into(),
+        detail: vec![],
+        fingerprint: fingerprint.map(str::to_owned),
+    };
+    Data::Log(LogBatch {
+        files: vec!["django.log".into()],
+        lines: n,
+        levels: [(level, n)].into(),
+        minutes: vec![(minute, level, n)],
+        groups: fingerprint
+            .map(|f| LogGroup {
+                fingerprint: f.into(),
+                title: "KeyError: 'currency'".into(),
+                culprit: "basket/pricing.py:88".into(),
+                level,
+                count: n,
+                first_seen: at(s),
+                last_seen: at(s),
+            })
+            .into_iter()
+            .collect(),
+        events: (0..n.min(50)).map(event).collect(),
+        format: "django".into(),
+        ..LogBatch::default()
+    })
+}
+
+#[test]
+fn a_burst_of_errors_is_a_finding_and_ends_by_itself() {
+    let mut state = state();
+    for minute in 0..30 {
+        update(&mut state, poll("shop/log/django", minute * 60 + 1, Ok(vec![batch(minute * 60, Level::Info, 300, None)])), at(minute * 60 + 1));
+    }
+    assert!(state.world.findings.is_empty());
+    update(&mut state, poll("shop/log/django", 1_830, Ok(vec![batch(1_830, Level::Error, 31, Some("9e1"))])), at(1_830));
+    let finding = &state.world.findings[0];
+    assert_eq!((finding.id.rule(), finding.severity), ("burst", Severity::Warning));
+    assert_eq!(finding.title, "KeyError: 'currency': 31 a minute");
+    assert!(next_tick(&state, at(1_830)).unwrap() <= at(1_836));
+    // The log is still looked at, and nothing more came.
+    update(&mut state, poll("shop/log/django", 1_980, Ok(vec![])), at(1_980));
+    update(&mut state, Msg::Tick, at(1_990));
+    assert!(state.world.findings.is_empty(), "{:?}", state.world.findings);
+}
+
+#[test]
+fn a_log_flood_keeps_memory_bounded_and_counts_exact() {
+    let mut state = state();
+    for n in 0..200 {
+        let Data::Log(mut one) = batch(n, Level::Info, 50, None) else { unreachable!() };
+        one.lines = 10_000;
+        one.levels = [(Level::Info, 10_000)].into();
+        update(&mut state, poll("shop/log/django", n, Ok(vec![Data::Log(one)])), at(n));
+    }
+    let log = state.world.sources[&id("shop/log/django")].log.as_ref().unwrap();
+    assert_eq!(log.lines, 2_000_000);
+    assert_eq!(log.levels[&Level::Info], 2_000_000);
+    assert_eq!(log.events.len(), world::LOG_EVENTS);
+    assert_eq!(log.first_seq, 200 * 50 - world::LOG_EVENTS as u64);
+}
+
+fn keys(state: &mut State) {
+    state.view.drawn.keys = state.world.findings.iter().map(|f| f.id.as_str().to_owned()).collect();
+    state.view.drawn.height = 10;
+}
+
+fn type_text(state: &mut State, text: &str, now: Timestamp) {
+    for c in text.chars() {
+        update(state, Msg::Edit(tui_input::InputRequest::InsertChar(c)), now);
+    }
+}
+
+#[test]
+fn an_acknowledged_finding_sinks_and_comes_back_when_it_is_worse() {
+    let mut state = state();
+    for s in [0, 10, 20] {
+        probe(&mut state, "shop/http/basket", s, 500, 10.0);
+        probe(&mut state, "shop/http/home", s + 1, 500, 10.0);
+    }
+    keys(&mut state);
+    let first = state.world.findings[0].id.clone();
+    update(&mut state, Msg::Command(Command::Acknowledge), at(30));
+    type_text(&mut state, "the vendor knows", at(30));
+    let effects = update(&mut state, Msg::Command(Command::Enter), at(30));
+    assert!(matches!(&effects[0], Effect::KeepAcknowledgement(id, Some(ack)) if *id == first && ack.by == "ana" && ack.why == "the vendor knows"));
+    assert_eq!(state.world.findings[1].id, first, "it sinks");
+    // The same again changes nothing; another evidence brings it back.
+    probe(&mut state, first.as_str().split('#').next().unwrap(), 40, 500, 10.0);
+    assert!(state.world.findings[1].acknowledged.is_some());
+    probe(&mut state, first.as_str().split('#').next().unwrap(), 50, 404, 10.0);
+    assert!(state.world.findings.iter().all(|f| f.acknowledged.is_none()));
+}
+
+#[test]
+fn undo_gives_the_finding_back() {
+    let mut state = state();
+    for s in [0, 10, 20] {
+        probe(&mut state, "shop/http/basket", s, 500, 10.0);
+    }
+    keys(&mut state);
+    update(&mut state, Msg::Command(Command::Snooze), at(30));
+    update(&mut state, Msg::Command(Command::Enter), at(30));
+    let until = state.world.findings[0].acknowledged.as_ref().unwrap().until;
+    assert_eq!(until, Some(at(30 + 7_200)));
+    update(&mut state, Msg::Command(Command::Undo), at(31));
+    assert!(state.world.findings[0].acknowledged.is_none());
+}
+
+#[test]
+fn a_snooze_ends_when_its_time_is_over() {
+    let mut state = state();
+    for s in [0, 10, 20] {
+        probe(&mut state, "shop/http/basket", s, 500, 10.0);
+    }
+    let id = state.world.findings[0].id.clone();
+    let ack = Acknowledgement { by: "jon".into(), why: "x".into(), at: at(21), until: Some(at(40)) };
+    update(&mut state, Msg::Acknowledged(id, Some(ack)), at(21));
+    assert!(state.world.findings[0].acknowledged.is_some());
+    update(&mut state, Msg::Tick, at(41));
+    assert!(state.world.findings[0].acknowledged.is_none());
+}
+
+#[test]
+fn in_read_only_mode_nothing_is_taken() {
+    let mut state = state();
+    for s in [0, 10, 20] {
+        probe(&mut state, "shop/http/basket", s, 500, 10.0);
+    }
+    keys(&mut state);
+    state.view.read_only = true;
+    update(&mut state, Msg::Command(Command::Acknowledge), at(30));
+    assert!(state.view.prompt.is_none());
+}
+
+#[test]
+fn quit_closes_what_is_open_first_and_then_leaves() {
+    let mut state = state();
+    update(&mut state, Msg::Command(Command::Help), at(0));
+    for _ in 0..2 {
+        assert!(!update(&mut state, Msg::Command(Command::Interrupt), at(0)).contains(&Effect::Quit) || state.view.overlay.is_none());
+    }
+    state.view.prompt = None;
+    state.view.overlay = None;
+    update(&mut state, Msg::Command(Command::Filter), at(0));
+    type_text(&mut state, "bask", at(0));
+    assert_eq!(state.view.list().filter, "bask");
+    update(&mut state, Msg::Command(Command::Enter), at(0));
+    assert!(update(&mut state, Msg::Command(Command::Quit), at(0)).is_empty());
+    assert_eq!(state.view.list().filter, "");
+    assert_eq!(update(&mut state, Msg::Command(Command::Quit), at(0)), [Effect::Quit]);
+}
+
+#[test]
+fn pages_are_not_levels() {
+    let mut state = state();
+    update(&mut state, Msg::Command(Command::Page(Page::Health)), at(0));
+    assert_eq!(update(&mut state, Msg::Command(Command::Quit), at(0)), [Effect::Quit]);
+}
+
+#[test]
+fn the_selection_follows_its_item_when_the_order_changes() {
+    let mut state = state();
+    state.view.drawn.keys = vec!["a".into(), "b".into(), "c".into()];
+    update(&mut state, Msg::Command(Command::Down), at(0));
+    state.view.drawn.keys = vec!["b".into(), "c".into(), "a".into()];
+    assert_eq!(act::selected_key(&state), Some("b"));
+    update(&mut state, Msg::Command(Command::Down), at(0));
+    assert_eq!(act::selected_key(&state), Some("c"));
+    // The item went away: the row that took its place is selected.
+    state.view.drawn.keys = vec!["b".into(), "a".into()];
+    assert_eq!(act::selected_key(&state), Some("a"));
+}
+
+#[test]
+fn pausing_holds_the_picture_while_the_world_goes_on() {
+    let mut state = state();
+    probe(&mut state, "shop/http/home", 0, 200, 40.0);
+    update(&mut state, Msg::Command(Command::Pause), at(1));
+    for s in [30, 40, 50] {
+        probe(&mut state, "shop/http/home", s, 500, 40.0);
+    }
+    assert_eq!(state.shown().sources[&id("shop/http/home")].status, Status::Ok);
+    assert_eq!(status(&state, "shop/http/home"), Status::Down);
+    assert_eq!(state.shown_at(at(60)), at(1));
+    update(&mut state, Msg::Command(Command::Pause), at(61));
+    assert_eq!(state.shown().sources[&id("shop/http/home")].status, Status::Down);
+}
+
+#[test]
+fn a_deploy_is_the_sites_release() {
+    let mut state = state();
+    let deploy = |s, version: &str| Transition {
+        at: at(s),
+        site: "shop".into(),
+        source: None,
+        kind: TransitionKind::Deploy { version: version.into(), by: "ci".into() },
+        sentence: format!("{version} deployed by ci"),
+    };
+    update(&mut state, Msg::Events(vec![deploy(20, "v214"), deploy(10, "v213")]), at(30));
+    assert_eq!(state.world.sites[0].release, Some(("v214".into(), at(20))));
+    assert!(state.world.events[0].at < state.world.events[1].at, "the feed stays in order of time");
+}
+
+#[test]
+fn a_sleep_of_the_machine_is_a_gap_and_not_an_outage() {
+    let mut state = state();
+    probe(&mut state, "shop/http/home", 0, 200, 40.0);
+    let effects = update(&mut state, Msg::Slept(Duration::from_secs(7_200)), at(7_200));
+    assert!(effects.contains(&Effect::PollAll));
+    assert_ne!(status(&state, "shop/http/home"), Status::Ok);
+    assert!(state.world.findings.iter().all(|f| f.severity != Severity::Critical));
+}
+
+#[test]
+fn pasted_text_is_one_clean_line() {
+    let mut state = state();
+    update(&mut state, Msg::Command(Command::Filter), at(0));
+    update(&mut state, Msg::Paste("a\nb\u{1b}[31mc\u{0}".into()), at(0));
+    assert_eq!(state.view.list().filter, "a b[31mc");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_order_of_polls_and_commands_breaks_it(steps in proptest::collection::vec((0u8..12, 0i64..5_000, 0u16..3), 1..120)) {
+        let mut state = state();
+        for (what, s, which) in steps {
+            let source = ["shop/http/home", "shop/http/basket", "shop/log/django"][usize::from(which)];
+            keys(&mut state);
+            let msg = match what {
+                0..=2 => poll(source, s, Ok(vec![Data::Health(health(200, 40.0))])),
+                3 => poll(source, s, Ok(vec![Data::Health(health(500, 4_000.0))])),
+                4 => poll(source, s, Err(SourceError::connect("refused"))),
+                5 => poll(source, s, Ok(vec![batch(s, Level::Error, 20, Some("a"))])),
+                6 => Msg::Tick,
+                7 => Msg::Command(command::COMMANDS[usize::try_from(s).unwrap() % command::COMMANDS.len()].command),
+                8 => Msg::Click(which * 9, which * 3),
+                9 => Msg::Paste("x|y !z".into()),
+                10 => Msg::Command(Command::Page(Page::ALL[usize::try_from(s).unwrap() % 10])),
+                _ => Msg::Slept(Duration::from_secs(100)),
+            };
+            update(&mut state, msg, at(s));
+            // Nothing that is too old is green.
+            for source in state.world.sources.values() {
+                if source.status == Status::Ok && what == 6 {
+                    proptest::prop_assert!(at(s) - source.checked_at.unwrap() < chrono::Duration::seconds(100));
+                }
+            }
+            let mut sorted = state.world.findings.clone();
+            sorted.sort_by_key(|f| f.severity);
+            let live = |f: &&Finding| f.acknowledged.is_none();
+            let (a, b): (Vec<_>, Vec<_>) = (state.world.findings.iter().filter(live).map(|f| f.severity).collect(), sorted.iter().filter(live).map(|f| f.severity).collect());
+            proptest::prop_assert_eq!(a, b);
+        }
+    }
+}

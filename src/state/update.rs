@@ -1,0 +1,197 @@
+//! The one function that changes state.
+
+use super::ingest::{self, Settings};
+use super::msg::Polled;
+use super::world::World;
+use super::{Effect, Msg, SiteState, SourceState, State, act, findings};
+use crate::domain::time::human;
+use crate::domain::{FindingId, SourceId, Status, Timestamp, Transition, TransitionKind};
+use crate::sources::SourceSpec;
+
+impl State {
+    /// A state in which nothing was looked at yet. `person` is who sits here.
+    #[must_use]
+    pub fn new(sites: Vec<SiteState>, specs: Vec<SourceSpec>, person: String) -> Self {
+        let mut state = Self::default();
+        state.world.sites = sites;
+        state.world.sources = specs.into_iter().map(|spec| (spec.id.clone(), SourceState::new(spec))).collect();
+        state.view.person = person;
+        state
+    }
+}
+
+/// Takes one message in and says what is to be done outside.
+pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Polled(polled) => take(&mut state.world, polled, now, false, &mut effects),
+        Msg::Followed(polled) => take(&mut state.world, polled, now, true, &mut effects),
+        Msg::Command(command) => act::command(state, command, now, &mut effects),
+        Msg::Edit(request) => act::edit(state, request),
+        Msg::Paste(text) => act::paste(state, &text),
+        Msg::Click(column, row) => act::click(state, column, row, now, &mut effects),
+        Msg::Resize(columns, rows) => state.view.size = (columns, rows),
+        Msg::Tick => tick(state, now, &mut effects),
+        Msg::Slept(gap) => {
+            let sentence = format!("the machine slept for {}; nothing was looked at meanwhile", human(gap));
+            findings::note(&mut state.world, &mut effects, Transition { at: now, site: String::new(), source: None, kind: TransitionKind::Note, sentence });
+            tick(state, now, &mut effects);
+            effects.push(Effect::PollAll);
+        }
+        Msg::History(history) => {
+            let keep = ingest::samples_for(state.world.sources.len());
+            if let Some(source) = state.world.sources.get_mut(&history.source) {
+                ingest::history(source, &history, keep, now);
+            }
+        }
+        Msg::Events(transitions) => {
+            for transition in transitions {
+                findings::remember(&mut state.world, transition);
+            }
+        }
+        Msg::Acknowledged(id, ack) => {
+            findings::acknowledge(&mut state.world, &id, ack, now);
+        }
+        Msg::Notice(notice) => {
+            state.world.notices.retain(|known| known.kind != notice.kind);
+            state.world.notices.push(notice);
+            state.world.notices.sort_by_key(|notice| notice.kind);
+        }
+        Msg::NoticeOver(kind) => state.world.notices.retain(|known| known.kind != kind),
+        Msg::Toast(text) => act::toast(state, text, now),
+    }
+    effects
+}
+
+/// Takes a poll in, ours or one we were told of.
+fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effects: &mut Vec<Effect>) {
+    let settings = Settings { one_pass: world.one_pass, samples: ingest::samples_for(world.sources.len()) };
+    let id = polled.source.clone();
+    let Some(source) = world.sources.get_mut(&id) else { return };
+    let (before, looked_at) = (source.status, source.looked_at());
+    if !ingest::polled(source, &polled, settings) {
+        return;
+    }
+    if followed {
+        // What was true when it was written may be old by now.
+        source.remembered = !looked_at;
+        age(source, now);
+    }
+    let after = source.status;
+    let worth_telling = after != before && (looked_at || after != Status::Ok);
+    if worth_telling && !followed {
+        let transition = Transition {
+            at: polled.at,
+            site: id.site().to_owned(),
+            source: Some(id.clone()),
+            kind: TransitionKind::Status { from: before, to: after },
+            sentence: sentence(source, before),
+        };
+        findings::note(world, effects, transition);
+    }
+    if !followed {
+        effects.push(Effect::KeepPoll(Box::new(polled)));
+    }
+    findings::review(world, &id, now, followed, effects);
+    if before != after {
+        review_dependants(world, &id, now, followed, effects);
+    }
+}
+
+/// Sources that need this one are judged by it.
+fn review_dependants(world: &mut World, id: &SourceId, now: Timestamp, quiet: bool, effects: &mut Vec<Effect>) {
+    let dependants: Vec<SourceId> = world
+        .sources
+        .values()
+        .filter(|s| s.spec.id.site() == id.site() && s.spec.needs.iter().any(|need| need == id.within_site()))
+        .map(|s| s.spec.id.clone())
+        .collect();
+    for dependant in dependants {
+        findings::review(world, &dependant, now, quiet, effects);
+    }
+}
+
+/// What a change of status says in the event feed.
+fn sentence(source: &SourceState, before: Status) -> String {
+    let nth = |n: u32| match n {
+        1 => "first".to_owned(),
+        2 => "second".to_owned(),
+        3 => "third".to_owned(),
+        n => format!("{n}th"),
+    };
+    match source.status {
+        Status::Down => format!("down: {}, {} in a row", source.summary, nth(source.failing)),
+        Status::Pending => {
+            let retry = human(source.spec.retry_every);
+            let reason = source.error.as_ref().map_or(source.summary.as_str(), |error| error.message.as_str());
+            format!("{reason}, {} failure; tried again after {retry}", nth(source.failing))
+        }
+        Status::Unknown => format!("not known: {}", source.error.as_ref().map_or("not looked at", |error| error.message.as_str())),
+        Status::Degraded => format!("degraded: {}", source.summary),
+        Status::Ok if before == Status::Down => format!("up: {}", source.summary),
+        Status::Ok => format!("ok: {}", source.summary),
+        Status::Stale => "not looked at in time".to_owned(),
+        Status::Paused => "paused".to_owned(),
+        Status::Maintenance => "maintenance".to_owned(),
+    }
+}
+
+fn age(source: &mut SourceState, now: Timestamp) -> bool {
+    let status = ingest::aged(source, now);
+    if status == source.status {
+        return false;
+    }
+    source.status = status;
+    source.since = source.checked_at;
+    true
+}
+
+/// Time passed: what is too old turns stale, acknowledgements end, toasts go.
+fn tick(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    if state.view.toast.as_ref().is_some_and(|toast| toast.until <= now) {
+        state.view.toast = None;
+    }
+    let world = &mut state.world;
+    let ended: Vec<FindingId> =
+        world.acknowledgements.iter().filter(|(_, ack)| ack.until.is_some_and(|until| until <= now)).map(|(id, _)| id.clone()).collect();
+    for id in ended {
+        findings::acknowledge(world, &id, None, now);
+    }
+    let mut changed = Vec::new();
+    for source in world.sources.values_mut() {
+        let (before, remembered) = (source.status, source.remembered);
+        if age(source, now) {
+            changed.push((source.spec.id.clone(), before, remembered));
+        }
+    }
+    for (id, before, remembered) in changed {
+        if let Some(source) = world.sources.get(&id)
+            && !remembered
+        {
+            let kind = TransitionKind::Status { from: before, to: source.status };
+            let sentence = sentence(source, before);
+            findings::note(world, effects, Transition { at: now, site: id.site().to_owned(), source: Some(id.clone()), kind, sentence });
+        }
+        findings::review(world, &id, now, remembered, effects);
+    }
+    // Bursts end by the mere passing of time.
+    let bursting: Vec<SourceId> = world.findings.iter().filter(|f| f.id.rule() == "burst").map(|f| f.source.clone()).collect();
+    for id in bursting {
+        findings::review(world, &id, now, false, effects);
+    }
+}
+
+/// When a tick is due next for the state itself: the nearest moment at which something turns stale, an acknowledgement ends, or a
+/// burst may be over. What changes on the screen alone is in [`super::Drawn::next_change`].
+#[must_use]
+pub fn next_tick(state: &State, now: Timestamp) -> Option<Timestamp> {
+    let after = |at: Timestamp, wait: std::time::Duration| at + chrono::Duration::from_std(wait).unwrap_or_default() + chrono::Duration::milliseconds(1);
+    let stale = state.world.sources.values().filter(|s| matches!(s.status, Status::Ok | Status::Degraded | Status::Pending | Status::Down)).filter_map(|s| {
+        let at = after(s.checked_at?, ingest::stale_after(s));
+        Some(at.max(now))
+    });
+    let acks = state.world.acknowledgements.values().filter_map(|ack| ack.until);
+    let toast = state.view.toast.as_ref().map(|toast| toast.until);
+    let burst = state.world.findings.iter().any(|f| f.id.rule() == "burst").then(|| now + chrono::Duration::seconds(5));
+    stale.chain(acks).chain(toast).chain(burst).min()
+}
