@@ -44,6 +44,7 @@ timeout = "3s"              # bounds the whole request: resolve, connect, TLS, a
 retry_every = "1s"          # the interval while failing, so that an outage is soon certain
 failures = 3                # so many in a row are an outage; until then the source is pending
 successes = 2               # so many in a row end it
+proxy = "none"              # these servers are on this machine; without this key the environment's proxy is used
 
 
 # One deployed application in one environment.
@@ -88,8 +89,7 @@ every = "1s"
 [site.shop.http.admin]
 url = "{admin}"
 every = "2s"
-follow_redirects = false
-expect.status = [302]
+expect.redirect = "/admin/login/?next=/admin/"
 
 # Log files: a path, a glob or a list. Rotation is followed.
 [site.shop.log.django]
