@@ -21,7 +21,11 @@ impl Rule for Availability {
     fn evaluate(&self, source: &SourceState, context: Context<'_>) -> Answer {
         let spec = &source.spec;
         let since = source.failing_since.or(source.since).unwrap_or(context.now);
-        let terms = terms(source);
+        let mut terms = terms(source);
+        if let Some(needed) = missing_need(source, context) {
+            terms.push(Term::new("needs", needed, "which is not well; this one is not judged meanwhile"));
+            return Answer::NotYet(terms);
+        }
         match source.status {
             Status::Down => {
                 let title = down_title(source);
@@ -54,6 +58,16 @@ impl Rule for Availability {
             Status::Ok | Status::Degraded | Status::Stale | Status::Paused | Status::Maintenance => Answer::Ok(terms),
         }
     }
+}
+
+/// A source of the same site that this one needs and that is down or not known: one outage is one finding.
+fn missing_need(source: &SourceState, context: Context<'_>) -> Option<String> {
+    let site = source.spec.id.site();
+    let known = source.spec.needs.iter().find(|need| {
+        let needed = context.world.sources.values().find(|s| s.spec.id.site() == site && s.spec.id.within_site() == need.as_str());
+        needed.is_some_and(|s| matches!(s.status, Status::Down | Status::Unknown))
+    });
+    known.cloned()
 }
 
 fn times(n: u32) -> String {

@@ -40,6 +40,9 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::PageUp => step(state, -screen(state)),
         Command::HalfDown => step(state, (screen(state) / 2).max(1)),
         Command::HalfUp => step(state, -(screen(state) / 2).max(1)),
+        Command::LogFilter => {
+            state.view.prompt = Some(Prompt { kind: PromptKind::Filter, input: Input::new(state.view.list().filter.clone()) });
+        }
         Command::Left | Command::Right | Command::NextMatch | Command::PreviousMatch => {}
         Command::NextError | Command::PreviousError | Command::NextWarning | Command::PreviousWarning => {}
         Command::Level | Command::Wrap | Command::Bookmark | Command::Follow => {}

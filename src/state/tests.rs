@@ -166,6 +166,26 @@ fn what_was_remembered_is_shown_with_its_age_and_kept_by_nobody_again() {
 }
 
 #[test]
+fn what_needs_a_source_that_is_down_is_not_judged_beside_it() {
+    let mut state = state();
+    state.world.sources.get_mut(&id("shop/http/basket")).unwrap().spec.needs = vec!["http/home".into()];
+    for s in [0, 10, 20] {
+        probe(&mut state, "shop/http/basket", s, 500, 10.0);
+    }
+    assert_eq!(state.world.findings.len(), 1);
+    for s in [1, 11, 21] {
+        probe(&mut state, "shop/http/home", s, 500, 10.0);
+    }
+    let ids: Vec<&str> = state.world.findings.iter().map(|f| f.id.as_str()).collect();
+    assert_eq!(ids, ["shop/http/home#availability"]);
+    for s in [30, 40] {
+        probe(&mut state, "shop/http/home", s, 200, 10.0);
+    }
+    let ids: Vec<&str> = state.world.findings.iter().map(|f| f.id.as_str()).collect();
+    assert_eq!(ids, ["shop/http/basket#availability"]);
+}
+
+#[test]
 fn older_news_than_what_is_known_changes_nothing() {
     let mut state = state();
     probe(&mut state, "shop/http/home", 100, 500, 40.0);
