@@ -1,0 +1,116 @@
+//! Masks what the person named in `[journal] redact`, in every text, before it is stored. Pure.
+
+use regex::{Captures, Regex};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// What stands in place of a match.
+const MASK: &str = "***";
+/// Fields that are ours and not outside text: ids, times and words of closed sets. Masking them would make a row unreadable.
+const OURS: [&str; 22] = [
+    "source",
+    "site",
+    "finding",
+    "started",
+    "at",
+    "next_at",
+    "until",
+    "not_before",
+    "not_after",
+    "first_seen",
+    "last_seen",
+    "kind",
+    "verdict",
+    "level",
+    "from",
+    "to",
+    "severity",
+    "fingerprint",
+    "format",
+    "name",
+    "status",
+    "capability",
+];
+
+/// Counts of a log by minute and level word.
+const MINUTES: &str = "minutes";
+
+/// The compiled patterns.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Redactor {
+    patterns: Vec<Regex>,
+}
+
+impl Redactor {
+    /// Compiles the patterns; the answer to a bad one is that pattern.
+    pub(super) fn new(patterns: &[String]) -> Result<Self, String> {
+        let patterns = patterns.iter().map(|text| Regex::new(text).map_err(|_| text.clone())).collect::<Result<_, _>>()?;
+        Ok(Self { patterns })
+    }
+
+    /// The item as JSON with every match masked; `None` when it then could not be read back, for it must not be stored bare.
+    pub(super) fn json<T: Serialize + DeserializeOwned>(&self, item: &T) -> Option<String> {
+        if self.patterns.is_empty() {
+            return serde_json::to_string(item).ok();
+        }
+        let mut value = serde_json::to_value(item).ok()?;
+        if self.mask(&mut value) {
+            T::deserialize(&value).ok()?;
+        }
+        serde_json::to_string(&value).ok()
+    }
+
+    fn mask(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let masked = self.text(text);
+                let changed = masked != *text;
+                *text = masked;
+                changed
+            }
+            Value::Array(items) => items.iter_mut().fold(false, |changed, item| self.mask(item) | changed),
+            Value::Object(fields) => fields
+                .iter_mut()
+                .filter(|(name, item)| !(OURS.contains(&name.as_str()) && item.is_string()) && *name != MINUTES)
+                .fold(false, |changed, (_, item)| self.mask(item) | changed),
+            _ => false,
+        }
+    }
+
+    fn text(&self, text: &str) -> String {
+        // An empty match would put a mask between all letters.
+        let mask = |found: &Captures<'_>| if found.get(0).is_some_and(|all| !all.is_empty()) { MASK.to_owned() } else { String::new() };
+        self.patterns.iter().fold(text.to_owned(), |text, pattern| pattern.replace_all(&text, mask).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Acknowledgement, FindingId, SourceId, Transition, TransitionKind};
+
+    #[test]
+    fn matches_are_masked_everywhere_but_in_our_own_words() {
+        let redactor = Redactor::new(&[r"[\w.]+@[\w.]+".to_owned(), r"\d{4}".to_owned(), "x*".to_owned()]).unwrap();
+        let source = SourceId::parse("shop/http/home1234").unwrap();
+        let transition = Transition {
+            at: crate::io::clock::now(),
+            site: "shop".to_owned(),
+            source: Some(source.clone()),
+            kind: TransitionKind::Acknowledged { finding: FindingId::new(&source, "availability"), by: "ann@shop.example".to_owned(), until: None },
+            sentence: "order 4711 of bob@shop.example failed".to_owned(),
+        };
+        let json = redactor.json(&transition).unwrap();
+        assert!(!json.contains("@shop") && !json.contains("4711"), "{json}");
+        let read: Transition = serde_json::from_str(&json).unwrap();
+        assert_eq!((read.at, read.source, read.sentence.as_str()), (transition.at, Some(source), "order *** of *** failed"));
+    }
+
+    #[test]
+    fn without_patterns_nothing_changes_and_a_bad_one_is_told() {
+        let item = Acknowledgement { by: "ann".to_owned(), why: "deploy".to_owned(), at: crate::io::clock::now(), until: None };
+        assert!(Redactor::default().json(&item).unwrap().contains("deploy"));
+        assert_eq!(Redactor::new(&["ok".to_owned(), "(".to_owned()]).unwrap_err(), "(");
+    }
+}

@@ -1,0 +1,85 @@
+//! Removes what is older than its tier is kept, and joins small blocks, in short transactions. One process an hour does it.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::series;
+use super::tiers::{self, Slot, Tier};
+use crate::domain::Timestamp;
+
+const DAY_MS: i64 = 86_400_000;
+/// Raw points are kept so long.
+const RAW_MS: i64 = 2 * DAY_MS;
+/// Minutes are kept so long.
+const MINUTE_MS: i64 = 30 * DAY_MS;
+/// Rows removed in one transaction.
+const ROWS: usize = 500;
+/// Slots of a joined block: four hours of minutes, a day of hours.
+const JOINED: [(Tier, i64); 2] = [(Tier::Minute, 240), (Tier::Hour, 24)];
+
+/// Does the round unless another process did it within `every`.
+pub(super) fn run(connection: &mut Connection, keep: Duration, now: Timestamp, every: Duration) -> rusqlite::Result<bool> {
+    let now_ms = now.timestamp_millis();
+    let recent = now_ms - every.as_millis() as i64 * 9 / 10;
+    let mine = connection.execute("UPDATE counter SET swept = ?1 WHERE swept <= ?2 OR swept > ?1", [now_ms, recent])?;
+    if mine == 0 {
+        return Ok(false);
+    }
+    let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    let oldest = now_ms.saturating_sub(keep_ms);
+    remove(connection, "blocks", "id", "tier = 0 AND last <", oldest.max(now_ms - RAW_MS))?;
+    remove(connection, "blocks", "id", "tier = 1 AND last <", oldest.max(now_ms - MINUTE_MS))?;
+    remove(connection, "blocks", "id", "tier = 2 AND last <", oldest)?;
+    remove(connection, "observations", "id", "at <", oldest)?;
+    remove(connection, "transitions", "seq", "at <", oldest)?;
+    remove(connection, "acknowledgements", "rowid", "body IS NULL AND at <", now_ms - MINUTE_MS)?;
+    remove(connection, "latest", "rowid", "at_ns / 1000000 <", oldest)?;
+    let all: Vec<i64> = connection.prepare("SELECT id FROM series")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for id in all {
+        // Points of a source that is no longer polled would wait for ever.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let newest: Option<i64> = transaction.query_row("SELECT max(at) FROM tail WHERE series = ?1", [id], |row| row.get(0))?;
+        if newest.is_some_and(|newest| newest < now_ms - RAW_MS) {
+            series::seal(&transaction, id)?;
+        }
+        transaction.commit()?;
+        for (tier, size) in JOINED {
+            join(connection, id, tier, size, now_ms)?;
+        }
+    }
+    Ok(true)
+}
+
+/// Deletes rows by steps, so that nobody waits long for the lock.
+fn remove(connection: &mut Connection, table: &str, key: &str, condition: &str, before_ms: i64) -> rusqlite::Result<()> {
+    let sql = format!("DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {condition} ?1 LIMIT {ROWS})");
+    while connection.execute(&sql, [before_ms])? == ROWS {}
+    Ok(())
+}
+
+/// Joins blocks of a tier that hold less than their share and lie in the past, oldest first.
+fn join(connection: &mut Connection, id: i64, tier: Tier, size: i64, now_ms: i64) -> rusqlite::Result<()> {
+    let past = now_ms - size * tier.step_s() * 1_000;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let small: Vec<(i64, i64, Vec<u8>)> = transaction
+        .prepare_cached("SELECT id, rows, body FROM blocks WHERE series = ?1 AND tier = ?2 AND last < ?3 AND rows < ?4 ORDER BY last LIMIT 256")?
+        .query_map(params![id, tier.number(), past, size], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    // Worth it only when whole blocks come of it.
+    if small.len() < 2 || small.iter().map(|(_, rows, _)| rows).sum::<i64>() < size {
+        return Ok(());
+    }
+    let mut slots: Vec<Slot> = Vec::new();
+    for (block, _, body) in &small {
+        // A damaged block stays as it is: it is passed over when read and goes when it is old.
+        if let Ok(read) = tiers::decode_slots(body) {
+            slots.extend(read);
+            transaction.prepare_cached("DELETE FROM blocks WHERE id = ?1")?.execute([block])?;
+        }
+    }
+    for chunk in tiers::widen(slots, tier.step_s()).chunks(size as usize) {
+        series::insert_slots(&transaction, id, tier, chunk)?;
+    }
+    transaction.commit()
+}
