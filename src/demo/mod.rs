@@ -25,6 +25,7 @@ use crate::state::Msg;
 
 mod certificate;
 pub mod config;
+mod dice;
 mod lines;
 pub mod pages;
 pub mod script;

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::Watch;
-use super::lines::{self, Served};
+use super::lines::Served;
 use super::pages::{Host, Page};
 use super::script::{self, Answer};
 
@@ -42,7 +42,7 @@ pub struct Shared {
     pub watch: Watch,
     /// Where requests are logged. Bounded: past it a line is not written.
     pub log: SyncSender<Served>,
-    /// Requests so far; seeds the latencies.
+    /// Requests so far; the latencies follow from it.
     pub requests: AtomicU64,
 }
 
@@ -90,7 +90,7 @@ async fn connection(socket: impl AsyncRead + AsyncWrite + Unpin, host: Host, sha
 async fn answer(request: Request<Incoming>, host: Host, shared: Arc<Shared>) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
     let t = shared.watch.elapsed();
-    let seed = shared.requests.fetch_add(1, Ordering::Relaxed);
+    let number = shared.requests.fetch_add(1, Ordering::Relaxed);
     let page = Page::find(host, request.uri().path());
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
     let behaviour = page.filter(|_| readable).map(|page| (page, script::behaviour(page, t)));
@@ -104,8 +104,7 @@ async fn answer(request: Request<Incoming>, host: Host, shared: Arc<Shared>) -> 
         }
         None => plain(StatusCode::NOT_FOUND, "text/html; charset=utf-8", "<!doctype html><title>Not Found</title>\n"),
         Some((page, behaviour)) => {
-            let (from, to) = behaviour.think_ms;
-            tokio::time::sleep(Duration::from_millis(u64::from(lines::between(seed, from, to)))).await;
+            tokio::time::sleep(behaviour.think(number)).await;
             match behaviour.answer {
                 Answer::Well => well(page),
                 Answer::Status(status) => {

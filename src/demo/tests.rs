@@ -87,7 +87,7 @@ fn a_flaky_answer_ends_in_the_middle() {
 
 #[test]
 fn a_hanging_page_gives_nothing_and_holds_nobody_up() {
-    let site = Site::temporary(begin(260)).unwrap();
+    let site = Site::temporary(begin(440)).unwrap();
     let mut hanging = connect(site.ports().shop);
     hanging.write_all(b"GET /search/ HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert!(ask(site.ports().shop, "GET", "/health/").starts_with("HTTP/1.1 200 "));
