@@ -84,6 +84,7 @@ runbook = "https://wiki.example.com/basket"     # shown beside its findings
 [site.shop.http.checkout]
 url = "{checkout}"
 every = "1s"
+needs = ["http/basket"]     # while that is down, this one is not judged beside it
 
 # A redirect that is wanted.
 [site.shop.http.admin]
