@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod exec;
+pub mod http;
 pub mod secret;

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Capability, Observation, Problem, SourceError, SourceId};
 
+#[cfg(test)]
+pub mod contract;
 pub mod http;
 pub mod kinds;
 pub mod log;
