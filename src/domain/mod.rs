@@ -3,26 +3,32 @@
 //! What does not belong here: how a source speaks to the outside (`sources`), how a finding is derived (`rules`),
 //! how anything looks (`ui`, `report`).
 
+pub mod backup;
 pub mod certificate;
 pub mod error;
 pub mod finding;
 pub mod health;
 pub mod histogram;
 pub mod id;
+pub mod issue;
 pub mod log;
 pub mod observation;
+pub mod package;
 pub mod status;
 pub mod time;
 pub mod transition;
 
+pub use backup::{Backup, Copy, Drill};
 pub use certificate::{Certificate, ChainLink};
 pub use error::{ErrorKind, SourceError};
 pub use finding::{Acknowledgement, Block, Comparison, Finding, Happened, Severity, Term};
 pub use health::{Expectation, Health, LatencyLimits, Phases, Verdict};
 pub use histogram::Histogram;
 pub use id::{FindingId, IdError, SiteName, SourceId};
+pub use issue::{Issue, IssueState, Issues};
 pub use log::{Level, LogBatch, LogEvent, LogGroup, LogMark, LogNotice};
 pub use observation::{Capability, Data, Observation, Problem};
+pub use package::{Advisory, Bump, Package, Packages};
 pub use status::Status;
 pub use time::Timestamp;
 pub use transition::{Transition, TransitionKind};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Certificate, Health, LogBatch};
+use super::{Backup, Certificate, Health, Issues, LogBatch, Packages};
 
 /// The type of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,9 +15,18 @@ pub enum Capability {
     Certificate,
     /// Log lines, counted and grouped.
     Log,
+    /// Errors that a tracker grouped.
+    Issues,
+    /// Installed and available packages.
+    Packages,
+    /// A data set's copies.
+    Backup,
 }
 
 impl Capability {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Health, Self::Certificate, Self::Log, Self::Issues, Self::Packages, Self::Backup];
+
     /// The word of the JSON contract.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -25,6 +34,9 @@ impl Capability {
             Self::Health => "health",
             Self::Certificate => "certificate",
             Self::Log => "log",
+            Self::Issues => "issues",
+            Self::Packages => "packages",
+            Self::Backup => "backup",
         }
     }
 }
@@ -39,6 +51,12 @@ pub enum Data {
     Certificate(Certificate),
     /// One batch of a log.
     Log(LogBatch),
+    /// The issues of a project.
+    Issues(Issues),
+    /// The packages of a manifest or environment.
+    Packages(Packages),
+    /// The copies of a data set.
+    Backup(Backup),
 }
 
 impl Data {
@@ -49,6 +67,9 @@ impl Data {
             Self::Health(_) => Capability::Health,
             Self::Certificate(_) => Capability::Certificate,
             Self::Log(_) => Capability::Log,
+            Self::Issues(_) => Capability::Issues,
+            Self::Packages(_) => Capability::Packages,
+            Self::Backup(_) => Capability::Backup,
         }
     }
 }

@@ -72,7 +72,7 @@ impl<'a> Source<'a> {
     pub fn of(source: &'a SourceState) -> Self {
         let id = &source.spec.id;
         let primary = source.spec.capability;
-        let also = [Capability::Health, Capability::Certificate, Capability::Log]
+        let also = Capability::ALL
             .into_iter()
             .filter(|capability| *capability != primary)
             .filter_map(|capability| Some((capability.word(), data(source, capability)?)))
@@ -101,6 +101,9 @@ fn data(source: &SourceState, capability: Capability) -> Option<Value> {
     match capability {
         Capability::Health => serde_json::to_value(&source.health.as_ref()?.last.as_ref()?.1).ok(),
         Capability::Certificate => serde_json::to_value(&source.certificate.as_ref()?.1).ok(),
+        Capability::Issues => serde_json::to_value(&source.issues.as_ref()?.1).ok(),
+        Capability::Packages => serde_json::to_value(&source.packages.as_ref()?.1).ok(),
+        Capability::Backup => serde_json::to_value(&source.backup.as_ref()?.1).ok(),
         Capability::Log => {
             let log = source.log.as_ref()?;
             // Written before it was ever read, a log of zero lines would be a false green.

@@ -2,7 +2,7 @@
 
 use super::{Answer, Context, Rule, finding, time_to_judgement};
 use crate::domain::time::{duration_text, human, millis_text};
-use crate::domain::{Block, Severity, Status, Term};
+use crate::domain::{Block, Capability, Severity, Status, Term};
 use crate::state::SourceState;
 
 /// Down is critical; not known is unknown.
@@ -27,6 +27,8 @@ impl Rule for Availability {
             return Answer::NotYet(terms);
         }
         match source.status {
+            // A late or odd backup has a rule of its own.
+            Status::Down if source.health.is_none() => Answer::Ok(terms),
             Status::Down => {
                 let title = down_title(source);
                 let mut found = finding(&spec.id, self.id(), Severity::Critical, since, title);
@@ -44,7 +46,7 @@ impl Rule for Availability {
             Status::Unknown => {
                 let Some(error) = &source.error else { return Answer::NotYet(terms) };
                 let since = source.error_since.unwrap_or(since);
-                let mut found = finding(&spec.id, self.id(), Severity::Unknown, since, format!("{} not known: {}", spec.title, error.message));
+                let mut found = finding(&spec.id, self.id(), Severity::Unknown, since, format!("{} not known: {}", subject(source), error.message));
                 found.detail = error.remedy.clone();
                 found.evidence = error.kind.word().to_owned();
                 found.explanation = terms;
@@ -68,6 +70,16 @@ fn missing_need(source: &SourceState, context: Context<'_>) -> Option<String> {
         needed.is_some_and(|s| matches!(s.status, Status::Down | Status::Unknown))
     });
     known.cloned()
+}
+
+/// What is not known, as a person says it.
+fn subject(source: &SourceState) -> String {
+    match source.spec.capability {
+        Capability::Issues => format!("Errors of {}", source.spec.title),
+        Capability::Packages => format!("Packages of {}", source.spec.title),
+        Capability::Backup => format!("Backup {}", source.spec.title),
+        Capability::Health | Capability::Certificate | Capability::Log => source.spec.title.clone(),
+    }
 }
 
 fn times(n: u32) -> String {

@@ -9,8 +9,11 @@ use crate::domain::{Finding, FindingId, Severity, SourceId, Term, Timestamp};
 use crate::state::{SourceState, World};
 
 pub mod availability;
+pub mod backups;
 pub mod certificates;
+pub mod dependencies;
 pub mod errors;
+pub mod issues;
 pub mod latency;
 pub mod staleness;
 
@@ -45,7 +48,16 @@ pub trait Rule: Sync {
 }
 
 /// All rules.
-pub static RULES: &[&dyn Rule] = &[&availability::Availability, &latency::Latency, &certificates::Certificates, &errors::Burst, &staleness::Staleness];
+pub static RULES: &[&dyn Rule] = &[
+    &availability::Availability,
+    &latency::Latency,
+    &certificates::Certificates,
+    &errors::Burst,
+    &issues::Issues,
+    &dependencies::Dependencies,
+    &backups::Backups,
+    &staleness::Staleness,
+];
 
 /// The rule of this id.
 #[must_use]

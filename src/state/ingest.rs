@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::msg::{History, Polled};
 use super::world::{Bucket, HealthState, LOG_EVENTS, LOG_GROUPS, LOG_MINUTES, LogState, SAMPLES, Sample, SourceState, Window};
-use crate::domain::{Data, ErrorKind, Health, Histogram, LogBatch, SourceError, Status, Timestamp, Verdict};
+use crate::domain::{Backup, Data, ErrorKind, Health, Histogram, IssueState, Issues, LogBatch, Packages, SourceError, Status, Timestamp, Verdict};
 use crate::sources::Collected;
 
 /// Windows over the last hour are figured anew at most this often once there are many samples.
@@ -79,6 +79,19 @@ fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settin
             Data::Log(batch) => {
                 let log = source.log.get_or_insert_default();
                 take_batch(log, batch, at);
+            }
+            Data::Issues(issues) => {
+                summary = Some(issues_summary(issues));
+                source.issues = Some((at, issues.clone()));
+            }
+            Data::Packages(packages) => {
+                summary = Some(packages_summary(packages));
+                take_packages(source, packages, collected.complete, at);
+            }
+            Data::Backup(backup) => {
+                verdict = crate::rules::backups::verdict(backup, at);
+                summary = Some(backup_summary(backup, at));
+                source.backup = Some((at, backup.clone()));
             }
         }
     }
@@ -328,6 +341,54 @@ fn take_batch(log: &mut LogState, batch: &LogBatch, at: Timestamp) {
     while log.marks.len() > LOG_EVENTS || log.marks.front().is_some_and(|(seq, _)| *seq < log.first_seq) {
         log.marks.pop_front();
     }
+}
+
+fn issues_summary(issues: &Issues) -> String {
+    let n = |state| issues.items.iter().filter(|issue| issue.state == state).count();
+    let (new, back, more) = (n(IssueState::New), n(IssueState::Regressed), n(IssueState::Escalating));
+    format!("{} issues: {new} new, {back} back, {more} escalating", issues.total.max(issues.items.len() as u64))
+}
+
+fn packages_summary(packages: &Packages) -> String {
+    let vulnerable = packages.items.iter().filter(|p| !p.advisories.is_empty()).count();
+    let outdated = packages.items.iter().filter(|p| p.outdated()).count();
+    format!("{} packages: {vulnerable} vulnerable, {outdated} outdated", packages.items.len())
+}
+
+fn backup_summary(backup: &Backup, now: Timestamp) -> String {
+    let age =
+        backup.last_success.map_or_else(|| "no good copy".to_owned(), |at| format!("{} old", crate::domain::time::human(crate::domain::time::since(at, now))));
+    match backup.complaints.first() {
+        Some(complaint) => format!("{age}, {complaint}"),
+        None => format!("{age}, {} copies", backup.snapshots),
+    }
+}
+
+/// A part answer brings news of some packages and leaves the others as they were; a whole one replaces them.
+fn take_packages(source: &mut SourceState, packages: &Packages, complete: bool, at: Timestamp) {
+    let care = |packages: &Packages| -> Vec<(String, Option<crate::domain::Bump>, usize)> {
+        packages.items.iter().filter(|p| p.outdated() || !p.advisories.is_empty()).map(|p| (p.name.clone(), p.bump, p.advisories.len())).collect()
+    };
+    let mut next = packages.clone();
+    if !complete && let Some((_, known)) = &source.packages {
+        for item in &mut next.items {
+            // The index gave no answer for it this time: what it said last stays, with the reason beside it.
+            if item.problem.is_some()
+                && item.latest.is_none()
+                && let Some(old) = known.items.iter().find(|old| old.name == item.name)
+            {
+                let problem = item.problem.take();
+                let (installed, locked) = (item.installed.take(), item.locked.take());
+                *item = old.clone();
+                (item.problem, item.installed, item.locked) = (problem, installed, locked);
+            }
+        }
+    }
+    let same = source.packages.as_ref().is_some_and(|(_, known)| care(known) == care(&next));
+    if !same || source.packages_since.is_none() {
+        source.packages_since = Some(at);
+    }
+    source.packages = Some((at, next));
 }
 
 fn log_summary(log: &LogState) -> String {

@@ -547,3 +547,112 @@ proptest::proptest! {
         }
     }
 }
+
+fn issue(id: &str, state: IssueState, users: u64) -> Issue {
+    Issue {
+        id: id.into(),
+        short_id: format!("SHOP-{id}"),
+        title: "KeyError: 'currency'".into(),
+        culprit: Some("basket/pricing.py".into()),
+        level: Level::Error,
+        events: users * 3,
+        users: Some(users),
+        first_seen: Some(at(-60)),
+        last_seen: Some(at(0)),
+        state,
+        permalink: Some("https://sentry.example.com/issues/1/".into()),
+        hours: vec![],
+        unhandled: Some(true),
+        assignee: None,
+        priority: None,
+    }
+}
+
+fn with(kind: &str, capability: Capability) -> (State, String) {
+    let id = format!("shop/{kind}/x");
+    let mut one = spec(&id);
+    one.capability = capability;
+    (State::new(vec![], vec![one], "ana".into()), id)
+}
+
+#[test]
+fn new_and_returned_issues_are_findings_and_ongoing_ones_are_not() {
+    let (mut state, id) = with("sentry", Capability::Issues);
+    let items =
+        vec![issue("1", IssueState::New, 61), issue("2", IssueState::Regressed, 3), issue("3", IssueState::Ongoing, 900), issue("4", IssueState::Archived, 9)];
+    update(&mut state, poll(&id, 0, Ok(vec![Data::Issues(Issues { total: 4, items, server: "sentry".into() })])), at(0));
+    let found: Vec<_> = state.world.findings.iter().map(|f| (f.severity, f.title.as_str(), f.users)).collect();
+    assert_eq!(
+        found,
+        [
+            (Severity::Critical, "New: KeyError: 'currency' in basket/pricing.py", Some(61)),
+            (Severity::Warning, "Back: KeyError: 'currency' in basket/pricing.py", Some(3)),
+        ]
+    );
+    update(&mut state, poll(&id, 30, Err(SourceError::auth("the token has expired", "make a new one"))), at(30));
+    assert!(state.world.findings.iter().any(|f| f.title == "Errors of x not known: the token has expired"));
+    assert_eq!(state.world.sources[&crate::domain::SourceId::parse(&id).unwrap()].issues.as_ref().unwrap().1.items.len(), 4, "the last good list stays");
+}
+
+#[test]
+fn packages_are_one_finding_and_a_part_answer_keeps_the_rest() {
+    let (mut state, id) = with("python", Capability::Packages);
+    let package = |name: &str, bump: Option<Bump>, cvss: Option<f64>| Package {
+        name: name.into(),
+        installed: Some("1.0".into()),
+        latest: Some("2.0".into()),
+        wanted: Some("1.1".into()),
+        bump,
+        cure: cvss.map(|_| "1.1".into()),
+        advisories: cvss
+            .map(|score| Advisory { id: "GHSA-1".into(), aliases: vec![], severity: None, cvss: Some(score), fixed_in: vec!["1.1".into()], summary: None })
+            .into_iter()
+            .collect(),
+        ..Package::default()
+    };
+    let seen = |items| vec![Data::Packages(Packages { manifest: "requirements.txt".into(), items, ..Packages::default() })];
+    update(&mut state, poll(&id, 0, Ok(seen(vec![package("a", Some(Bump::Major), None), package("b", Some(Bump::Patch), None)]))), at(0));
+    let finding = &state.world.findings[0];
+    assert_eq!((finding.severity, finding.title.as_str()), (Severity::Info, "2 packages are outdated: 1 major, 1 patch"));
+    update(&mut state, poll(&id, 30, Ok(seen(vec![package("a", Some(Bump::Major), Some(7.5)), package("b", None, None)]))), at(30));
+    let finding = &state.world.findings[0];
+    assert_eq!((finding.severity, finding.title.as_str()), (Severity::Warning, "a 1.0 → 1.1 cures 1 advisory, CVSS 7.5"));
+    let Msg::Polled(mut part) = poll(&id, 60, Ok(seen(vec![Package { name: "a".into(), problem: Some("no answer".into()), ..Package::default() }]))) else {
+        unreachable!()
+    };
+    part.result.as_mut().unwrap().complete = false;
+    update(&mut state, Msg::Polled(part), at(60));
+    assert_eq!(state.world.findings[0].severity, Severity::Warning, "what was known of it stays");
+}
+
+#[test]
+fn a_late_backup_breaks_its_promise() {
+    let hour = 3_600;
+    for (age_h, complaints, expected) in [
+        (20, vec![], None),
+        (33, vec![], Some((Severity::Warning, "Backup x is late: 33 h of 26 h"))),
+        (60, vec![], Some((Severity::Critical, "Backup x is late: 2 d of 26 h"))),
+        (20, vec!["shrank 38 %: 254 MiB, median 411 MiB".to_owned()], Some((Severity::Warning, "Backup x shrank 38 %: 254 MiB, median 411 MiB"))),
+    ] {
+        let (mut state, id) = with("files", Capability::Backup);
+        let backup = Backup {
+            last_success: Some(at(-age_h * hour)),
+            age_s: None,
+            snapshots: 5,
+            size_bytes: None,
+            checked_at: None,
+            drill: None,
+            tool: "files".into(),
+            place: "/backups".into(),
+            max_age_s: Some(26 * 3_600),
+            min_size_bytes: None,
+            retention: None,
+            median_size_bytes: None,
+            copies: vec![],
+            complaints,
+        };
+        update(&mut state, poll(&id, 0, Ok(vec![Data::Backup(backup)])), at(0));
+        assert_eq!(state.world.findings.first().map(|f| (f.severity, f.title.as_str())), expected, "{age_h}");
+        assert!(state.world.findings.len() <= 1);
+    }
+}

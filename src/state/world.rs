@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::{
-    Acknowledgement, Certificate, Finding, FindingId, Health, Histogram, Level, LogEvent, LogGroup, LogMark, SourceError, SourceId, Status, Timestamp,
-    Transition,
+    Acknowledgement, Backup, Certificate, Finding, FindingId, Health, Histogram, Issues, Level, LogEvent, LogGroup, LogMark, Packages, SourceError, SourceId,
+    Status, Timestamp, Transition,
 };
 use crate::sources::SourceSpec;
 
@@ -207,6 +207,14 @@ pub struct SourceState {
     pub certificate: Option<(Timestamp, Certificate)>,
     /// The log.
     pub log: Option<LogState>,
+    /// The issues, and when they were read.
+    pub issues: Option<(Timestamp, Issues)>,
+    /// The packages, and when they were read.
+    pub packages: Option<(Timestamp, Packages)>,
+    /// Since when the packages' need of care is as it is.
+    pub packages_since: Option<Timestamp>,
+    /// The backup, and when it was looked at.
+    pub backup: Option<(Timestamp, Backup)>,
 }
 
 impl SourceState {
@@ -232,6 +240,10 @@ impl SourceState {
             health: None,
             certificate: None,
             log: None,
+            issues: None,
+            packages: None,
+            packages_since: None,
+            backup: None,
         }
     }
 }
