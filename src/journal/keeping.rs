@@ -133,6 +133,16 @@ fn content(data: &Data) -> Option<Value> {
             serde_json::to_value(health).ok()
         }
         Data::Certificate(certificate) => serde_json::to_value(certificate).ok(),
+        // Counts grow with every event; what an issue is and how it stands is the content.
+        Data::Issues(issues) => {
+            serde_json::to_value(issues.items.iter().map(|issue| (&issue.id, issue.state, &issue.title, &issue.assignee)).collect::<Vec<_>>()).ok()
+        }
+        Data::Packages(packages) => serde_json::to_value(packages).ok(),
+        Data::Backup(backup) => {
+            let mut backup = backup.clone();
+            (backup.age_s, backup.checked_at) = (None, None);
+            serde_json::to_value(backup).ok()
+        }
         // Lines and counts pass by; they are no content.
         Data::Log(_) => None,
     }
