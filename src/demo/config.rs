@@ -126,7 +126,6 @@ expect.certificate = {{ warning = "21d", critical = "7d" }}     # these are the 
 [site.blog.http.comments]
 url = "http://127.0.0.1:{blog}/comments/"
 enabled = false
-title = "comments, until they have moved"
 
 [site.blog.log.access]
 path = "{access}"
