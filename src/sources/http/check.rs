@@ -148,7 +148,8 @@ fn check_connection(config: &Config, url: Option<&Url>, all: &mut Complaints) {
         all.add(&["resolve"], format!("\"{text}\" is no address"), "write an IP address, with a port if it differs: \"192.0.2.7:8443\"");
     }
     let Some(proxy) = &config.proxy else { return };
-    if config.resolve.is_some() {
+    let direct = matches!(proxy, SecretRef::Literal(text) if text.expose() == "none");
+    if config.resolve.is_some() && !direct {
         all.add(&["resolve"], "through a proxy the proxy resolves names", "keep `proxy` or `resolve`");
     }
     if let SecretRef::Literal(text) = proxy {
@@ -255,6 +256,7 @@ mod tests {
             "url = \"https://shop.example.com/health/\"",
             "url = \"http://[::1]:8080/?deep=1\"\nexpect.status = [200, \"3xx\"]\nexpect.latency = { warning = \"500ms\", critical = \"2s\" }",
             "url = \"https://a.example\"\nexpect.certificate.warning = \"5d\"\nexpect.json = { \"/a/0\" = 1, \"\" = {} }\nexpect.header.content-type = \"text/html; charset=utf-8\"",
+            "url = \"https://a.example\"\nresolve = \"192.0.2.1\"\nproxy = \"none\"",
             "url = \"https://a.example\"\nresolve = \"2001:db8::1\"\nuser = \"me\"\npassword = { env = \"PW\" }\nexpect.redirect = \"/login/\"",
             "url = \"https://a.example\"\nproxy = \"socks5://127.0.0.1:1080\"\nexpect.status = \"2xx\"",
             "url = \"https://a.example\"\nproxy = \"none\"\nheaders = { X-Key = { file = \"k\" }, Accept = \"*/*\" }\nexpect.status = 204",
