@@ -86,3 +86,9 @@ pub struct Config {
     /// `[ui]`.
     pub ui: Ui,
 }
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(400 * 86_400), url: None, redact: Vec::new() }
+    }
+}

@@ -162,7 +162,7 @@ fn reason(error: &std::io::Error) -> &'static str {
     }
 }
 
-const EXPECTED: &str = "a secret: { env = \"NAME\" }, { file = \"path\" } or { command = [\"program\", \"argument\"] }";
+const EXPECTED: &str = "{ env = \"NAME\" }, { file = \"path\" } or { command = [\"program\", \"argument\"] }";
 
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -177,6 +177,15 @@ impl<'de> Deserialize<'de> for SecretRef {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretRef, E> {
                 if text.is_empty() { Err(E::custom(format!("an empty secret: write {EXPECTED}"))) } else { Ok(SecretRef::Literal(Secret(text.to_owned()))) }
+            }
+
+            // Numbers are refused without being repeated: they may be the secret.
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretRef, E> {
+                Err(E::custom(format!("a number is no secret: write {EXPECTED}")))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretRef, E> {
+                self.visit_i64(0)
             }
 
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
@@ -287,8 +296,8 @@ mod tests {
     #[test]
     fn what_is_no_secret_is_told_at_its_place() {
         for (text, message, at) in [
-            ("token = 5", "invalid type: integer `5`, expected a secret:", "5"),
-            ("token = {}", "an empty table: write a secret:", "{}"),
+            ("token = 5", "a number is no secret: write {", "5"),
+            ("token = {}", "an empty table: write {", "{}"),
             ("token = { env = \"A\", file = \"b\" }", "a secret has exactly one of `env`, `file` and `command`", "{ env = \"A\", file = \"b\" }"),
             ("token = { env = \"$A\" }", "the name of an environment variable, without `$`, is expected", "\"$A\""),
             ("token = { command = [] }", "an empty command: write the program and its arguments", "[]"),

@@ -1,0 +1,251 @@
+//! The shapes of the tables that are not a kind's: sites, the common keys, and the top level. What a kind's table looks like is
+//! the kind's own matter.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+
+use super::suggest;
+use super::value::Dur;
+
+/// The keys every source has.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CommonTable {
+    /// The interval between two looks; a kind has its own default.
+    pub every: Option<Dur>,
+    /// Bounds one whole look; a kind has its own default.
+    pub timeout: Option<Dur>,
+    /// `false`: paused, and shown as such.
+    pub enabled: Option<bool>,
+    /// Sources of the same site (`kind/name`) that must be up for this one to be judged.
+    pub needs: Option<Vec<String>>,
+    /// A page that tells what to do when this is wrong.
+    pub runbook: Option<String>,
+    /// For reading; the name when not given.
+    pub title: Option<String>,
+}
+
+/// `[site.NAME]`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SiteTable {
+    /// For reading; the name when not given.
+    pub title: Option<String>,
+    /// Its address.
+    pub url: Option<String>,
+    /// Where its project lives; relative paths of its sources are relative to this, and this to the file.
+    pub directory: Option<PathBuf>,
+    /// `production`, `staging`, …: on `production` a dangerous action asks for the site's name.
+    pub environment: Option<String>,
+    /// For filters.
+    pub tags: Option<Vec<String>>,
+    /// The zone of time stamps without one, such as `Europe/Berlin`.
+    pub zone: Option<Zone>,
+    /// Who is asked.
+    pub owner: Option<String>,
+}
+
+/// `[journal]`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JournalTable {
+    /// How long history is kept.
+    #[serde(default = "keep")]
+    pub keep: Dur,
+    /// A PostgreSQL address; the embedded journal without it.
+    pub url: Option<String>,
+    /// Regular expressions whose matches are masked before anything is stored.
+    #[serde(default)]
+    pub redact: Vec<String>,
+}
+
+fn keep() -> Dur {
+    Dur::days(400)
+}
+
+impl Default for JournalTable {
+    fn default() -> Self {
+        Self { keep: keep(), url: None, redact: Vec::new() }
+    }
+}
+
+/// `[ui]`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UiTable {
+    /// The colours; those of the terminal when not given.
+    pub theme: Option<Theme>,
+    /// What graphs are drawn with; by the locale when not given.
+    pub glyphs: Option<Glyphs>,
+    /// How many colours; found out when not given.
+    pub colors: Option<Colors>,
+    /// Whether the mouse is taken.
+    pub mouse: Option<bool>,
+    /// The zone times are shown in; the machine's when not given.
+    pub zone: Option<Zone>,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+        pub(super) enum $name {
+            $(#[serde(rename = $word)] $variant),+
+        }
+
+        impl $name {
+            pub(super) const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    };
+}
+
+words! {
+    /// The colours.
+    Theme { Terminal = "terminal", Dark = "dark", Light = "light", Contrast = "contrast", Deutan = "deutan", Tritan = "tritan", Mono = "mono" }
+}
+words! {
+    /// What graphs are drawn with.
+    Glyphs { Braille = "braille", Block = "block", Ascii = "ascii" }
+}
+words! {
+    /// How many colours.
+    Colors { Auto = "auto", None = "none", Sixteen = "16", Many = "256", True = "true" }
+}
+
+/// `[wall]`: accepted, not served yet.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "checked, and served by a later version")]
+pub(super) struct WallTable {
+    /// How long a page stays.
+    pub rotate: Option<Dur>,
+    /// The pages shown.
+    #[schemars(with = "Option<Vec<serde_json::Value>>")]
+    pub pages: Option<Vec<toml::Value>>,
+}
+
+/// `[round.NAME]`: accepted, not served yet.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "checked, and served by a later version")]
+pub(super) struct RoundTable {
+    /// The items of the checklist.
+    #[schemars(with = "Option<Vec<serde_json::Value>>")]
+    pub items: Option<Vec<toml::Value>>,
+}
+
+/// `[offline]`: accepted, not served yet.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "checked, and served by a later version")]
+pub(super) struct OfflineTable {
+    /// Addresses that answer unless this machine is offline.
+    pub anchors: Option<Vec<String>>,
+}
+
+/// A zone of the time zone database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Zone(pub chrono_tz::Tz);
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Zone;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time zone such as \"Europe/Berlin\" or \"UTC\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Zone, E> {
+                text.parse().map(Zone).map_err(|_| {
+                    let near = suggest::nearest(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+                    let near = near.map_or_else(|| "write one such as \"Europe/Berlin\" or \"UTC\"".to_owned(), |near| format!("did you mean \"{near}\"?"));
+                    E::custom(format!("\"{text}\" is no time zone: {near}"))
+                })
+            }
+        }
+
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+impl JsonSchema for Zone {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Zone".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "A zone of the time zone database.", "examples": ["UTC", "Europe/Berlin"] })
+    }
+}
+
+/// Kinds that the contract names and this version does not serve yet, so that they are not taken for a typing mistake.
+pub(super) static PLANNED_KINDS: &[&str] = &[
+    "http",
+    "tcp",
+    "tls",
+    "dns",
+    "ping",
+    "plugin",
+    "heartbeat",
+    "hygiene",
+    "django",
+    "sentry",
+    "bugsink",
+    "log",
+    "mail",
+    "python",
+    "npm",
+    "cargo",
+    "eol",
+    "restic",
+    "borg",
+    "borgmatic",
+    "pgbackrest",
+    "barman",
+    "files",
+    "healthchecks",
+    "backup_command",
+    "prometheus",
+    "alertmanager",
+    "scrape",
+    "graphite",
+    "statsd",
+    "grafana",
+    "newrelic",
+    "graph",
+    "circleci",
+    "github",
+    "git",
+    "heroku",
+    "dockerhub",
+    "supervisor",
+    "systemd",
+    "postgres",
+    "mysql",
+    "redis",
+    "memcached",
+    "rabbitmq",
+    "elasticsearch",
+    "varnish",
+    "nginx",
+    "celery",
+    "action",
+    "task",
+    "objective",
+];
+
+/// The tables and keys of the top level.
+pub(super) static TOP: &[&str] = &["site", "defaults", "journal", "ui", "keys", "wall", "round", "notify", "offline", "include"];
