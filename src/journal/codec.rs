@@ -28,16 +28,21 @@ pub enum CodecError {
     Unknown,
 }
 
+/// A part of a block at least this long gets a code table of its own, in bytes.
+const PART: usize = 240;
+
 /// Writes columns.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     bytes: Vec<u8>,
+    /// Where parts with other habits begin.
+    parts: Vec<usize>,
 }
 
 impl Columns {
     /// Begins with the version of the form and the number of rows.
     pub(super) fn new(version: u8, rows: usize) -> Self {
-        let mut columns = Self { bytes: vec![version] };
+        let mut columns = Self { bytes: vec![version], parts: Vec::new() };
         columns.unsigned(rows as u64);
         columns
     }
@@ -56,8 +61,13 @@ impl Columns {
         self.bytes.push(value as u8);
     }
 
+    /// What follows looks different from what came before: times, values, counts.
+    pub(super) fn part(&mut self) {
+        self.parts.push(self.bytes.len());
+    }
+
     /// Small magnitudes of either sign are short.
-    fn signed(&mut self, value: i64) {
+    pub(super) fn signed(&mut self, value: i64) {
         self.unsigned(((value << 1) ^ (value >> 63)) as u64);
     }
 
@@ -109,15 +119,21 @@ impl Columns {
     pub(super) fn finish(self) -> Vec<u8> {
         // Writing to memory does not fail; if it ever did, an empty block is refused when it is read.
         let mut encoder = ZlibEncoder::new(Vec::with_capacity(self.bytes.len() / 2 + 16), Compression::new(6));
-        if encoder.write_all(&self.bytes).is_err() {
-            return Vec::new();
+        let mut from = 0;
+        for end in self.parts.into_iter().chain([self.bytes.len()]) {
+            // A flush ends a code table; it costs a few bytes, which only long parts win back.
+            let flushed = if from > 0 && end - from >= PART { encoder.flush() } else { Ok(()) };
+            if flushed.and_then(|()| encoder.write_all(&self.bytes[from..end])).is_err() {
+                return Vec::new();
+            }
+            from = end;
         }
         encoder.finish().unwrap_or_default()
     }
 }
 
 /// `value` times `scale` when that is a whole number from which every bit of `value` comes back.
-fn whole(value: f64, scale: f64) -> Option<i64> {
+pub(super) fn whole(value: f64, scale: f64) -> Option<i64> {
     let scaled = (value * scale).round();
     // Beyond 2^53 not every whole number is a float.
     let fits = scaled.abs() < 9_007_199_254_740_992.0;
@@ -175,7 +191,7 @@ impl Reading {
         usize::try_from(self.unsigned()?).ok().filter(|count| *count <= MAX_ROWS).ok_or(CodecError::Damaged)
     }
 
-    fn signed(&mut self) -> Result<i64, CodecError> {
+    pub(super) fn signed(&mut self) -> Result<i64, CodecError> {
         let value = self.unsigned()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }

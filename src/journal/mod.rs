@@ -206,7 +206,14 @@ impl Journal {
     /// Waits until all that was kept so far is written, at most `limit`. Answers whether it is.
     #[must_use]
     pub fn flush(&self, limit: Duration) -> bool {
-        self.writer.flush(limit)
+        self.writer.ask(Job::Flush, limit)
+    }
+
+    /// Removes what is older than it is kept and joins small blocks, now instead of within the hour; waits at most `limit`.
+    /// Answers whether it was done.
+    #[must_use]
+    pub fn purge(&self, limit: Duration) -> bool {
+        self.writer.ask(Job::Purge, limit)
     }
 
     /// Follows what other processes write after `seq` ([`Snapshot::seq`]; 0: all that is known), and the journal's own trouble.

@@ -144,6 +144,21 @@ impl Reader {
         Ok(body.and_then(|body| codec::unpack(&body).ok()).and_then(|json| serde_json::from_slice(&json).ok()))
     }
 
+    /// Bytes of compressed blocks by tier, without SQLite's own.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn block_bytes(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        [("raw", Tier::Raw), ("minutes", Tier::Minute), ("hours", Tier::Hour)]
+            .into_iter()
+            .map(|(name, tier)| {
+                let bytes: Option<i64> =
+                    self.connection.query_row("SELECT sum(length(body)) FROM blocks WHERE tier = ?1", [tier.number()], |row| row.get(0))?;
+                Ok((name.to_owned(), bytes.unwrap_or_default().unsigned_abs()))
+            })
+            .collect()
+    }
+
     /// Sizes and rows; reads every index, so not for a screen.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use rusqlite::{Connection, Result, params};
 
 use super::tiers::{self, Point, Slot, Tier};
 
-/// Points that make a block. Larger is denser; these many rows wait in `tail` at most.
-pub(super) const SEAL: i64 = 240;
+/// Points that make a block. These many rows wait in `tail` at most; `sweep` makes denser blocks of several.
+pub(super) const SEAL: i64 = 120;
 
 /// The number of the latency series of a source, made if need be.
 pub(super) fn latency_of(connection: &Connection, source: &str) -> Result<i64> {
@@ -52,13 +52,18 @@ pub(super) fn tail(connection: &Connection, series: i64, from_ms: i64) -> Result
 /// Turns what waits into a block of each tier.
 pub(super) fn seal(connection: &Connection, series: i64) -> Result<()> {
     let points = tail(connection, series, i64::MIN)?;
-    let (Some(first), Some(last)) = (points.first(), points.last()) else { return Ok(()) };
-    insert(connection, series, Tier::Raw, (first.at_ms, last.at_ms), points.len(), &tiers::encode_points(&points))?;
+    insert_points(connection, series, &points)?;
     for tier in [Tier::Minute, Tier::Hour] {
         insert_slots(connection, series, tier, &tiers::roll(&points, tier.step_s()))?;
     }
     connection.prepare_cached("DELETE FROM tail WHERE series = ?1")?.execute([series])?;
     Ok(())
+}
+
+/// Keeps points, sorted by time, as one block.
+pub(super) fn insert_points(connection: &Connection, series: i64, points: &[Point]) -> Result<()> {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else { return Ok(()) };
+    insert(connection, series, Tier::Raw, (first.at_ms, last.at_ms), points.len(), &tiers::encode_points(points))
 }
 
 /// Keeps slots, sorted by start, as one block.

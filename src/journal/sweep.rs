@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::series;
-use super::tiers::{self, Slot, Tier};
+use super::tiers::{self, Point, Slot, Tier};
 use crate::domain::Timestamp;
 
 const DAY_MS: i64 = 86_400_000;
@@ -15,10 +15,10 @@ const RAW_MS: i64 = 2 * DAY_MS;
 const MINUTE_MS: i64 = 30 * DAY_MS;
 /// Rows removed in one transaction.
 const ROWS: usize = 500;
-/// Slots of a joined block: four hours of minutes, a day of hours.
-const JOINED: [(Tier, i64); 2] = [(Tier::Minute, 240), (Tier::Hour, 24)];
+/// Points or slots of a joined block: four hours of minutes, a day of hours.
+const JOINED: [(Tier, usize); 3] = [(Tier::Raw, 480), (Tier::Minute, 240), (Tier::Hour, 24)];
 
-/// Does the round unless another process did it within `every`.
+/// Does the round unless another process did it within `every`; answers whether it did.
 pub(super) fn run(connection: &mut Connection, keep: Duration, now: Timestamp, every: Duration) -> rusqlite::Result<bool> {
     let now_ms = now.timestamp_millis();
     let recent = now_ms - every.as_millis() as i64 * 9 / 10;
@@ -45,7 +45,7 @@ pub(super) fn run(connection: &mut Connection, keep: Duration, now: Timestamp, e
         }
         transaction.commit()?;
         for (tier, size) in JOINED {
-            join(connection, id, tier, size, now_ms)?;
+            join(connection, id, tier, size)?;
         }
     }
     Ok(true)
@@ -58,28 +58,35 @@ fn remove(connection: &mut Connection, table: &str, key: &str, condition: &str, 
     Ok(())
 }
 
-/// Joins blocks of a tier that hold less than their share and lie in the past, oldest first.
-fn join(connection: &mut Connection, id: i64, tier: Tier, size: i64, now_ms: i64) -> rusqlite::Result<()> {
-    let past = now_ms - size * tier.step_s() * 1_000;
+/// Joins blocks of a tier that hold less than their share, oldest first, when whole ones come of it.
+fn join(connection: &mut Connection, id: i64, tier: Tier, size: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let small: Vec<(i64, i64, Vec<u8>)> = transaction
-        .prepare_cached("SELECT id, rows, body FROM blocks WHERE series = ?1 AND tier = ?2 AND last < ?3 AND rows < ?4 ORDER BY last LIMIT 256")?
-        .query_map(params![id, tier.number(), past, size], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+    let small: Vec<(i64, usize, Vec<u8>)> = transaction
+        .prepare_cached("SELECT id, rows, body FROM blocks WHERE series = ?1 AND tier = ?2 AND rows < ?3 ORDER BY last LIMIT 256")?
+        .query_map(params![id, tier.number(), size.cast_signed()], |row| Ok((row.get(0)?, row.get::<_, u32>(1)? as usize, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
-    // Worth it only when whole blocks come of it.
-    if small.len() < 2 || small.iter().map(|(_, rows, _)| rows).sum::<i64>() < size {
+    if small.len() < 2 || small.iter().map(|(_, rows, _)| rows).sum::<usize>() < size {
         return Ok(());
     }
-    let mut slots: Vec<Slot> = Vec::new();
+    let (mut points, mut slots): (Vec<Point>, Vec<Slot>) = (Vec::new(), Vec::new());
     for (block, _, body) in &small {
+        let read = match tier {
+            Tier::Raw => tiers::decode_points(body).map(|read| points.extend(read)),
+            Tier::Minute | Tier::Hour => tiers::decode_slots(body).map(|read| slots.extend(read)),
+        };
         // A damaged block stays as it is: it is passed over when read and goes when it is old.
-        if let Ok(read) = tiers::decode_slots(body) {
-            slots.extend(read);
+        if read.is_ok() {
             transaction.prepare_cached("DELETE FROM blocks WHERE id = ?1")?.execute([block])?;
         }
     }
-    for chunk in tiers::widen(slots, tier.step_s()).chunks(size as usize) {
-        series::insert_slots(&transaction, id, tier, chunk)?;
+    points.sort_by_key(|point| point.at_ms);
+    for chunk in points.chunks(size) {
+        series::insert_points(&transaction, id, chunk)?;
+    }
+    if !slots.is_empty() {
+        for chunk in tiers::widen(slots, tier.step_s()).chunks(size) {
+            series::insert_slots(&transaction, id, tier, chunk)?;
+        }
     }
     transaction.commit()
 }

@@ -5,11 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use super::codec::{CodecError, Columns, Reading};
+use super::codec::{CodecError, Columns, Reading, whole};
 use crate::domain::Histogram;
 
 /// Version of the form of a block of points.
 const POINTS: u8 = 1;
+/// Scales tried for least, most and sum.
+const SUM_SCALES: [f64; 4] = [1.0, 10.0, 100.0, 1_000.0];
+/// The mark of least, most and sum kept as floats.
+const FLOATS: u8 = 255;
+/// Numbers up to this do not overflow when they are multiplied by a count.
+const LARGEST: i64 = 1 << 42;
 /// Version of the form of a block of slots.
 const SLOTS: u8 = 1;
 
@@ -82,6 +88,7 @@ pub fn encode_points(points: &[Point]) -> Vec<u8> {
         columns.unsigned(run as u64);
         rest = &rest[run..];
     }
+    columns.part();
     let values: Vec<f64> = points.iter().filter_map(|point| point.value).collect();
     columns.floats(&values);
     columns.finish()
@@ -203,22 +210,69 @@ pub fn encode_slots(slots: &[Slot]) -> Vec<u8> {
     columns.steps(slots.iter().map(|slot| slot.start_s));
     columns.deltas(slots.iter().map(|slot| slot.count.cast_signed()));
     columns.deltas(slots.iter().map(|slot| slot.failed.cast_signed()));
-    columns.floats(&slots.iter().map(|slot| slot.min).collect::<Vec<_>>());
-    columns.floats(&slots.iter().map(|slot| slot.max).collect::<Vec<_>>());
-    // Adding floats leaves noise far below a microsecond, which would cost eight bytes a slot.
-    columns.floats(&slots.iter().map(|slot| (slot.sum * 1_000.0).round() / 1_000.0).collect::<Vec<_>>());
+    columns.part();
+    measures(&mut columns, slots);
+    columns.part();
     for slot in slots {
         columns.unsigned(slot.latency.buckets().len() as u64);
     }
     // The first index of a slot is near the first of the slot before; the others are steps upward.
     columns.deltas(slots.iter().filter_map(|slot| slot.latency.buckets().first()).map(|(index, _)| i64::from(*index)));
+    columns.part();
     for pair in slots.iter().flat_map(|slot| slot.latency.buckets().windows(2)) {
         columns.unsigned(u64::from(pair[1].0 - pair[0].0));
     }
+    columns.part();
     for (_, count) in slots.iter().flat_map(|slot| slot.latency.buckets()) {
         columns.unsigned(u64::from(*count));
     }
     columns.finish()
+}
+
+/// Least, most and sum. As whole numbers of one scale where that is exact: then the most is told by its distance from the least,
+/// and the sum by its distance from the middle of the two, which are small. Else as floats.
+fn measures(columns: &mut Columns, slots: &[Slot]) {
+    // Adding floats leaves noise far below a microsecond, which would cost eight bytes a slot.
+    let sum = |slot: &Slot| (slot.sum * 1_000.0).round() / 1_000.0;
+    let scaled = |scale: f64| -> Option<Vec<[i64; 3]>> {
+        let small = |value: f64| whole(value, scale).filter(|number| number.abs() < LARGEST);
+        slots.iter().map(|slot| Some([small(slot.min)?, small(slot.max)?, small(sum(slot))?]).filter(|_| slot.count < 1 << 20)).collect()
+    };
+    let Some((index, rows)) = SUM_SCALES.into_iter().enumerate().find_map(|(index, scale)| Some((index, scaled(scale)?))) else {
+        columns.byte(FLOATS);
+        columns.floats(&slots.iter().map(|slot| slot.min).collect::<Vec<_>>());
+        columns.floats(&slots.iter().map(|slot| slot.max).collect::<Vec<_>>());
+        columns.floats(&slots.iter().map(sum).collect::<Vec<_>>());
+        return;
+    };
+    columns.byte(index as u8);
+    columns.deltas(rows.iter().map(|[min, _, _]| *min));
+    for [min, max, _] in &rows {
+        columns.signed(max - min);
+    }
+    for (slot, [min, max, sum]) in slots.iter().zip(&rows) {
+        columns.signed(2 * sum - slot.count.cast_signed() * (min + max));
+    }
+}
+
+/// What [`measures`] wrote: least, most and sum of each row.
+fn read_measures(reading: &mut Reading, counts: &[i64]) -> Result<Vec<[f64; 3]>, CodecError> {
+    let rows = counts.len();
+    let form = reading.byte()?;
+    if form == FLOATS {
+        let (min, max, sum) = (reading.floats(rows)?, reading.floats(rows)?, reading.floats(rows)?);
+        return Ok((0..rows).map(|row| [min[row], max[row], sum[row]]).collect());
+    }
+    let scale = SUM_SCALES.get(usize::from(form)).ok_or(CodecError::Unknown)?;
+    let min = reading.deltas(rows)?;
+    let max = min.iter().map(|min| Ok(min.wrapping_add(reading.signed()?))).collect::<Result<Vec<i64>, CodecError>>()?;
+    (0..rows)
+        .map(|row| {
+            let middle = counts[row].wrapping_mul(min[row].wrapping_add(max[row]));
+            let sum = reading.signed()?.wrapping_add(middle) / 2;
+            Ok([min[row], max[row], sum].map(|number| number as f64 / scale))
+        })
+        .collect()
 }
 
 /// The slots of a block.
@@ -231,7 +285,7 @@ pub fn decode_slots(block: &[u8]) -> Result<Vec<Slot>, CodecError> {
     let starts = reading.steps(rows)?;
     let counts = reading.deltas(rows)?;
     let failed = reading.deltas(rows)?;
-    let (min, max, sum) = (reading.floats(rows)?, reading.floats(rows)?, reading.floats(rows)?);
+    let measures = read_measures(&mut reading, &counts)?;
     let sizes: Vec<usize> = (0..rows).map(|_| reading.count()).collect::<Result<_, _>>()?;
     let firsts = reading.deltas(sizes.iter().filter(|size| **size > 0).count())?;
     let mut firsts = firsts.into_iter();
@@ -259,9 +313,9 @@ pub fn decode_slots(block: &[u8]) -> Result<Vec<Slot>, CodecError> {
             start_s: starts[row],
             count: counts[row].max(0) as u64,
             failed: failed[row].max(0) as u64,
-            min: min[row],
-            max: max[row],
-            sum: sum[row],
+            min: measures[row][0],
+            max: measures[row][1],
+            sum: measures[row][2],
             latency: Histogram::from_buckets(buckets),
         })
         .collect())

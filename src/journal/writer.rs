@@ -112,6 +112,7 @@ pub(super) enum Job {
     Transition(Transition),
     Acknowledgement(FindingId, Option<Acknowledgement>),
     Flush(SyncSender<()>),
+    Purge(SyncSender<()>),
     #[cfg(test)]
     Run(Box<dyn FnOnce(&Connection) + Send>),
 }
@@ -172,12 +173,12 @@ impl Writer {
         }
     }
 
-    /// Waits until all jobs before this one are done.
-    pub(super) fn flush(&self, limit: Duration) -> bool {
+    /// Hands over a job that answers (made by `ask`) and waits for the answer.
+    pub(super) fn ask(&self, ask: impl FnOnce(SyncSender<()>) -> Job, limit: Duration) -> bool {
         let (done, wait) = mpsc::sync_channel(1);
         let until = Instant::now() + limit;
         let Some(jobs) = &self.jobs else { return false };
-        let mut job = Job::Flush(done);
+        let mut job = ask(done);
         // The queue may be full for a moment.
         while let Err(TrySendError::Full(back)) = jobs.try_send(job) {
             if Instant::now() >= until {
@@ -230,6 +231,12 @@ impl Thread {
                         let _ = done.try_send(());
                     }
                 }
+                Ok(Job::Purge(done)) => {
+                    self.write();
+                    if self.sweep(Duration::ZERO) {
+                        let _ = done.try_send(());
+                    }
+                }
                 #[cfg(test)]
                 Ok(Job::Run(work)) => work(&self.connection),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -246,7 +253,8 @@ impl Thread {
             }
             if self.next_sweep <= now {
                 self.next_sweep = now + self.shared.tuning.sweep;
-                self.sweep();
+                // History that is kept a little longer hurts nobody: the next round tries again.
+                let _ = self.sweep(self.shared.tuning.sweep);
             }
         }
     }
@@ -346,13 +354,14 @@ impl Thread {
         Ok(())
     }
 
-    fn sweep(&mut self) {
+    fn sweep(&mut self, every: Duration) -> bool {
         if self.dead {
-            return;
+            return false;
         }
-        // History that is kept a little longer hurts nobody: the next hour tries again.
-        let _ = sweep::run(&mut self.connection, self.keep, crate::io::clock::now(), self.shared.tuning.sweep);
+        let done = sweep::run(&mut self.connection, self.keep, crate::io::clock::now(), every);
+        // It may have sealed points that waited.
         self.known = Known::default();
+        done.is_ok()
     }
 
     /// Gives leases and the entry of this process back.
