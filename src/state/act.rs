@@ -5,6 +5,7 @@ use std::time::Duration;
 use tui_input::{Input, InputRequest};
 
 use super::logview::{self, Merged, Seek};
+use super::menu::Choice;
 use super::view::{Paused, PromptKind};
 use super::{Command, Effect, Filter, Overlay, Page, Part, Prompt, State, Toast, command, findings};
 use crate::domain::time::{human, parse_duration};
@@ -130,8 +131,8 @@ pub(super) fn toast(state: &mut State, text: String, now: Timestamp) {
 /// A command while a prompt or an overlay is in front.
 fn in_front(state: &mut State, command: Command, now: Timestamp, effects: &mut Vec<Effect>) {
     let count = match state.view.overlay {
-        Some(Overlay::Help { .. }) => super::matching::help_entries(state).len(),
-        Some(Overlay::Palette { .. }) => super::matching::palette_entries(state).len(),
+        Some(Overlay::Help { .. }) => super::menu::help_entries(state).len(),
+        Some(Overlay::Palette { .. }) => super::menu::palette_entries(state).len(),
         _ => 0,
     };
     match command {
@@ -165,15 +166,22 @@ fn in_front(state: &mut State, command: Command, now: Timestamp, effects: &mut V
 /// Enter in a prompt or overlay.
 fn submit(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     let chosen = match &state.view.overlay {
-        Some(Overlay::Help { selected }) => super::matching::help_entries(state).get(*selected).copied(),
-        Some(Overlay::Palette { selected }) => super::matching::palette_entries(state).get(*selected).copied(),
+        Some(Overlay::Help { selected }) => super::menu::help_entries(state).get(*selected).map(|spec| (Choice::Run(spec.command), None)),
+        Some(Overlay::Palette { selected }) => super::menu::palette_entries(state).into_iter().nth(*selected).map(|entry| (entry.choice, entry.disabled)),
         _ => None,
     };
     if matches!(state.view.overlay, Some(Overlay::Help { .. } | Overlay::Palette { .. })) {
         state.view.overlay = None;
         state.view.prompt = None;
-        if let Some(spec) = chosen {
-            command(state, spec.command, now, effects);
+        match chosen {
+            Some((_, Some(reason))) => toast(state, format!("not here: {reason}"), now),
+            Some((Choice::Run(chosen), None)) => command(state, chosen, now, effects),
+            Some((Choice::Site(site), None)) => state.view.site = site,
+            Some((Choice::Poll(id), None)) => {
+                toast(state, format!("looking at {id} again"), now);
+                effects.push(Effect::Poll(id));
+            }
+            None => {}
         }
         return;
     }

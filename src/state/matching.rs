@@ -1,49 +1,170 @@
-//! What the help and the palette list, narrowed by what is typed: the same for the keys that act on it and for the drawing.
+//! The filter of lists, the palette and the help: fuzzy, `!` inverts, `|` separates alternatives, a blank means both.
+//!
+//! The logs page searches by regular expression instead ([`filter`](super::filter)).
 
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::State;
-use super::command::{COMMANDS, CommandSpec};
+/// Longest filter taken, in characters; the rest is ignored.
+const LONGEST: usize = 120;
 
-/// The text of the open prompt; empty when there is none.
-#[must_use]
-pub fn typed(state: &State) -> &str {
-    state.view.prompt.as_ref().map_or("", |prompt| prompt.input.value())
+/// One word that must, or must not, be found.
+#[derive(Debug, Clone)]
+struct Word {
+    atom: Atom,
+    inverted: bool,
+    /// A score below this is letters scattered over the text, which nobody means.
+    enough: u16,
 }
 
-/// The commands of this page that the help lists, in the order of the table.
-#[must_use]
-pub fn help_entries(state: &State) -> Vec<&'static CommandSpec> {
-    let typed = typed(state).to_lowercase();
-    available(state).filter(|spec| typed.is_empty() || spec.doc.contains(&typed) || spec.id.contains(&typed) || spec.keys.contains(&typed.as_str())).collect()
+/// A filter ready to match.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Any of these, each all of its words.
+    alternatives: Vec<Vec<Word>>,
 }
 
-/// The commands that the palette lists, best match first.
-#[must_use]
-pub fn palette_entries(state: &State) -> Vec<&'static CommandSpec> {
-    let pattern = Pattern::parse(typed(state), CaseMatching::Smart, Normalization::Smart);
-    let mut matcher = Matcher::new(Config::DEFAULT);
-    let mut buffer = Vec::new();
-    let mut scored: Vec<(u32, &CommandSpec)> = available(state)
-        .filter_map(|spec| {
-            let text = palette_text(spec);
-            pattern.score(Utf32Str::new(&text, &mut buffer), &mut matcher).map(|score| (score, spec))
-        })
-        .collect();
-    // The sort is stable: equal ones keep the order of the table.
-    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-    scored.into_iter().map(|(_, spec)| spec).collect()
+impl Query {
+    /// Reads a filter as it was typed. Empty: everything matches.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let text: String = text.chars().take(LONGEST).collect();
+        let (all, text) = match text.trim().strip_prefix('!') {
+            // In front of alternatives it turns all of them: `!a|b` is neither.
+            Some(rest) if rest.contains('|') => (true, rest.to_owned()),
+            _ => (false, text),
+        };
+        let mut alternatives: Vec<Vec<Word>> =
+            text.split('|').map(|part| part.split_whitespace().filter_map(word).collect::<Vec<_>>()).filter(|words| !words.is_empty()).collect();
+        if all {
+            let words = alternatives.into_iter().flatten().map(|word| Word { inverted: true, ..word }).collect();
+            alternatives = vec![words];
+        }
+        Self { alternatives }
+    }
+
+    /// Whether it lets everything through.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.alternatives.is_empty()
+    }
+
+    /// How well the text that stands for an item matches: higher is better; `None`: not at all.
+    #[must_use]
+    pub fn score(&self, text: &str) -> Option<u32> {
+        if self.is_empty() {
+            return Some(0);
+        }
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut buffer = Vec::new();
+        let haystack = Utf32Str::new(text, &mut buffer);
+        self.alternatives
+            .iter()
+            .filter_map(|words| {
+                words.iter().try_fold(0u32, |sum, word| {
+                    let found = word.atom.score(haystack, &mut matcher).filter(|score| *score >= word.enough);
+                    match (found, word.inverted) {
+                        (Some(score), false) => Some(sum + u32::from(score)),
+                        (None, true) => Some(sum),
+                        _ => None,
+                    }
+                })
+            })
+            .max()
+    }
+
+    /// Whether it lets an item through that this text stands for.
+    #[must_use]
+    pub fn accepts(&self, text: &str) -> bool {
+        self.score(text).is_some()
+    }
+
+    /// Which characters of the text to underline, by their place, in order.
+    #[must_use]
+    pub fn marks(&self, text: &str) -> Vec<usize> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut buffer = Vec::new();
+        let haystack = Utf32Str::new(text, &mut buffer);
+        let mut places = Vec::new();
+        for word in self.alternatives.iter().flatten().filter(|word| !word.inverted) {
+            let mut found = Vec::new();
+            if word.atom.indices(haystack, &mut matcher, &mut found).is_some_and(|score| score >= word.enough) {
+                places.extend(found.into_iter().map(|place| place as usize));
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
 }
 
-/// What the palette matches against and shows: id and words.
-#[must_use]
-pub fn palette_text(spec: &CommandSpec) -> String {
-    format!("{}  {}", spec.id, spec.doc)
+fn word(text: &str) -> Option<Word> {
+    let (inverted, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+    if text.is_empty() {
+        return None;
+    }
+    // What is excluded is meant as it stands; fuzzy, it would take half the list with it.
+    let kind = if inverted { AtomKind::Substring } else { AtomKind::Fuzzy };
+    let atom = Atom::new(text, CaseMatching::Smart, Normalization::Smart, kind, false);
+    // Each letter is worth 16, each gap costs 3 and 1 a letter: three quarters leave room for a few gaps.
+    let letters = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+    Some(Word { atom, inverted, enough: if letters < 2 { 1 } else { letters.saturating_mul(12) } })
 }
 
-/// Commands that apply here and now.
-fn available(state: &State) -> impl Iterator<Item = &'static CommandSpec> {
-    let (page, read_only) = (state.view.page, state.view.read_only);
-    COMMANDS.iter().filter(move |spec| spec.scope.on(page) && !(read_only && spec.acts))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TITLES: [&str; 6] = [
+        "Deploy v214 is worse: 5xx 0.2 → 3.1 %, p95 180 → 940 ms",
+        "Django 4.2, Python 3.10 are past their end of life",
+        "Backup media not known: repository locked by web1",
+        "Restore drill of media is overdue",
+        "Certificate of blog.example.com ends on 2 Dec",
+        "Backup dump shrank 38 %: 254 MiB, median 411 MiB",
+    ];
+
+    fn passing(filter: &str) -> Vec<usize> {
+        let query = Query::new(filter);
+        TITLES.iter().enumerate().filter(|(_, title)| query.accepts(title)).map(|(at, _)| at).collect()
+    }
+
+    #[test]
+    fn filters_narrow_as_people_expect() {
+        for (filter, passes) in [
+            ("", vec![0, 1, 2, 3, 4, 5]),
+            ("  ", vec![0, 1, 2, 3, 4, 5]),
+            ("backup|drill", vec![2, 3, 5]),
+            ("!backup", vec![0, 1, 3, 4]),
+            ("!backup|drill", vec![0, 1, 4]),
+            ("media !drill", vec![2, 5]),
+            ("bckup", vec![2, 5]),
+            ("Backup", vec![2, 5]),
+            ("BACKUP", vec![]),
+            ("drill backup", vec![]),
+            ("|", vec![0, 1, 2, 3, 4, 5]),
+            ("!", vec![0, 1, 2, 3, 4, 5]),
+        ] {
+            assert_eq!(passing(filter), passes, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn matched_letters_are_told_by_place() {
+        assert_eq!(Query::new("drill").marks("Restore drill"), [8, 9, 10, 11, 12]);
+        assert_eq!(Query::new("é").marks("café"), [3]);
+        assert!(Query::new("!drill").marks("Restore drill").is_empty());
+        assert!(Query::new("zzz").marks("Restore drill").is_empty());
+    }
+
+    #[test]
+    fn odd_filters_do_not_panic() {
+        for filter in ["\u{0}", "日本", "!!!", "||!|", "e\u{301}", "^$\\", &"x".repeat(10_000)] {
+            let query = Query::new(filter);
+            let _ = (query.accepts("text é 日本"), query.marks("text é 日本"));
+        }
+    }
 }

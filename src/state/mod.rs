@@ -11,6 +11,7 @@ mod findings;
 mod ingest;
 pub mod logview;
 pub mod matching;
+pub mod menu;
 pub mod msg;
 pub mod rank;
 #[cfg(test)]

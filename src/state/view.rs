@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tui_input::Input;
 
-use super::{Page, World};
+use super::{CommandSpec, Page, World};
 use crate::domain::{Level, Timestamp};
 
 /// The parts of a page that can have the focus.
@@ -181,6 +181,8 @@ pub struct View {
     pub undo: Vec<crate::domain::FindingId>,
     /// Seconds east of UTC and the zone's name, for times on the screen.
     pub zone: ZoneName,
+    /// Keys of commands that were remapped, by the command's id, as the configuration writes keys. What is not here has its default keys.
+    pub keys: BTreeMap<&'static str, Vec<String>>,
     /// What the last frame held.
     pub drawn: Drawn,
 }
@@ -198,6 +200,18 @@ pub enum ZoneName {
 }
 
 impl View {
+    /// The keys of a command, remapped or by default.
+    #[must_use]
+    pub fn keys_of(&self, spec: &CommandSpec) -> Vec<String> {
+        self.keys.get(spec.id).cloned().unwrap_or_else(|| spec.keys.iter().map(|key| (*key).to_owned()).collect())
+    }
+
+    /// Whether a command can be given on this page: it applies there, has not been unbound by read-only mode.
+    #[must_use]
+    pub fn offers(&self, spec: &CommandSpec) -> bool {
+        spec.scope.on(self.page) && !(self.read_only && spec.acts)
+    }
+
     /// The list of the current page.
     #[must_use]
     pub fn list(&self) -> &ListView {
