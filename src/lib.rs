@@ -29,4 +29,6 @@ pub mod report;
 pub mod rules;
 pub mod sources;
 pub mod state;
+#[cfg(test)]
+pub mod testing;
 pub mod ui;

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -162,6 +163,8 @@ pub struct Server {
     pub secure: bool,
     /// The authority it is under, as PEM.
     pub ca: Option<String>,
+    /// Its own certificate, as PEM.
+    pub leaf: Option<String>,
     requests: Arc<AtomicU64>,
     written: Arc<AtomicU64>,
     task: Option<JoinHandle<()>>,
@@ -183,14 +186,25 @@ impl Server {
         let (requests, written) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         if faulty == Faulty::Refused {
             drop(listener);
-            return Self { address, secure: false, ca: None, requests, written, task: None };
+            return Self { address, secure: false, ca: None, leaf: None, requests, written, task: None };
         }
-        let (acceptor, ca) = if faulty.over_tls() {
-            let (config, ca) = tls(faulty);
-            (Some(TlsAcceptor::from(Arc::new(config))), Some(ca))
-        } else {
-            (None, None)
-        };
+        let identity = faulty.over_tls().then(|| Identity::new(faulty));
+        let config = identity.as_ref().map(|identity| identity.server(None));
+        Self::run(faulty, page, listener, identity, config)
+    }
+
+    /// A good server over TLS that answers only those whose certificate `clients` has issued.
+    pub async fn asking_for_certificates(clients: &Authority, page: &Page) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let identity = Identity::new(Faulty::TlsOk);
+        let config = identity.server(Some(clients));
+        Self::run(Faulty::TlsOk, page, listener, Some(identity), Some(config))
+    }
+
+    fn run(faulty: Faulty, page: &Page, listener: TcpListener, identity: Option<Identity>, config: Option<ServerConfig>) -> Self {
+        let address = listener.local_addr().unwrap();
+        let (requests, written) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let acceptor = config.map(|config| TlsAcceptor::from(Arc::new(config)));
         let script = Script { faulty, page: page.clone(), requests: Arc::clone(&requests), written: Arc::clone(&written) };
         let task = tokio::spawn(async move {
             // The tasks of connections end with this one.
@@ -210,7 +224,15 @@ impl Server {
                 while connections.try_join_next().is_some() {}
             }
         });
-        Self { address, secure: faulty.is_secure(), ca, requests, written, task: Some(task) }
+        Self {
+            address,
+            secure: faulty.is_secure(),
+            ca: identity.as_ref().map(|i| i.ca.clone()),
+            leaf: identity.map(|i| i.leaf.pem()),
+            requests,
+            written,
+            task: Some(task),
+        }
     }
 
     /// Its address with this path; over TLS by the name `localhost`.
@@ -349,8 +371,8 @@ fn whole(status: &str, content_type: &str, headers: &str, body: &[u8]) -> Vec<u8
     bytes
 }
 
-/// Reads one request, its body too; `None` at the end.
-async fn request_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+/// Reads one request, its body too, and gives its head; `None` at the end.
+pub async fn request_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut bytes = Vec::new();
     let mut some = [0; 4_096];
     loop {
@@ -369,28 +391,81 @@ async fn request_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     }
 }
 
-/// A server's certificate for one fault, and the authority as PEM.
-fn tls(faulty: Faulty) -> (ServerConfig, String) {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.distinguished_name.push(DnType::CommonName, "contract authority");
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let name = if faulty == Faulty::TlsWrongName { "other.example" } else { "localhost" };
-    let mut leaf = CertificateParams::new([name.to_owned()]).unwrap();
-    leaf.distinguished_name.push(DnType::CommonName, name);
-    if faulty == Faulty::TlsExpired {
-        leaf.not_before = date_time_ymd(2020, 1, 1);
-        leaf.not_after = date_time_ymd(2020, 2, 1);
+/// An authority made for one test.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
     }
-    let key = KeyPair::generate().unwrap();
-    let leaf = if faulty == Faulty::TlsSelfSigned { leaf.self_signed(&key) } else { leaf.signed_by(&key, &authority) }.unwrap();
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))
-        .unwrap();
-    (config, authority.pem())
+}
+
+impl Authority {
+    /// Makes one.
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = common_name("contract authority");
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Its certificate, as PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for this name and its key, as PEM.
+    pub fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        (leaf(name).signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
+fn leaf(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.distinguished_name = common_name(name);
+    params
+}
+
+/// A server's certificate for one fault, with its key and its authority.
+struct Identity {
+    leaf: Certificate,
+    key: KeyPair,
+    ca: String,
+}
+
+impl Identity {
+    fn new(faulty: Faulty) -> Self {
+        let authority = Authority::new();
+        let mut leaf = leaf(if faulty == Faulty::TlsWrongName { "other.example" } else { "localhost" });
+        if faulty == Faulty::TlsExpired {
+            leaf.not_before = date_time_ymd(2020, 1, 1);
+            leaf.not_after = date_time_ymd(2020, 2, 1);
+        }
+        let key = KeyPair::generate().unwrap();
+        let leaf = if faulty == Faulty::TlsSelfSigned { leaf.self_signed(&key) } else { leaf.signed_by(&key, &authority.0) }.unwrap();
+        Self { leaf, key, ca: authority.pem() }
+    }
+
+    fn server(&self, clients: Option<&Authority>) -> ServerConfig {
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(authority.0.der().clone()).unwrap();
+                builder.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap())
+            }
+        };
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
+        builder.with_single_cert(vec![self.leaf.der().clone()], key).unwrap()
+    }
 }
 
 /// What each fault gave.
