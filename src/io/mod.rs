@@ -4,3 +4,5 @@ pub mod clock;
 pub mod exec;
 pub mod http;
 pub mod secret;
+pub mod tail;
+pub mod watch;

@@ -1,23 +1,385 @@
-//! (being furnished)
-use super::{BuildContext, Built, Complaint, SourceConfig, SourceSpec};
-use crate::domain::SourceError;
+//! Log files, or the output of a command: followed, counted by level and minute, errors grouped, delivered in batches.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `follow` | the thread that follows files |
+//! | `command` | following a command |
+//! | `digest` | bytes to events |
+//! | `head`, `stamp`, `trace` | the beginning of a line, its time, tracebacks |
+//! | `group` | which errors are the same |
+//! | `tally` | counts, groups, newest events, batches |
+//!
+//! What does not belong here: judging how many errors are too many (`rules`), keeping lines (nobody does: they are in the files).
 
-/// Keys.
-#[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use tokio::sync::mpsc;
+
+use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
+use crate::domain::{Capability, Data, LogBatch, Observation, Problem, SourceError};
+use crate::io::clock;
+use crate::io::secret::SecretRef;
+use crate::io::tail::{self, Position};
+
+mod command;
+pub mod digest;
+mod follow;
+pub mod group;
+pub mod head;
+pub mod stamp;
+pub mod tally;
+pub mod trace;
+
+#[cfg(test)]
+mod tests;
+
+/// How long the first look may take, so that one pass sees counts.
+const FIRST_LOOK: Duration = Duration::from_millis(300);
+/// Batches that may wait for their taker.
+const WAITING: usize = 2;
+
+/// One text or a list of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(untagged)]
+pub enum OneOrMany {
+    /// Not set.
+    #[default]
+    #[schemars(skip)]
+    None,
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn list(&self) -> Vec<String> {
+        match self {
+            Self::None => Vec::new(),
+            Self::One(one) => vec![one.clone()],
+            Self::Many(many) => many.clone(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Both;
+        impl<'de> Visitor<'de> for Both {
+            type Value = OneOrMany;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+            fn visit_str<E>(self, one: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(one.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
+                let mut many = Vec::new();
+                while let Some(one) = list.next_element()? {
+                    many.push(one);
+                }
+                Ok(OneOrMany::Many(many))
+            }
+        }
+        deserializer.deserialize_any(Both)
+    }
+}
+
+/// Keys of a log source. Either `path` or `command`.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// A file, a glob, or a list of them. Relative ones are below the site's `directory`.
+    #[serde(default)]
+    #[schemars(extend("default" = null))]
+    pub path: OneOrMany,
+    /// A command that prints the log and keeps running, as a list: `["ssh", "web1", "tail", "-n0", "-F", "/var/log/app.log"]`.
+    #[serde(default)]
+    pub command: Option<Vec<String>>,
+    /// `auto` (default), `django`, `verbose`, `python`, `gunicorn`, `json`, `access`, `syslog` or `plain`.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// A regular expression for lines of another format, with the named groups `time`, `level` and `message`.
+    #[serde(default)]
+    pub pattern: Option<String>,
+    /// Zone of time stamps that name none, such as `Europe/Berlin`; default the site's, else the machine's.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// Regular expressions whose matches are masked before anything is stored or shown.
+    #[serde(default)]
+    pub redact: Vec<String>,
+    /// Paths whose frames in a traceback count as the application's own; default all but installed packages.
+    #[serde(default)]
+    pub project: OneOrMany,
+    /// How far the log was read, for when the source is built anew.
+    #[serde(skip)]
+    memory: Arc<Mutex<Memory>>,
+}
+
+/// How far a source has delivered, so that one built anew neither loses nor doubles a line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Whether there was a first look.
+    begun: bool,
+    positions: HashMap<PathBuf, Position>,
+    files: Vec<String>,
+}
+
+/// How lines are read: the configuration, compiled.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// One family only.
+    pub family: Option<head::Family>,
+    /// Lines of another format.
+    pub pattern: Option<regex::bytes::Regex>,
+    /// Of stamps without one.
+    pub zone: stamp::Zone,
+    /// What is masked.
+    pub redact: Vec<regex::Regex>,
+    /// Paths of the application.
+    pub project: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { family: None, pattern: None, zone: stamp::Zone::Machine, redact: Vec::new(), project: Vec::new() }
+    }
+}
+
+/// One batch and what is known with it.
+#[derive(Debug)]
+pub struct Delivery {
+    batch: LogBatch,
+    problems: Vec<Problem>,
+    memory: Memory,
+}
+
+fn complaint(path: &[&str], message: String, help: &str) -> Complaint {
+    Complaint { path: path.iter().map(ToString::to_string).collect(), message, help: help.to_owned(), warning: false }
+}
+
+/// The first line of a regular expression's error that says what is wrong.
+fn regex_error(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or("it cannot be read").to_owned()
+}
+
+impl Config {
+    fn settings(&self, context: &BuildContext) -> Result<Settings, SourceError> {
+        let wrong = |complaint: &Complaint| SourceError::config(complaint.message.clone(), complaint.help.clone());
+        if let Some(first) = self.check().iter().find(|complaint| !complaint.warning) {
+            return Err(wrong(first));
+        }
+        let family = self.format.as_deref().and_then(|name| head::Family::NAMED.into_iter().find(|(known, _)| *known == name));
+        let zone = self.zone.as_deref().and_then(|zone| zone.parse().ok()).or(context.zone);
+        Ok(Settings {
+            family: family.map(|(_, family)| family),
+            pattern: self.pattern.as_deref().and_then(|pattern| regex::bytes::Regex::new(pattern).ok()),
+            zone: zone.map_or(stamp::Zone::Machine, stamp::Zone::Named),
+            redact: self.redact.iter().filter_map(|pattern| regex::Regex::new(pattern).ok()).collect(),
+            project: self.project.list().iter().map(|path| context.base.join(path).display().to_string()).collect(),
+        })
+    }
+}
 
 impl SourceConfig for Config {
     fn check(&self) -> Vec<Complaint> {
+        let mut all = Vec::new();
+        let paths = self.path.list();
+        match (&self.path, &self.command) {
+            (OneOrMany::None, None) => all.push(complaint(&[], "a log needs `path` or `command`".into(), "set `path` to the log file")),
+            (OneOrMany::One(_) | OneOrMany::Many(_), Some(_)) => {
+                all.push(complaint(&["command"], "a log has `path` or `command`, not both".into(), "make two sources of it"));
+            }
+            (OneOrMany::Many(list), None) if list.is_empty() => all.push(complaint(&["path"], "the list is empty".into(), "name a file")),
+            (OneOrMany::None, Some(command)) if command.first().is_none_or(String::is_empty) => {
+                all.push(complaint(&["command"], "the command is empty".into(), "write it as a list: [\"ssh\", \"web1\", \"tail\", \"-F\", \"app.log\"]"));
+            }
+            _ => {}
+        }
+        for path in &paths {
+            if path.is_empty() {
+                all.push(complaint(&["path"], "the path is empty".into(), "name a file"));
+            } else if let Err(reason) = tail::check_glob(path)
+                && tail::is_glob(path)
+            {
+                all.push(complaint(&["path"], format!("\"{path}\" is not a glob: {reason}"), "write [[] for a bracket that is part of a name"));
+            }
+        }
+        if let Some(format) = &self.format
+            && format != "auto"
+            && !head::Family::NAMED.iter().any(|(name, _)| name == format)
+        {
+            let names: Vec<&str> = head::Family::NAMED.iter().map(|(name, _)| *name).collect();
+            all.push(complaint(&["format"], format!("there is no format \"{format}\""), &format!("one of auto, {}", names.join(", "))));
+        }
+        if let Some(pattern) = &self.pattern {
+            match regex::bytes::Regex::new(pattern) {
+                Err(error) => all.push(complaint(&["pattern"], format!("not a regular expression: {}", regex_error(&error)), "")),
+                Ok(pattern) => {
+                    let names: Vec<&str> = pattern.capture_names().flatten().collect();
+                    if let Some(odd) = names.iter().find(|name| !["time", "level", "message"].contains(name)) {
+                        all.push(complaint(&["pattern"], format!("the group \"{odd}\" means nothing"), "the groups are time, level and message"));
+                    }
+                    if names.is_empty() {
+                        all.push(complaint(&["pattern"], "no named group".into(), "name the parts: (?<time>…), (?<level>…), (?<message>…)"));
+                    }
+                    if self.format.as_deref().is_some_and(|format| format != "auto") {
+                        all.push(complaint(&["pattern"], "`format` and `pattern` exclude each other".into(), "leave `format` out"));
+                    }
+                }
+            }
+        }
+        if let Some(zone) = &self.zone
+            && zone.parse::<chrono_tz::Tz>().is_err()
+        {
+            all.push(complaint(&["zone"], format!("there is no zone \"{zone}\""), "write it as \"Europe/Berlin\" or \"UTC\""));
+        }
+        for pattern in &self.redact {
+            if let Err(error) = regex::Regex::new(pattern) {
+                all.push(complaint(&["redact"], format!("\"{pattern}\" is not a regular expression: {}", regex_error(&error)), ""));
+            }
+        }
+        all
+    }
+
+    fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
         Vec::new()
     }
-    fn secrets(&self) -> Vec<(Vec<String>, &crate::io::secret::SecretRef)> {
-        Vec::new()
+
+    fn commands(&self) -> Vec<Vec<String>> {
+        self.command.iter().cloned().collect()
     }
-    fn build(&self, _: &BuildContext) -> Result<Built, SourceError> {
-        Err(SourceError::config("not yet", ""))
+
+    fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
+        let settings = self.settings(context)?;
+        if self.command.is_some() && !context.trusted {
+            return Err(SourceError::config(
+                "this configuration was found in the working directory and may not run commands yet",
+                "read it, then run `rounds trust`",
+            ));
+        }
+        let from = match &self.command {
+            Some(argv) => From::Command(argv.clone()),
+            None => From::Files(self.path.list()),
+        };
+        let source = LogSource { from, base: context.base.clone(), settings, memory: Arc::clone(&self.memory), following: None };
+        Ok(Built { spec: self.spec(context), source: Box::new(source), service: None })
     }
-    fn spec(&self, _: &BuildContext) -> SourceSpec {
-        unreachable!()
+
+    fn spec(&self, context: &BuildContext) -> SourceSpec {
+        let common = &context.common;
+        let target = self.command.as_ref().map_or_else(|| self.path.list().join(", "), |argv| argv.join(" "));
+        SourceSpec {
+            id: context.id.clone(),
+            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
+            capability: Capability::Log,
+            every: common.every.unwrap_or(Duration::from_secs(30)),
+            timeout: common.timeout.unwrap_or(Duration::from_secs(10)),
+            retry_every: Duration::from_secs(2),
+            failures: 1,
+            successes: 1,
+            enabled: common.enabled.unwrap_or(true),
+            continuous: true,
+            runbook: common.runbook.clone(),
+            needs: common.needs.clone(),
+            target,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum From {
+    Files(Vec<String>),
+    Command(Vec<String>),
+}
+
+/// What is being followed; dropping it stops that.
+#[derive(Debug)]
+struct Following {
+    batches: mpsc::Receiver<Result<Delivery, SourceError>>,
+    _files: Option<follow::Handle>,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LogSource {
+    from: From,
+    base: PathBuf,
+    settings: Settings,
+    memory: Arc<Mutex<Memory>>,
+    following: Option<Following>,
+}
+
+impl LogSource {
+    fn begin(&self) -> Result<Following, SourceError> {
+        let (to, batches) = mpsc::channel(WAITING);
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match &self.from {
+            From::Files(patterns) => {
+                let order = follow::Order { patterns: patterns.clone(), base: self.base.clone(), settings: self.settings.clone(), memory, to };
+                Ok(Following { batches, _files: Some(follow::follow(order)?), task: None })
+            }
+            From::Command(argv) => {
+                let work = command::follow(argv.clone(), self.base.clone(), self.settings.clone(), memory.begun, to);
+                Ok(Following { batches, _files: None, task: Some(tokio::spawn(work)) })
+            }
+        }
+    }
+}
+
+impl Source for LogSource {
+    fn cadence(&self) -> Cadence {
+        Cadence::Continuous
+    }
+
+    fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
+        Box::pin(async move {
+            let first = self.following.is_none();
+            if first {
+                self.following = Some(self.begin()?);
+            }
+            let Some(following) = &mut self.following else { return Ok(Collected::default()) };
+            let received = if first {
+                match tokio::time::timeout(FIRST_LOOK, following.batches.recv()).await {
+                    Ok(received) => received,
+                    // Nothing was looked at yet, and nothing is said.
+                    Err(_) => return Ok(Collected::default()),
+                }
+            } else {
+                following.batches.recv().await
+            };
+            match received {
+                Some(Ok(delivery)) => {
+                    // Delivered: from here on a source built anew begins after it.
+                    *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = delivery.memory;
+                    let observation = Observation { at: clock::now(), data: Data::Log(delivery.batch) };
+                    Ok(Collected { observations: vec![observation], problems: delivery.problems, complete: false })
+                }
+                Some(Err(error)) => {
+                    self.memory.lock().unwrap_or_else(PoisonError::into_inner).begun = true;
+                    self.following = None;
+                    Err(error)
+                }
+                None => {
+                    self.following = None;
+                    Err(SourceError::protocol("following the log stopped"))
+                }
+            }
+        })
     }
 }

@@ -1,0 +1,250 @@
+//! Finds events in bytes: lines, and the lines under them that belong to them. The same bytes give the same events however
+//! they are cut into pieces. Memory is bounded: a line past [`LINE`] is cut, an event past it ends.
+//!
+//! What does not belong here: where the bytes come from (`io::tail`), counting (`tally`).
+
+use chrono::{DateTime, Utc};
+
+use super::Settings;
+use super::head::{self, Family, Head};
+use super::stamp::{self, Span};
+use super::tally::{Raw, Tally, mix};
+use super::trace::{self, Trace};
+use crate::domain::Level;
+
+/// Bytes of one line, and of one event, that are looked at.
+pub const LINE: usize = 1 << 20;
+
+/// How long an event that may go on is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wait {
+    /// It can be told at once.
+    No,
+    /// An error: its traceback may be on the way.
+    Short,
+    /// A traceback that is not yet at its end.
+    Long,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    start: usize,
+    end: usize,
+    head: Head,
+    trace: Trace,
+    hash: Option<u64>,
+}
+
+/// One sequence of bytes: a file, or what followed it under the same name.
+#[derive(Debug)]
+pub struct Stream {
+    file: u16,
+    /// Bytes of the pending event and of the line that has not ended.
+    carry: Vec<u8>,
+    /// How much of `carry` are whole lines.
+    scanned: usize,
+    pending: Option<Pending>,
+    /// Within the rest of a line past the bound.
+    skipping: bool,
+    /// Lines that continue an event that is not kept: it was too long, or began before we did.
+    swallow: bool,
+    /// Family of the event that is being swallowed.
+    swallowed: Option<Pending>,
+}
+
+impl Stream {
+    /// Of this file; `mid`: we begin within it, so that lines under an event we did not see are left out.
+    pub fn new(file: u16, mid: bool) -> Self {
+        Self { file, carry: Vec::new(), scanned: 0, pending: None, skipping: false, swallow: mid, swallowed: None }
+    }
+
+    /// Bytes taken that have not become an event yet.
+    pub fn held(&self) -> usize {
+        self.carry.len()
+    }
+
+    /// Whether an event is waiting for more, and how long that is worth waiting for.
+    pub fn wait(&self) -> Option<Wait> {
+        let pending = self.pending.as_ref()?;
+        Some(match pending.trace {
+            trace if trace.open() => Wait::Long,
+            Trace::None if pending.head.level < Level::Warning || pending.head.family == Family::Json => Wait::No,
+            _ => Wait::Short,
+        })
+    }
+
+    /// Takes bytes; whole events go to `tally`.
+    pub fn feed(&mut self, bytes: &[u8], seen: DateTime<Utc>, tally: &mut Tally) {
+        let mut bytes = bytes;
+        if self.skipping {
+            let Some(end) = memchr::memchr(b'\n', bytes) else { return };
+            self.skipping = false;
+            bytes = &bytes[end + 1..];
+        }
+        if self.carry.is_empty() {
+            let rest = self.scan(bytes, 0, seen, tally);
+            self.carry.extend_from_slice(&bytes[rest..]);
+        } else {
+            let mut carry = std::mem::take(&mut self.carry);
+            carry.extend_from_slice(bytes);
+            let rest = self.scan(&carry, self.scanned, seen, tally);
+            carry.drain(..rest);
+            if carry.capacity() > 4 * LINE {
+                carry.shrink_to(LINE);
+            }
+            self.carry = carry;
+        }
+        if self.carry.len() - self.scanned > LINE {
+            // The line goes on past the bound: what there is of it is the line.
+            let carry = std::mem::take(&mut self.carry);
+            let scanned = self.scanned;
+            tally.count_lines(1);
+            self.line(&carry, scanned, carry.len(), seen, tally);
+            self.skipping = true;
+            // A line past the bound ends its event, so that nothing of the buffer is needed any more.
+            self.scanned = 0;
+        }
+    }
+
+    /// Goes over the whole lines from `from`; gives the place from which bytes are still needed.
+    fn scan(&mut self, buffer: &[u8], from: usize, seen: DateTime<Utc>, tally: &mut Tally) -> usize {
+        let mut at = from;
+        let mut lines = 0;
+        for end in memchr::memchr_iter(b'\n', &buffer[from..]) {
+            let end = from + end;
+            self.line(buffer, at, end, seen, tally);
+            lines += 1;
+            at = end + 1;
+        }
+        tally.count_lines(lines);
+        let start = self.pending.as_ref().map_or(at, |pending| pending.start);
+        if let Some(pending) = &mut self.pending {
+            pending.start = 0;
+            pending.end -= start;
+        }
+        self.scanned = at - start;
+        start
+    }
+
+    /// One whole line.
+    fn line(&mut self, buffer: &[u8], start: usize, end: usize, seen: DateTime<Utc>, tally: &mut Tally) {
+        let long = end - start > LINE;
+        let mut end = if long { start + LINE } else { end };
+        if end > start && buffer[end - 1] == b'\r' {
+            end -= 1;
+        }
+        let line = &buffer[start..end];
+        if line.is_empty() {
+            return;
+        }
+        let indented = matches!(line[0], b' ' | b'\t');
+        let head = if indented { None } else { read(line, tally.settings()) };
+        if head.is_none() {
+            let before = if self.swallow { self.swallowed.as_mut() } else { self.pending.as_mut() };
+            if let Some(pending) = before {
+                if let Some(next) = continues(pending, line, indented) {
+                    pending.hash = hash(pending, next, line);
+                    pending.trace = next;
+                    if self.swallow {
+                        return;
+                    }
+                    if end - pending.start > LINE || long {
+                        self.swallowed = self.pending;
+                        self.flush(buffer, seen, tally);
+                        self.swallow = true;
+                    } else {
+                        pending.end = end;
+                    }
+                    return;
+                }
+            } else if self.swallow && indented {
+                return;
+            }
+        }
+        self.flush(buffer, seen, tally);
+        (self.swallow, self.swallowed) = (false, None);
+        let mut pending = Pending { start, end, head: head.unwrap_or_else(|| head::plain(line)), trace: Trace::None, hash: None };
+        if head.is_none() && line.starts_with(trace::START) {
+            pending.head = Head { level: Level::Error, ..pending.head };
+            pending.trace = Trace::Frames;
+            pending.hash = Some(3);
+        }
+        self.pending = Some(pending);
+        if long {
+            self.swallowed = self.pending;
+            self.flush(buffer, seen, tally);
+            self.swallow = true;
+        }
+    }
+
+    fn flush(&mut self, buffer: &[u8], seen: DateTime<Utc>, tally: &mut Tally) {
+        if let Some(pending) = self.pending.take() {
+            tally.add(&Raw { text: &buffer[pending.start..pending.end], head: pending.head, file: self.file, seen, trace: pending.hash });
+        }
+    }
+
+    /// Nothing more came: the pending event is whole. A line that has not ended stays.
+    pub fn settle(&mut self, seen: DateTime<Utc>, tally: &mut Tally) {
+        if self.pending.is_some() {
+            let mut carry = std::mem::take(&mut self.carry);
+            self.flush(&carry, seen, tally);
+            carry.drain(..self.scanned);
+            self.scanned = 0;
+            self.carry = carry;
+        }
+    }
+
+    /// The bytes end here: a line without an end is a line.
+    pub fn end(&mut self, seen: DateTime<Utc>, tally: &mut Tally) {
+        let carry = std::mem::take(&mut self.carry);
+        if self.scanned < carry.len() {
+            tally.count_lines(1);
+            self.line(&carry, self.scanned, carry.len(), seen, tally);
+        }
+        self.flush(&carry, seen, tally);
+        *self = Self::new(self.file, false);
+    }
+}
+
+/// The head by the settings: any family, one, or the configured pattern.
+fn read(line: &[u8], settings: &Settings) -> Option<Head> {
+    if let Some(pattern) = &settings.pattern {
+        let found = pattern.captures(line)?;
+        let part = |name: &str| found.name(name).map(|part| (part.start(), part.end()));
+        let level = part("level").map(|(from, to)| &line[from..to]);
+        let level = level.and_then(|word| head::level(word).or_else(|| head::level(&word.to_ascii_uppercase())));
+        let stamp = part("time").map(|(start, end)| match stamp::span(line, start) {
+            Some(span) => Span { len: end - start, minute: span.minute.min(end - start), start },
+            None => Span { start, len: end - start, minute: 0 },
+        });
+        return Some(Head { family: Family::Custom, level: level.unwrap_or(Level::Info), stamp, message: part("message").map_or(0, |(start, _)| start) });
+    }
+    let Some(wanted) = settings.family else { return head::read(line) };
+    let python = |family| matches!(family, Family::Python | Family::Gunicorn | Family::Verbose);
+    head::read(line).filter(|head| head.family == wanted || python(wanted) && python(head.family))
+}
+
+/// Whether a line without a head belongs to the event before it, and where its traceback stands after it.
+fn continues(pending: &Pending, line: &[u8], indented: bool) -> Option<Trace> {
+    if let Some(next) = pending.trace.next(line) {
+        return Some(next);
+    }
+    debug_assert!(!indented, "an indented line always continues");
+    if line.starts_with(trace::START) {
+        // After an informational line a traceback is a crash of its own; after any other it is what that line tells of
+        // (Django's template engine logs tracebacks at the level debug).
+        let told = pending.trace == Trace::None && (pending.head.level >= Level::Warning || pending.head.level == Level::Debug);
+        return (told && pending.head.family != Family::Json).then_some(Trace::Frames);
+    }
+    pending.head.family.strict().then_some(pending.trace)
+}
+
+/// The running hash of a traceback: all of its lines but the values of exceptions, which differ from time to time.
+fn hash(pending: &Pending, next: Trace, line: &[u8]) -> Option<u64> {
+    match (pending.trace, next) {
+        (Trace::None, Trace::None) => None,
+        (Trace::Frames, Trace::Closed) => Some(mix(pending.hash.unwrap_or(4), &line[..memchr::memchr(b':', line).unwrap_or(line.len())])),
+        (Trace::Closed, Trace::Closed) => pending.hash,
+        _ => Some(mix(pending.hash.unwrap_or(5), line)),
+    }
+}

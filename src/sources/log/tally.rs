@@ -1,0 +1,449 @@
+//! Counts events by level and minute, groups errors, keeps the newest up to a bound, and makes batches of all that.
+//! Memory is bounded whatever is poured in: what is not kept is counted.
+//!
+//! What does not belong here: finding events in bytes (`digest`), deciding when a batch is due (`follow`).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use chrono::{DateTime, Utc};
+
+use super::Settings;
+use super::group::{self, Identity};
+use super::head::{self, Family, Head};
+use super::{stamp, trace};
+use crate::domain::{Level, LogBatch, LogEvent, LogGroup, LogMark, LogNotice};
+
+/// Bytes kept of one event: its beginning and its end.
+const EVENT_KEPT: usize = 32 << 10;
+/// Bytes of all kept events together.
+const ALL_KEPT: usize = 4 << 20;
+/// Characters of a message or of one line of a detail.
+const LINE_KEPT: usize = 4 << 10;
+/// Lines of a detail.
+const DETAIL_KEPT: usize = 400;
+/// Groups in one batch; events of further ones are counted by level only.
+const GROUPS: usize = 2_000;
+/// Groups remembered between batches.
+const KNOWN: usize = 8_192;
+/// Minutes in one batch; older ones are counted in its oldest.
+const MINUTES: usize = 3_000;
+/// Marks in one batch.
+const MARKS: usize = 100;
+
+/// One event as it stands in the buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Raw<'a> {
+    /// All its lines.
+    pub text: &'a [u8],
+    /// What the first says.
+    pub head: Head,
+    /// Index of its file.
+    pub file: u16,
+    /// When it was read: its time when it names none.
+    pub seen: DateTime<Utc>,
+    /// Hash of its traceback without values; `None`: it has no traceback.
+    pub trace: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    text: Vec<u8>,
+    head: Head,
+    file: u16,
+    seen: DateTime<Utc>,
+    group: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Group {
+    identity: Identity,
+    level: Level,
+    count: u64,
+    first: i64,
+    last: i64,
+}
+
+/// What was counted since the last batch, and the groups known so far.
+#[derive(Debug)]
+pub struct Tally {
+    settings: Settings,
+    lines: u64,
+    levels: [u64; 5],
+    events: u64,
+    minutes: BTreeMap<i64, [u64; 5]>,
+    /// The minute of the last stamp, so that only the first line of a minute is computed.
+    minute: i64,
+    minute_counts: [u64; 5],
+    minute_text: Vec<u8>,
+    newest: VecDeque<Kept>,
+    newest_bytes: usize,
+    spare: Vec<Kept>,
+    limit: usize,
+    known: HashMap<u64, u32>,
+    by_fingerprint: HashMap<String, u32>,
+    groups: Vec<Group>,
+    touched: Vec<u32>,
+    families: BTreeMap<Family, u64>,
+    family: (Family, u64),
+    marks: Vec<LogMark>,
+}
+
+/// Mixes bytes into a hash, eight at a time. Only for telling texts apart within one run.
+pub fn mix(mut hash: u64, bytes: &[u8]) -> u64 {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for chunk in chunks {
+        hash = (hash ^ u64::from_le_bytes(*chunk)).wrapping_mul(K);
+        hash ^= hash >> 29;
+    }
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    hash = (hash ^ u64::from_le_bytes(last) ^ ((bytes.len() as u64) << 56)).wrapping_mul(K);
+    hash ^ (hash >> 32)
+}
+
+impl Tally {
+    /// Nothing counted. The first batch keeps up to `limit` events.
+    pub fn new(settings: Settings, limit: usize) -> Self {
+        Self {
+            settings,
+            lines: 0,
+            levels: [0; 5],
+            events: 0,
+            minutes: BTreeMap::new(),
+            minute: i64::MIN,
+            minute_counts: [0; 5],
+            minute_text: Vec::new(),
+            newest: VecDeque::new(),
+            newest_bytes: 0,
+            spare: Vec::new(),
+            limit,
+            known: HashMap::new(),
+            by_fingerprint: HashMap::new(),
+            groups: Vec::new(),
+            touched: Vec::new(),
+            families: BTreeMap::new(),
+            family: (Family::Plain, 0),
+            marks: Vec::new(),
+        }
+    }
+
+    /// The settings it works by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How many events the batches from now on keep.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Counts physical lines.
+    pub fn count_lines(&mut self, lines: u64) {
+        self.lines += lines;
+    }
+
+    /// Something happened to a file.
+    pub fn mark(&mut self, mark: LogMark) {
+        if self.marks.len() < MARKS {
+            self.marks.push(mark);
+        }
+    }
+
+    /// Whether there is anything to tell.
+    pub fn is_empty(&self) -> bool {
+        self.lines == 0 && self.events == 0 && self.marks.is_empty()
+    }
+
+    /// Counts one event.
+    pub fn add(&mut self, raw: &Raw) {
+        self.events += 1;
+        let level = raw.head.level;
+        self.levels[level as usize] += 1;
+        if self.family.0 == raw.head.family {
+            self.family.1 += 1;
+        } else {
+            *self.families.entry(self.family.0).or_default() += self.family.1;
+            self.family = (raw.head.family, 1);
+        }
+        self.enter_minute(raw);
+        self.minute_counts[level as usize] += 1;
+        let grouped = level.is_error() || raw.trace.is_some() && level == Level::Warning;
+        let group = if grouped { self.group(raw) } else { None };
+        self.keep(raw, group);
+    }
+
+    /// Makes the current minute that of the event.
+    fn enter_minute(&mut self, raw: &Raw) {
+        let text = match raw.head.stamp {
+            Some(span) if span.minute > 0 => {
+                let text = &raw.text[span.start..span.start + span.minute];
+                if text == self.minute_text {
+                    return;
+                }
+                text
+            }
+            _ => &[],
+        };
+        let minute = self.at(raw.text, &raw.head, raw.seen).timestamp().div_euclid(60) * 60;
+        self.minute_text.clear();
+        // A time without its day means another moment tomorrow: it is not remembered.
+        if text.len() > 7 {
+            self.minute_text.extend_from_slice(text);
+        }
+        if minute != self.minute {
+            self.close_minute();
+            self.minute = minute;
+        }
+    }
+
+    fn close_minute(&mut self) {
+        if self.minute_counts != [0; 5] {
+            let mut minute = self.minute;
+            if self.minutes.len() >= MINUTES && !self.minutes.contains_key(&minute) {
+                minute = self.minutes.keys().next().copied().unwrap_or(minute);
+            }
+            let into = self.minutes.entry(minute).or_default();
+            for (into, count) in into.iter_mut().zip(self.minute_counts) {
+                *into += count;
+            }
+            self.minute_counts = [0; 5];
+        }
+    }
+
+    /// The moment of an event.
+    fn at(&self, text: &[u8], head: &Head, seen: DateTime<Utc>) -> DateTime<Utc> {
+        let stamp = head.stamp.and_then(|span| text.get(span.start..span.start + span.len));
+        stamp.and_then(|text| stamp::moment(text, self.settings.zone, seen)).unwrap_or(seen)
+    }
+
+    /// The second of an event whose minute is the current one.
+    fn second(&self, raw: &Raw) -> i64 {
+        let figures = raw.head.stamp.filter(|span| span.minute > 0 && span.len >= span.minute + 3).and_then(|span| {
+            let at = span.start + span.minute + 1;
+            raw.text.get(at..at + 2)
+        });
+        match figures {
+            Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => self.minute + i64::from(tens - b'0') * 10 + i64::from(ones - b'0'),
+            _ => self.at(raw.text, &raw.head, raw.seen).timestamp(),
+        }
+    }
+
+    fn group(&mut self, raw: &Raw) -> Option<u32> {
+        let key = match (raw.trace, raw.head.family) {
+            (Some(key), _) => key,
+            (None, Family::Json) => head::json_parts(raw.text).map_or(0, |parts| {
+                let text = |place: Option<(usize, usize)>| place.map_or(&[][..], |(start, end)| &raw.text[start..end]);
+                mix(mix(2, text(parts.message)), text(parts.exception))
+            }),
+            (None, _) => mix(1, raw.text.get(raw.head.message..).unwrap_or_default()),
+        };
+        let place = if let Some(place) = self.known.get(&key) { *place } else { self.identify(raw, key)? };
+        let at = self.second(raw);
+        let group = &mut self.groups[place as usize];
+        if group.count == 0 {
+            if self.touched.len() >= GROUPS {
+                return None;
+            }
+            self.touched.push(place);
+            (group.first, group.last) = (at, at);
+        }
+        group.count += 1;
+        group.level = group.level.max(raw.head.level);
+        group.first = group.first.min(at);
+        group.last = group.last.max(at);
+        Some(place)
+    }
+
+    /// The slow path, for a text not seen lately.
+    fn identify(&mut self, raw: &Raw, key: u64) -> Option<u32> {
+        let clipped = clip(raw.text);
+        let event = self.event(&clipped, &raw.head, raw.file, raw.seen, None);
+        let parsed = trace::parse(event.detail.iter().map(String::as_str));
+        let identity = group::identify(&event.message, parsed.as_ref(), &self.settings.project);
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        let place = if let Some(place) = self.by_fingerprint.get(&identity.fingerprint) {
+            *place
+        } else {
+            let place = u32::try_from(self.groups.len()).ok().filter(|place| (*place as usize) < KNOWN + GROUPS)?;
+            self.by_fingerprint.insert(identity.fingerprint.clone(), place);
+            self.groups.push(Group { identity, level: raw.head.level, count: 0, first: 0, last: 0 });
+            place
+        };
+        self.known.insert(key, place);
+        Some(place)
+    }
+
+    /// Forgets groups when nothing refers to them by place: between batches. Within one, the bound of a batch holds.
+    fn forget_groups(&mut self) {
+        if self.touched.is_empty() && self.newest.iter().all(|kept| kept.group.is_none()) {
+            self.groups.clear();
+            self.by_fingerprint.clear();
+            self.known.clear();
+        }
+    }
+
+    fn keep(&mut self, raw: &Raw, group: Option<u32>) {
+        let mut kept = if self.newest.len() >= self.limit { self.newest.pop_front() } else { None };
+        if let Some(kept) = &kept {
+            self.newest_bytes -= kept.text.len();
+        }
+        let text = clip(raw.text);
+        let mut kept = match kept.take().or_else(|| self.spare.pop()) {
+            Some(mut kept) => {
+                kept.text.clear();
+                // One giant must not stay in memory for ever.
+                kept.text.shrink_to(4 << 10);
+                (kept.head, kept.file, kept.seen, kept.group) = (raw.head, raw.file, raw.seen, group);
+                kept
+            }
+            None => Kept { text: Vec::new(), head: raw.head, file: raw.file, seen: raw.seen, group },
+        };
+        kept.text.extend_from_slice(&text);
+        self.newest_bytes += kept.text.len();
+        self.newest.push_back(kept);
+        while self.newest_bytes > ALL_KEPT {
+            let Some(old) = self.newest.pop_front() else { break };
+            self.newest_bytes -= old.text.len();
+        }
+    }
+
+    /// The event for reading.
+    fn event(&self, text: &[u8], head: &Head, file: u16, seen: DateTime<Utc>, fingerprint: Option<String>) -> LogEvent {
+        let at = self.at(text, head, seen);
+        let clean = |line: &str| {
+            let mut line: String = line.trim_end_matches('\r').chars().take(LINE_KEPT).collect();
+            for pattern in &self.settings.redact {
+                if let std::borrow::Cow::Owned(masked) = pattern.replace_all(&line, "***") {
+                    line = masked;
+                }
+            }
+            line
+        };
+        let (mut message, mut detail) = (String::new(), Vec::new());
+        let parts = if head.family == Family::Json { head::json_parts(text) } else { None };
+        if let Some(parts) = parts {
+            let string = |place: (usize, usize)| {
+                let raw = String::from_utf8_lossy(&text[place.0..place.1]);
+                serde_json::from_str::<String>(&raw).unwrap_or_else(|_| raw.into_owned())
+            };
+            let whole = parts.message.map_or_else(|| String::from_utf8_lossy(text).into_owned(), string);
+            let mut lines = whole.lines();
+            message = clean(lines.next().unwrap_or_default());
+            detail.extend(lines.map(clean));
+            if let Some(place) = parts.exception.filter(|place| text[place.0] == b'"') {
+                detail.extend(string(place).lines().take(DETAIL_KEPT).map(clean));
+            }
+        } else {
+            let mut lines = text.split(|b| *b == b'\n');
+            let first = String::from_utf8_lossy(lines.next().unwrap_or_default());
+            if first.starts_with("Traceback ") || first.trim_start().starts_with("+ Exception Group") {
+                detail.push(clean(&first));
+            } else {
+                // The head ends before any letter of the message, so decoding the message alone is the same text.
+                let raw = text.get(head.message..).and_then(|rest| rest.split(|b| *b == b'\n').next()).unwrap_or_default();
+                message = clean(&String::from_utf8_lossy(raw));
+            }
+            detail.extend(lines.map(|line| clean(&String::from_utf8_lossy(line))));
+            if message.is_empty() && !detail.is_empty() {
+                message = trace::parse(detail.iter().map(String::as_str)).map(|parsed| parsed.title).unwrap_or_default();
+            }
+        }
+        while detail.last().is_some_and(|line| line.trim().is_empty()) {
+            detail.pop();
+        }
+        if detail.len() > DETAIL_KEPT {
+            // The end of a traceback says more than its middle.
+            let cut = detail.len() - DETAIL_KEPT + 1;
+            let from = DETAIL_KEPT / 4;
+            detail.splice(from..from + cut, [format!("  … {cut} lines left out")]);
+        }
+        LogEvent { at, level: head.level, file, message, detail, fingerprint }
+    }
+
+    /// All since the last batch.
+    pub fn take(&mut self, files: &[String], now: DateTime<Utc>) -> LogBatch {
+        self.close_minute();
+        // A time without its day means another moment in the next batch.
+        self.minute_text.clear();
+        let kept = std::mem::take(&mut self.newest);
+        self.newest_bytes = 0;
+        let skipped = self.events - kept.len() as u64;
+        let events: Vec<LogEvent> = kept
+            .iter()
+            .map(|kept| {
+                let fingerprint = kept.group.map(|place| self.groups[place as usize].identity.fingerprint.clone());
+                self.event(&kept.text, &kept.head, kept.file, kept.seen, fingerprint)
+            })
+            .collect();
+        self.spare.extend(kept);
+        self.spare.truncate(64);
+        let moment = |second: i64| DateTime::from_timestamp(second, 0).unwrap_or(now);
+        let groups = std::mem::take(&mut self.touched)
+            .into_iter()
+            .map(|place| {
+                let group = &mut self.groups[place as usize];
+                LogGroup {
+                    fingerprint: group.identity.fingerprint.clone(),
+                    title: group.identity.title.clone(),
+                    culprit: group.identity.culprit.clone(),
+                    level: group.level,
+                    count: std::mem::take(&mut group.count),
+                    first_seen: moment(group.first),
+                    last_seen: moment(group.last),
+                }
+            })
+            .collect();
+        let mut marks = std::mem::take(&mut self.marks);
+        if skipped > 0 {
+            let file = events.first().map_or(0, |event| event.file);
+            marks.push(LogMark { at: now, file, notice: LogNotice::Skipped(skipped) });
+        }
+        let minutes = std::mem::take(&mut self.minutes);
+        let batch = LogBatch {
+            files: files.to_vec(),
+            lines: std::mem::take(&mut self.lines),
+            levels: Level::ALL.into_iter().zip(self.levels).filter(|(_, count)| *count > 0).collect(),
+            minutes: minutes
+                .into_iter()
+                .flat_map(|(minute, counts)| {
+                    Level::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).map(move |(level, count)| (minute, level, count))
+                })
+                .collect(),
+            groups,
+            events,
+            marks,
+            skipped,
+            format: self.format(),
+        };
+        self.levels = [0; 5];
+        self.events = 0;
+        if self.groups.len() >= KNOWN {
+            self.forget_groups();
+        }
+        batch
+    }
+
+    /// The family that most events are of; plain text only when nothing else was recognised in a tenth of them.
+    fn format(&self) -> String {
+        let mut counts = self.families.clone();
+        *counts.entry(self.family.0).or_default() += self.family.1;
+        let all: u64 = counts.values().sum();
+        let most = counts.iter().filter(|(family, _)| **family != Family::Plain).max_by_key(|(_, count)| **count);
+        most.filter(|(_, count)| **count * 10 >= all).map_or(Family::Plain, |(family, _)| *family).name().to_owned()
+    }
+}
+
+/// The beginning and the end of an event past the bound, cut between lines where there are any.
+fn clip(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    if text.len() <= EVENT_KEPT {
+        return text.into();
+    }
+    let front = &text[..EVENT_KEPT / 4];
+    let front = &front[..memchr::memrchr(b'\n', front).unwrap_or(front.len())];
+    let back = &text[text.len() - EVENT_KEPT / 2..];
+    let back = memchr::memchr(b'\n', back).map_or(&[][..], |at| &back[at..]);
+    [front, b"\n  \xe2\x80\xa6", back].concat().into()
+}
