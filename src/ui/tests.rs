@@ -9,7 +9,7 @@ use super::fixture::*;
 use super::theme::Theme;
 
 /// With `ROUNDS_SCREENS=DIR` the screens are also written as ANSI text, to look at them with one's own eyes: `cat DIR/NAME.ansi`.
-fn look(name: &str, buffer: &Buffer) {
+pub(crate) fn look(name: &str, buffer: &Buffer) {
     let Ok(dir) = std::env::var("ROUNDS_SCREENS") else { return };
     let mut out = String::new();
     for y in 0..buffer.area.height {
@@ -62,13 +62,14 @@ fn look(name: &str, buffer: &Buffer) {
     std::fs::write(std::path::Path::new(&dir).join(format!("{name}.ansi")), out).unwrap();
 }
 
-fn snapshot(name: &str, state: &crate::state::State, theme: &Theme, width: u16, height: u16) {
+/// The screen of a state as text, kept.
+pub(crate) fn snapshot(name: &str, state: &crate::state::State, theme: &Theme, width: u16, height: u16) {
     let (buffer, _) = screen(state, theme, width, height);
     look(&format!("{name}-{width}x{height}"), &buffer);
     insta::assert_snapshot!(format!("{name}-{width}x{height}"), text(&buffer));
 }
 
-const SIZES: [(u16, u16); 5] = [(40, 10), (60, 15), (80, 24), (120, 40), (200, 60)];
+pub(crate) const SIZES: [(u16, u16); 5] = [(40, 10), (60, 15), (80, 24), (120, 40), (200, 60)];
 
 #[test]
 fn attention_at_every_size() {

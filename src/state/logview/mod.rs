@@ -4,7 +4,7 @@
 //! "the next error". What does not belong here: how a line looks.
 
 use super::filter::Filter;
-use super::{LogState, SourceState, View, World};
+use super::{LogState, Page, PromptKind, SourceState, View, World};
 use crate::domain::{Capability, Level, LogEvent, LogMark, SourceId, Timestamp};
 
 /// Equal neighbours this close to the first of them are one entry.
@@ -132,7 +132,11 @@ impl<'a> Merged<'a> {
         let shown: Vec<(&SourceId, &SourceState)> =
             logs(world).filter(|(id, _)| if tab.contains('/') { id.as_str() == tab } else { id.site() == site_name }).collect();
         let site = shown.first().map_or("", |(id, _)| id.site());
-        let filter = view.lists.get(&super::Page::Logs).map_or("", |list| list.filter.as_str());
+        // What is being typed narrows at once.
+        let filter = match &view.prompt {
+            Some(prompt) if prompt.kind == PromptKind::Filter && view.page == Page::Logs => prompt.input.value(),
+            _ => view.lists.get(&Page::Logs).map_or("", |list| list.filter.as_str()),
+        };
         let filter = Filter::new(filter);
         let lowest = view.log.level.unwrap_or(Level::Debug);
         let mut merged = Self { tab, site, logs: shown, ..Self::default() };

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::domain::LogNotice;
 use crate::sources::SourceSpec;
-use crate::state::{Page, SiteState};
+use crate::state::SiteState;
 
 fn start() -> Timestamp {
     Timestamp::from_timestamp(1_795_143_124, 0).unwrap()

@@ -11,6 +11,8 @@ pub mod attention;
 pub mod empty;
 pub mod finding;
 pub mod first_run;
+pub mod health;
+pub mod logs;
 pub mod lower;
 pub mod sites;
 
@@ -18,6 +20,8 @@ pub mod sites;
 pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn) {
     match scene.view.page {
         Page::Attention => attention::draw(pen, scene, body, drawn),
+        Page::Health => health::draw(pen, scene, body, drawn),
+        Page::Logs => logs::draw(pen, scene, body, drawn),
         Page::Activity => activity::draw(pen, scene, body, drawn),
         page => empty::draw(pen, scene, body, page),
     }

@@ -51,7 +51,16 @@ impl Row {
         true
     }
 
-    /// The same, where the text belongs to the mark at `mark` and one blank to it suffices.
+    /// The same without the blanks around: the ends of the axis may touch a mark.
+    fn take_tight(&mut self, start: usize, width: usize) -> bool {
+        let free = width > 0 && self.taken.get(start..start + width).is_some_and(|cells| cells.iter().all(|taken| !taken));
+        if free {
+            self.taken[start..start + width].fill(true);
+        }
+        free
+    }
+
+    /// The same as [`Row::take`], where the text belongs to the mark at `mark` and one blank to it suffices.
     fn take_beside(&mut self, start: usize, width: usize, mark: usize) -> bool {
         let was = std::mem::replace(&mut self.taken[mark], false);
         let took = self.take(start, width);
@@ -108,12 +117,12 @@ impl Timeline<'_> {
             write(*column, glyph.encode_utf8(&mut [0; 4]), style);
         }
         if let [first, rest @ ..] = self.times {
-            if row.take(0, first.1.width()) {
+            if row.take_tight(0, first.1.width()) {
                 write(0, &first.1, theme.dim);
             }
             if let Some(last) = rest.last()
                 && let Some(start) = width.checked_sub(last.1.width())
-                && row.take(start, last.1.width())
+                && row.take_tight(start, last.1.width())
             {
                 write(start, &last.1, theme.dim);
             }

@@ -1,0 +1,260 @@
+//! Page 4: the lines of a site's logs, newest at the bottom, under a histogram of the last hour.
+//!
+//! Only the rows on the screen are formatted. While a reader is not at the end the picture stands still: the frame before says
+//! (by the keys of its rows) which entry stood at the top. What does not belong here: what is shown and in which order ([`logview`]).
+
+mod lines;
+mod traceback;
+
+use chrono::TimeDelta;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use crate::domain::{Level, Status, Timestamp, TransitionKind};
+use crate::state::logview::Merged;
+use crate::state::view::PromptKind;
+use crate::state::{Drawn, Filter, Page, Part};
+use crate::ui::layout::Class;
+use crate::ui::pen::{Pen, spans_width};
+use crate::ui::scene::Scene;
+use crate::ui::signs::Sign;
+use crate::ui::text::{self, thousands};
+use crate::ui::widgets::graph::timeline::{Mark, Timeline};
+use crate::ui::widgets::histogram::{Histogram, column_of, columns};
+
+/// Cells before the histogram's axis: `   22 │`.
+const LABELS: u16 = 5;
+/// A body of fewer rows has no histogram.
+const WITH_HISTOGRAM: u16 = 16;
+
+/// Draws the page.
+pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn) {
+    let merged = Merged::new(scene.world, scene.view);
+    if merged.logs.is_empty() {
+        return super::empty::draw(pen, scene, body, Page::Logs);
+    }
+    if scene.view.log.selected.is_some()
+        && let Some(at) = merged.position(scene.view.log.selected.as_ref())
+        && at + 1 < merged.entries.len()
+    {
+        scene.say_in_header(format!("{} new below", thousands(merged.events_below(at))));
+    }
+    let shown: u64 = merged.entries.iter().map(|entry| u64::from(entry.count)).sum();
+    scene.counted.set(Some((shown as usize, (shown + merged.hidden + merged.below) as usize)));
+    let airy = scene.rows.airy;
+    let mut y = body.y;
+    let last = body.right() - 2;
+    let big = body.height >= WITH_HISTOGRAM && scene.rows.class >= Class::Standard && !scene.view.zoom;
+    if scene.rows.class > Class::Narrow {
+        title(pen, scene, &merged, y, last);
+        y += 1;
+    }
+    if big {
+        y = histogram(pen, scene, &merged, Rect { y, height: body.bottom() - y, ..body }, airy);
+        y += u16::from(airy);
+    }
+    if scene.rows.class > Class::Narrow {
+        second_rule(pen, scene, &merged, y, last);
+        y += 1;
+    }
+    let troubles = troubles(scene, &merged);
+    let foot = (troubles.len() as u16).min((body.bottom() - y) / 3);
+    let area = Rect { y, height: body.bottom().saturating_sub(y + foot), ..body };
+    if merged.entries.is_empty() {
+        nothing(pen, scene, &merged, area);
+    }
+    lines::draw(pen, scene, &merged, &search(scene), area, drawn);
+    for (at, line) in troubles.iter().take(usize::from(foot)).enumerate() {
+        pen.spans(1, area.bottom() + at as u16, last, line);
+    }
+}
+
+/// What is searched for: what is being typed, else what was kept.
+fn search(scene: &Scene<'_>) -> Filter {
+    match &scene.view.prompt {
+        Some(prompt) if prompt.kind == PromptKind::Search => Filter::new(prompt.input.value()),
+        _ => Filter::new(&scene.view.log.search),
+    }
+}
+
+/// Site or log, files, counts by level, `lines a minute`.
+fn title(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, y: u16, last: u16) {
+    let theme = scene.theme;
+    let style = theme.bold(if scene.view.focus == Part::List { theme.accent } else { theme.text });
+    let mut counts = [0u64; 5];
+    let mut files: Vec<&str> = Vec::new();
+    for (_, source) in &merged.logs {
+        let Some(log) = &source.log else { continue };
+        for (level, count) in &log.levels {
+            counts[*level as usize] += count;
+        }
+        files.extend(log.files.iter().map(|file| file.rsplit('/').next().unwrap_or(file)));
+    }
+    let mut figures = vec![
+        Span::styled("   E", theme.bold(theme.crit)),
+        Span::styled(format!(" {}", thousands(counts[3] + counts[4])), theme.text),
+        Span::styled("  W", theme.bold(theme.warn)),
+        Span::styled(format!(" {}", thousands(counts[2])), theme.text),
+        Span::styled("  I", theme.dim),
+        Span::styled(format!(" {}", thousands(counts[0] + counts[1])), theme.text),
+    ];
+    let remark = [Span::styled("lines a minute", theme.dim)];
+    let histogram = scene.rows.class >= Class::Standard && scene.rows.body.height >= WITH_HISTOGRAM && !scene.view.zoom;
+    let remark = if histogram { &remark[..] } else { &[] };
+    // The figures stay whole; names of files give way.
+    let room = (last + 1).saturating_sub(1 + text::width(&merged.tab) as u16 + 2 + spans_width(&figures) + spans_width(remark) + 4);
+    let files = text::clip(&files.join(" "), usize::from(room)).into_owned();
+    let mut spans = vec![Span::styled(merged.tab.clone(), style), Span::raw("  "), Span::styled(files, theme.text)];
+    spans.append(&mut figures);
+    pen.rule(1, y, last, &spans, remark);
+}
+
+/// The histogram, its times and its marks. Returns the row after them.
+fn histogram(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, area: Rect, airy: bool) -> u16 {
+    let theme = scene.theme;
+    let zone = scene.view.zone;
+    let to = scene.now.timestamp();
+    let from = to - 3_600;
+    let rows = if airy { 5 } else { 3 };
+    let area = Rect { x: 1, width: area.width - 2, height: rows, ..area };
+    let mut minutes = std::collections::BTreeMap::new();
+    for (_, source) in &merged.logs {
+        let Some(log) = &source.log else { continue };
+        for (minute, counts) in log.minutes.range(from - 60..=to) {
+            let sum: &mut [u64; 5] = minutes.entry(*minute).or_default();
+            for (sum, count) in sum.iter_mut().zip(counts) {
+                *sum = sum.saturating_add(*count);
+            }
+        }
+    }
+    let width = Histogram::plot_width(area.width, LABELS);
+    let columns = columns(&minutes, from, to, usize::from(width));
+    let selected = scene.view.log.selected.as_ref().and_then(|key| merged.entries.get(merged.position(Some(key))?));
+    let cursor = selected.and_then(|entry| column_of(entry.at.timestamp(), from, to, width));
+    let plot = Histogram { columns: &columns, cursor, labels: LABELS }.draw(area, pen.buffer(), theme);
+
+    let long = plot.width >= 90;
+    let step = if long { 600 } else { 3_600 };
+    let times: Vec<(i64, String)> =
+        (0..=3_600 / step).map(|n| from + n * step).filter_map(|at| Some((at, text::minute(Timestamp::from_timestamp(at, 0)?, zone)))).collect();
+    let marks: Vec<Mark> = scene
+        .world
+        .events
+        .iter()
+        .filter(|event| event.site == merged.site || event.site.is_empty())
+        .filter_map(|event| match &event.kind {
+            TransitionKind::Deploy { version, .. } => Some(Mark {
+                at: event.at.timestamp(),
+                glyph: if theme.ascii() { text::ascii('◆') } else { '◆' },
+                style: theme.accent,
+                label: text::sanitise(&format!("{} {version}", text::minute(event.at, zone))).into_owned(),
+            }),
+            _ => None,
+        })
+        .collect();
+    let row = Rect { y: area.bottom(), height: 1, ..plot };
+    if airy {
+        Timeline { from, to, times: &times, marks: &[] }.draw(row, pen.buffer(), theme);
+        if marks.iter().any(|mark| (from..=to).contains(&mark.at)) {
+            pen.put(1, row.y + 1, area.right(), "events", theme.dim);
+            Timeline { from, to, times: &[], marks: &marks }.draw(Rect { y: row.y + 1, ..row }, pen.buffer(), theme);
+            return row.y + 2;
+        }
+        return row.y + 1;
+    }
+    Timeline { from, to, times: &times, marks: &marks }.draw(row, pen.buffer(), theme);
+    row.y + 1
+}
+
+/// `level all   filter !healthz hides 5 214 ───── 18 443 lines since 02:12`.
+fn second_rule(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, y: u16, last: u16) {
+    let theme = scene.theme;
+    let level = scene.view.log.level.filter(|level| *level > Level::Debug);
+    let mut spans = vec![Span::styled("level ", theme.dim), Span::styled(level.map_or("all", Level::word), theme.text)];
+    if merged.below > 0 {
+        spans.push(Span::styled(format!(" hides {}", thousands(merged.below)), theme.dim));
+    }
+    let filter = match &scene.view.prompt {
+        Some(prompt) if prompt.kind == PromptKind::Filter => prompt.input.value(),
+        _ => scene.view.list().filter.as_str(),
+    };
+    if !filter.is_empty() {
+        spans.push(Span::styled("   filter ", theme.dim));
+        spans.push(Span::styled(filter.to_owned(), theme.accent));
+        spans.push(Span::styled(format!(" hides {}", thousands(merged.hidden)), theme.dim));
+        if merged.hidden_errors > 0 {
+            spans.push(Span::styled(format!(", {} of them errors", thousands(merged.hidden_errors)), theme.warn));
+        }
+    }
+    if !scene.view.log.search.is_empty() {
+        spans.push(Span::styled("   search ", theme.dim));
+        spans.push(Span::styled(scene.view.log.search.clone(), theme.accent));
+    }
+    let logs = || merged.logs.iter().filter_map(|(_, source)| source.log.as_ref());
+    let count: u64 = logs().map(|log| log.lines).sum();
+    let since = logs().filter_map(|log| log.watched_since).min();
+    let mut remark = format!("{} lines", thousands(count));
+    if let Some(since) = since {
+        remark.push_str(&format!(" since {}", text::moment_short(since, scene.now, scene.view.zone)));
+    }
+    pen.rule(1, y, last, &spans, &[Span::styled(remark, theme.dim)]);
+}
+
+/// One line for each log that is not read as it should be.
+fn troubles(scene: &Scene<'_>, merged: &Merged<'_>) -> Vec<Vec<Span<'static>>> {
+    let theme = scene.theme;
+    let mut lines = Vec::new();
+    for (id, source) in &merged.logs {
+        let sign = Sign::from(source.status);
+        let said = match source.status {
+            Status::Unknown | Status::Stale | Status::Down => {
+                let since = source.error_since.or(source.since);
+                let since = since.map_or(String::new(), |since| format!(" since {}", text::moment_short(since, scene.now, scene.view.zone)));
+                let reason = source.error.as_ref().map_or_else(|| "no news in time".to_owned(), |error| error.message.clone());
+                let remedy = source.error.as_ref().map_or_else(String::new, |error| format!("; {}", error.remedy));
+                format!("not known{since}: {reason}{remedy}")
+            }
+            Status::Paused => "not being read".to_owned(),
+            _ if source.log.is_none() => "the first look is under way".to_owned(),
+            _ => continue,
+        };
+        let style = if matches!(source.status, Status::Unknown | Status::Stale | Status::Down) { theme.unknown } else { theme.dim };
+        lines.push(vec![sign.with_word(theme), Span::styled(format!("  {}  ", id.within_site()), theme.text), Span::styled(said, style)]);
+    }
+    lines
+}
+
+/// What stands in place of lines.
+fn nothing(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, area: Rect) {
+    let theme = scene.theme;
+    let last = area.right().saturating_sub(3);
+    if area.height == 0 {
+        return;
+    }
+    let away = merged.hidden + merged.below;
+    if away > 0 {
+        let errors = if merged.hidden_errors > 0 { format!(", {} of them errors", thousands(merged.hidden_errors)) } else { String::new() };
+        let by = if merged.hidden > 0 { "the filter" } else { "the level" };
+        let are = if away == 1 { "event is" } else { "events are" };
+        pen.put(1, area.y, last, &format!("{} {are} hidden by {by}{errors}", thousands(away)), theme.warn);
+        return;
+    }
+    let watched = merged.logs.iter().filter(|(_, source)| source.status == Status::Ok).filter_map(|(_, source)| source.log.as_ref()?.watched_since).min();
+    if let Some(since) = watched {
+        let since = text::moment_short(since, scene.now, scene.view.zone);
+        pen.spans(1, area.y, last, &[Sign::Ok.span(theme), Span::styled(format!(" No line since {since}"), theme.dim)]);
+    }
+}
+
+/// The start of a day's rows: `── Thu 19 Nov ──`.
+fn day_of(at: Timestamp, scene: &Scene<'_>) -> chrono::NaiveDate {
+    text::local(at, scene.view.zone).date()
+}
+
+/// Time stamps from the far future are somebody's wrong clock; they are shown as what they say.
+fn in_future(at: Timestamp, now: Timestamp) -> bool {
+    at > now + TimeDelta::days(1)
+}
+
+#[cfg(test)]
+mod tests;
