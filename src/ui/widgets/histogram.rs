@@ -138,7 +138,8 @@ fn cells(column: &Column, highest: u64, rows: u16, theme: &Theme) -> Vec<(char, 
     let filled = eighths(total).clamp(1, usize::from(rows) * 8);
     let height = filled.div_ceil(8);
     let red = if column.errors > 0 { eighths(column.errors).div_ceil(8).clamp(1, height) } else { 0 };
-    let yellow = if column.warnings > 0 { eighths(column.warnings).div_ceil(8).max(1).min(height - red) } else { 0 };
+    // A cell has one colour: warnings get it where they fill most of it, so that a few among many do not look like many.
+    let yellow = ((eighths(column.warnings) + 4) / 8).min(height - red);
     (0..height)
         .filter_map(|row| {
             let part = (filled - row * 8).min(8);
