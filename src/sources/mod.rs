@@ -206,6 +206,15 @@ pub struct Complaint {
     pub warning: bool,
 }
 
+/// Something outside that a source needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// A server that accepts connections: host (a name or an address without brackets) and port.
+    Tcp(String, u16),
+    /// A file, or a glob that should match one.
+    Files(PathBuf),
+}
+
 /// The keys of one source of one kind, deserialised.
 pub trait SourceConfig: fmt::Debug + Send + Sync {
     /// Checks values that types cannot: URLs, regular expressions, limits, contradictions. Looks at nothing outside.
@@ -216,6 +225,12 @@ pub trait SourceConfig: fmt::Debug + Send + Sync {
 
     /// Whether it runs a command, and which: needs trust.
     fn commands(&self) -> Vec<Vec<String>> {
+        Vec::new()
+    }
+
+    /// What must be there for it to work. `doctor` looks whether it is; it never asks anything of it.
+    fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
+        let _ = context;
         Vec::new()
     }
 

@@ -28,7 +28,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::expect::Statuses;
-use super::{BuildContext, Built, Complaint, SourceConfig, SourceSpec};
+use super::{BuildContext, Built, Complaint, Reach, SourceConfig, SourceSpec};
 use crate::config::value::Dur;
 use crate::domain::{Capability, SourceError};
 use crate::io::secret::SecretRef;
@@ -164,6 +164,28 @@ impl SourceConfig for Config {
         all.extend(self.bearer.as_ref().map(|secret| (vec!["bearer".to_owned()], secret)));
         if let Some(proxy) = self.proxy.as_ref().filter(|proxy| !matches!(proxy, SecretRef::Literal(text) if !text.expose().contains('@'))) {
             all.push((vec!["proxy".to_owned()], proxy));
+        }
+        all
+    }
+
+    fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
+        let direct = match &self.proxy {
+            None => true,
+            Some(SecretRef::Literal(text)) => text.expose() == "none",
+            Some(_) => false,
+        };
+        let mut all: Vec<Reach> =
+            [&self.ca, &self.client_certificate, &self.client_key].into_iter().flatten().map(|file| Reach::Files(context.base.join(file))).collect();
+        // What stands behind a proxy is the proxy's to reach.
+        if direct && let Ok(url) = url::Url::parse(&self.url) {
+            let port = url.port_or_known_default().unwrap_or(443);
+            let place = match &self.resolve {
+                Some(address) => address
+                    .parse::<std::net::SocketAddr>()
+                    .map_or_else(|_| (address.trim_matches(['[', ']']).to_owned(), port), |address| (address.ip().to_string(), address.port())),
+                None => (url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(), port),
+            };
+            all.push(Reach::Tcp(place.0, place.1));
         }
         all
     }
