@@ -2,5 +2,70 @@
 //!
 //! What does not belong here: what a message means (`state`), what a frame looks like (`ui`), what a verb prints (`cli`, `report`).
 
+pub mod dashboard;
+pub mod history;
+pub mod input;
+pub mod pace;
+pub mod pass;
+pub mod perform;
+pub mod run;
 pub mod screen;
+pub mod signals;
 pub mod terminal;
+
+pub use run::{DashboardError, Ending, Options, dashboard};
+use signals::Signal;
+
+use crate::config::model::{Config, Site};
+use crate::state::{SiteState, State};
+
+/// What wakes the loop beside messages.
+#[derive(Debug)]
+pub enum Event {
+    /// From the terminal.
+    Input(crossterm::event::Event),
+    /// A signal.
+    Signal(Signal),
+    /// The frame that was waited for has gone out.
+    Written,
+    /// The terminal is gone: it can be neither read nor written.
+    TerminalGone,
+    /// The journal was opened, or not.
+    Opened(Box<crate::journal::Opened>),
+    /// The journal takes long to open.
+    OpensLate,
+    /// Which sources this process polls for all; `None`: the journal cannot be written and everyone polls by itself.
+    Leads(Option<std::collections::BTreeSet<crate::domain::SourceId>>),
+}
+
+/// The state before anything was looked at.
+#[must_use]
+pub fn initial_state(config: &Config) -> State {
+    let sites = config.sites.iter().map(site_state).collect();
+    let specs = config.sources.iter().map(|entry| entry.config.spec(&entry.context)).collect();
+    State::new(sites, specs, person())
+}
+
+fn site_state(site: &Site) -> SiteState {
+    SiteState {
+        name: site.name.clone(),
+        title: site.title.clone().unwrap_or_else(|| site.name.clone()),
+        url: site.url.clone(),
+        environment: site.environment.clone(),
+        release: None,
+    }
+}
+
+/// Who sits here: the login name, for acknowledgements.
+fn person() -> String {
+    let user = nix::unistd::getuid();
+    nix::unistd::User::from_uid(user).ok().flatten().map_or_else(|| user.to_string(), |user| user.name)
+}
+
+/// Leaves only one site. Answers whether there is one of this name.
+#[must_use]
+pub fn narrow_to_site(config: &mut Config, site: &str) -> bool {
+    config.sites.retain(|known| known.name == site);
+    config.sources.retain(|entry| entry.id.site() == site);
+    !config.sites.is_empty()
+}

@@ -92,3 +92,20 @@ impl Default for Journal {
         Self { keep: Duration::from_secs(400 * 86_400), url: None, redact: Vec::new() }
     }
 }
+
+impl Config {
+    /// The configuration of somebody who has none: nothing is watched.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            path: None,
+            hash: String::new(),
+            trusted: true,
+            sites: Vec::new(),
+            sources: Vec::new(),
+            journal: Journal::default(),
+            keys: BTreeMap::new(),
+            ui: Ui::default(),
+        }
+    }
+}

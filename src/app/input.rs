@@ -1,0 +1,108 @@
+//! What comes from the terminal: a thread that waits for it, and its translation into messages.
+
+use std::thread;
+
+use crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
+use tokio::sync::mpsc;
+
+use super::Event;
+use super::terminal::SCREEN_THREAD;
+use crate::state::{Command, Msg, PromptKind, View};
+use crate::ui::keymap::Keymap;
+
+/// Starts the thread. It waits without a time-out, so that it costs nothing while nobody types; it ends with the process.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn start(events: mpsc::Sender<Event>) -> std::io::Result<()> {
+    thread::Builder::new().name(format!("{SCREEN_THREAD}-in")).spawn(move || {
+        loop {
+            let event = match event::read() {
+                Ok(input) => Event::Input(input),
+                Err(_) => Event::TerminalGone,
+            };
+            let gone = matches!(event, Event::TerminalGone);
+            if events.blocking_send(event).is_err() || gone {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// What an input means where the reader stands; `None`: nothing.
+#[must_use]
+pub fn message(input: &Input, view: &View, keymap: &Keymap) -> Option<Msg> {
+    match input {
+        Input::Key(key) if key.kind == KeyEventKind::Release => None,
+        Input::Key(key) => match &view.prompt {
+            Some(prompt) => in_prompt(key, prompt.kind),
+            None => keymap.command(key, view).map(Msg::Command),
+        },
+        Input::Paste(text) => Some(Msg::Paste(text.clone())),
+        Input::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click(mouse.column, mouse.row)),
+            MouseEventKind::ScrollDown => Some(Msg::Command(Command::Down)),
+            MouseEventKind::ScrollUp => Some(Msg::Command(Command::Up)),
+            _ => None,
+        },
+        // A terminal without a size says 0x0 (serial lines, some containers).
+        Input::Resize(0, _) | Input::Resize(_, 0) => None,
+        Input::Resize(columns, rows) => Some(Msg::Resize(*columns, *rows)),
+        // Losing the focus changes nothing.
+        Input::FocusGained | Input::FocusLost => None,
+    }
+}
+
+/// In a prompt keys are text, but for those that leave it, take it, or move in the list it narrows.
+fn in_prompt(key: &KeyEvent, kind: PromptKind) -> Option<Msg> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let has_list = matches!(kind, PromptKind::Palette | PromptKind::Help);
+    let command = match key.code {
+        KeyCode::Enter => Command::Enter,
+        KeyCode::Esc => Command::Back,
+        KeyCode::Char('c') if control => Command::Interrupt,
+        KeyCode::Char('z') if control => Command::Suspend,
+        KeyCode::Char('l') if control => Command::Redraw,
+        KeyCode::Up => Command::Up,
+        KeyCode::Down => Command::Down,
+        KeyCode::PageUp => Command::PageUp,
+        KeyCode::PageDown => Command::PageDown,
+        KeyCode::Char('p') if control && has_list => Command::Up,
+        KeyCode::Char('n') if control && has_list => Command::Down,
+        _ => return tui_input::backend::crossterm::to_input_request(&Input::Key(*key)).map(Msg::Edit),
+    };
+    Some(Msg::Command(command))
+}
+
+#[cfg(test)]
+mod tests {
+    use tui_input::{Input as Text, InputRequest};
+
+    use super::*;
+    use crate::state::Prompt;
+
+    fn key(code: KeyCode, modifiers: KeyModifiers) -> Input {
+        Input::Key(KeyEvent::new(code, modifiers))
+    }
+
+    #[test]
+    fn in_a_prompt_letters_are_text_and_outside_they_are_commands() {
+        let keymap = Keymap::default();
+        let mut view = View::default();
+        let j = key(KeyCode::Char('j'), KeyModifiers::NONE);
+        assert_eq!(message(&j, &view, &keymap), Some(Msg::Command(Command::Down)));
+        view.prompt = Some(Prompt { kind: PromptKind::Filter, input: Text::default() });
+        assert_eq!(message(&j, &view, &keymap), Some(Msg::Edit(InputRequest::InsertChar('j'))));
+        assert_eq!(message(&key(KeyCode::Enter, KeyModifiers::NONE), &view, &keymap), Some(Msg::Command(Command::Enter)));
+        assert_eq!(message(&key(KeyCode::Esc, KeyModifiers::NONE), &view, &keymap), Some(Msg::Command(Command::Back)));
+        assert_eq!(message(&key(KeyCode::Char('c'), KeyModifiers::CONTROL), &view, &keymap), Some(Msg::Command(Command::Interrupt)));
+        assert_eq!(message(&Input::Paste("x".into()), &view, &keymap), Some(Msg::Paste("x".into())));
+    }
+
+    #[test]
+    fn a_size_of_nothing_is_not_believed() {
+        assert_eq!(message(&Input::Resize(0, 0), &View::default(), &Keymap::default()), None);
+        assert_eq!(message(&Input::Resize(40, 10), &View::default(), &Keymap::default()), Some(Msg::Resize(40, 10)));
+    }
+}

@@ -1,0 +1,48 @@
+//! One pass over the sources without a screen: what `check`, `logs` and the text summary look with.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::initial_state;
+use crate::config::model::Config;
+use crate::io::clock;
+use crate::sources::runner;
+use crate::state::update::update;
+use crate::state::{Msg, State};
+
+/// How many sources are asked at a time.
+const PARALLEL: usize = 64;
+
+/// Asks every source once, for at most `limit` in all, and gives the state that follows. Thresholds count as one, so nothing is pending.
+///
+/// # Errors
+/// When no threads can be started.
+pub fn once(config: &Config, limit: Duration) -> std::io::Result<State> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("rounds-io").enable_all().build()?;
+    let mut state = initial_state(config);
+    state.world.one_pass = true;
+    let polls = runtime.block_on(runner::once(config.sources.clone(), limit, PARALLEL));
+    for polled in polls {
+        // Nothing is kept of a single pass, and nobody is there to act on what it asks for.
+        drop(update(&mut state, Msg::Polled(polled), clock::now()));
+    }
+    // Staleness by passing time is judged like anywhere else.
+    drop(update(&mut state, Msg::Tick, clock::now()));
+    // A name that is being resolved cannot be cancelled and must not keep us.
+    runtime.shutdown_background();
+    Ok(state)
+}
+
+/// Leaves only the sources that `ids` name: a whole id, a site, or a site and a kind. Gives those that name nothing.
+#[must_use]
+pub fn narrow(config: &mut Config, ids: &[String]) -> Vec<String> {
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    let names = |wanted: &str, id: &str| id == wanted || id.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('/'));
+    let unknown = ids.iter().filter(|wanted| !config.sources.iter().any(|entry| names(wanted, entry.id.as_str()))).cloned().collect();
+    config.sources.retain(|entry| ids.iter().any(|wanted| names(wanted, entry.id.as_str())));
+    let left: BTreeSet<String> = config.sources.iter().map(|entry| entry.id.site().to_owned()).collect();
+    config.sites.retain(|site| left.contains(&site.name));
+    unknown
+}

@@ -1,0 +1,205 @@
+//! Performs what the reducer asks for. Nothing here waits: what takes time is handed on.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::queue;
+use ratatui::Terminal;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::mpsc;
+
+use super::Event;
+use super::dashboard::Dashboard;
+use super::history::History;
+use super::screen::Screen;
+use crate::config::model::Config;
+use crate::domain::{SourceId, Timestamp};
+use crate::io::exec::{self, Limits, Program};
+use crate::journal::Journal;
+use crate::sources::SourceSpec;
+use crate::sources::runner::{Runner, RunnerOptions};
+use crate::state::{Effect, Msg};
+
+/// The most that is put on a clipboard, in bytes: terminals drop longer sequences, some after 74,994 bytes of base64.
+const CLIPBOARD: usize = 48 * 1024;
+/// How long a program that opens a link may take to hand it on.
+const OPENING: Duration = Duration::from_secs(20);
+
+/// What waits for the journal to open; past this the oldest is forgotten.
+const WAITING: usize = 1_024;
+
+/// What effects are performed with.
+#[derive(Debug)]
+pub struct Hands {
+    runner: Runner,
+    runtime: Handle,
+    messages: mpsc::Sender<Msg>,
+    keeping: Keeping,
+    polled: BTreeSet<SourceId>,
+    continuous: BTreeSet<SourceId>,
+    leads: Option<BTreeSet<SourceId>>,
+}
+
+/// Where what is kept goes.
+#[derive(Debug)]
+enum Keeping {
+    /// The journal is being opened.
+    Later(VecDeque<Effect>),
+    /// It is open.
+    Open(Box<History>),
+    /// There is none.
+    Nowhere,
+}
+
+impl Hands {
+    /// Starts the sources. With a journal to come they wait until it says which are ours.
+    #[must_use]
+    pub fn start(config: &Config, runtime: Handle, messages: mpsc::Sender<Msg>, journal_to_come: bool) -> Self {
+        let specs = config.sources.iter().map(|entry| entry.config.spec(&entry.context)).filter(|spec| spec.enabled);
+        let (continuous, polled): (Vec<_>, Vec<_>) = specs.partition(|spec| spec.continuous);
+        let ids = |specs: Vec<SourceSpec>| specs.into_iter().map(|spec| spec.id).collect();
+        let runner = {
+            let _entered = runtime.enter();
+            Runner::start(config.sources.clone(), &messages, RunnerOptions { wait_for_lead: journal_to_come })
+        };
+        let keeping = if journal_to_come { Keeping::Later(VecDeque::new()) } else { Keeping::Nowhere };
+        Self { runner, runtime, messages, keeping, polled: ids(polled), continuous: ids(continuous), leads: None }
+    }
+
+    /// Begins with the journal that was opened, or without one.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn opened(&mut self, journal: Option<Journal>, seq: u64, events: mpsc::Sender<Event>) -> std::io::Result<()> {
+        let Some(journal) = journal else {
+            self.keeping = Keeping::Nowhere;
+            self.lead(None);
+            return Ok(());
+        };
+        let wanted = self.polled.union(&self.continuous).cloned().collect();
+        let history = History::begin(journal, seq, &wanted, self.continuous.clone(), &self.messages, events)?;
+        if let Keeping::Later(waiting) = std::mem::replace(&mut self.keeping, Keeping::Open(Box::new(history))) {
+            for effect in waiting {
+                self.keep(effect);
+            }
+        }
+        Ok(())
+    }
+
+    /// The journal has not opened yet and looking can wait no longer.
+    pub fn opens_late(&self) {
+        if matches!(self.keeping, Keeping::Later(_)) {
+            self.lead(None);
+        }
+    }
+
+    /// Takes note of which sources are ours; `None`: all. What is read continuously is read by every process, and kept by one.
+    pub fn leads(&mut self, held: Option<BTreeSet<SourceId>>) {
+        self.lead(held.as_ref());
+        self.leads = held;
+    }
+
+    fn lead(&self, held: Option<&BTreeSet<SourceId>>) {
+        for id in &self.polled {
+            self.runner.lead(id, held.is_none_or(|held| held.contains(id)));
+        }
+    }
+
+    fn keep(&mut self, effect: Effect) {
+        match &mut self.keeping {
+            Keeping::Nowhere => {}
+            Keeping::Later(waiting) => {
+                if waiting.len() >= WAITING {
+                    waiting.pop_front();
+                }
+                waiting.push_back(effect);
+            }
+            Keeping::Open(history) => match effect {
+                Effect::KeepPoll(polled) => {
+                    // Every process reads a log; if each kept what it read, it would count several times.
+                    let theirs = self.continuous.contains(&polled.source) && self.leads.as_ref().is_some_and(|leads| !leads.contains(&polled.source));
+                    if !theirs {
+                        history.journal().keep_poll(*polled);
+                    }
+                }
+                Effect::KeepTransition(transition) => history.journal().keep_transition(transition),
+                Effect::KeepAcknowledgement(finding, acknowledgement) => history.journal().keep_acknowledgement(finding, acknowledgement),
+                _ => {}
+            },
+        }
+    }
+
+    /// Performs all effects but those of the loop itself (leaving and stopping).
+    ///
+    /// # Errors
+    /// When the terminal cannot be drawn on.
+    pub fn perform_all(&mut self, effects: Vec<Effect>, dashboard: &mut Dashboard, terminal: &mut Terminal<Screen>, now: Timestamp) -> std::io::Result<()> {
+        for effect in effects {
+            match effect {
+                Effect::Poll(id) => self.runner.poll(&id),
+                Effect::PollAll => self.runner.poll_all(),
+                Effect::KeepPoll(_) | Effect::KeepTransition(_) | Effect::KeepAcknowledgement(..) => self.keep(effect),
+                Effect::Copy(text) => {
+                    if text.len() > CLIPBOARD {
+                        dashboard.take(Msg::Toast("too long for the clipboard".to_owned()), now);
+                    } else {
+                        let mut bytes = Vec::new();
+                        queue!(bytes, CopyToClipboard::to_clipboard_from(&text))?;
+                        terminal.backend_mut().aside(&bytes)?;
+                    }
+                }
+                Effect::Open(link) => self.open(link, dashboard, now),
+                Effect::Bell => terminal.backend_mut().aside(b"\x07")?,
+                Effect::Redraw => {
+                    terminal.clear()?;
+                    dashboard.touch();
+                }
+                Effect::Suspend | Effect::Quit => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a link where there is something to open it with, else shows it.
+    fn open(&self, link: String, dashboard: &mut Dashboard, now: Timestamp) {
+        let Some(mut argv) = opener(&link) else {
+            dashboard.take(Msg::Toast(link), now);
+            return;
+        };
+        argv.push(link.clone());
+        let messages = self.messages.clone();
+        self.runtime.spawn(async move {
+            let opened = exec::run(&Program::new(argv), Limits::within(OPENING)).await;
+            if !opened.is_ok_and(|output| output.ending.success()) {
+                // The loop is gone when this fails, and nobody waits for the link.
+                let _ = messages.send(Msg::Toast(link)).await;
+            }
+        });
+    }
+
+    /// Ends what is under way, within `limit`, and writes what the journal still holds.
+    pub fn let_go(self, runtime: &Runtime, limit: Duration) {
+        let Self { runner, keeping, .. } = self;
+        runtime.block_on(async {
+            // What does not end in time is dropped with the runtime.
+            let _ = tokio::time::timeout(limit, runner.stop()).await;
+        });
+        drop(keeping);
+    }
+}
+
+/// The program that opens links: `$BROWSER` (its first word list), else the desktop's, where there is a desktop. Only web addresses are
+/// handed to it: a configuration or a log must not start anything else.
+fn opener(link: &str) -> Option<Vec<String>> {
+    if !(link.starts_with("https://") || link.starts_with("http://")) {
+        return None;
+    }
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    if let Some(browser) = set("BROWSER") {
+        let first = browser.split(':').next().unwrap_or_default();
+        return Some(first.split_whitespace().filter(|word| *word != "%s").map(str::to_owned).collect());
+    }
+    let desktop = set("WAYLAND_DISPLAY").or_else(|| set("DISPLAY")).is_some();
+    if cfg!(target_os = "macos") { Some(vec!["open".to_owned()]) } else { desktop.then(|| vec!["xdg-open".to_owned()]) }
+}

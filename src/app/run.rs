@@ -1,0 +1,294 @@
+//! The dashboard's loop: one thread that takes in messages and input, draws, and never waits for anything but those.
+//!
+//! Sources run on a small tokio runtime beside it, frames are written by a thread of their own, and the journal opens behind the
+//! first frame.
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crossterm::event::Event as Input;
+use ratatui::Terminal;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use super::dashboard::Dashboard;
+use super::pace::Pace;
+use super::perform::Hands;
+use super::screen::{Screen, Writer};
+use super::signals::{self, Signal};
+use super::terminal::{self, Guard, TerminalError};
+use super::{Event, history, input};
+use crate::config::model::Config;
+use crate::io::clock;
+use crate::journal::read_snapshot;
+use crate::state::{Effect, Msg};
+use crate::ui::keymap::Keymap;
+use crate::ui::theme::Theme;
+
+/// Messages of sources that wait to be taken in; past this sources wait.
+const MESSAGES: usize = 1_024;
+/// Inputs and signals that wait.
+const EVENTS: usize = 256;
+/// Taken in between two looks at the clock, so that a flood never keeps a frame from being drawn.
+const BATCH: usize = 256;
+/// A SIGCONT this soon after we were continued is the one that did it.
+const CONTINUED: Duration = Duration::from_secs(1);
+/// How long looking waits for the journal to open: a disk may be slow, an outage may not wait for it.
+const OPENING: Duration = Duration::from_secs(3);
+/// How long leaving waits for sources and for the journal's last batch.
+const LEAVING: Duration = Duration::from_millis(800);
+
+/// What the dashboard is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// What is watched; already narrowed to one site where that was asked.
+    pub config: Config,
+    /// Where the journal lives; `None`: nothing is kept.
+    pub state_dir: Option<PathBuf>,
+    /// Only this site is shown.
+    pub site: Option<String>,
+    /// No acting key is bound.
+    pub read_only: bool,
+    /// How it looks.
+    pub theme: Theme,
+    /// Further messages, as the demonstration's deploys.
+    pub extra: Option<mpsc::Receiver<Msg>>,
+}
+
+/// How the dashboard ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A person left.
+    Quit,
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// Why there was no dashboard, or none to the end.
+#[derive(Debug, thiserror::Error)]
+pub enum DashboardError {
+    /// The terminal.
+    #[error(transparent)]
+    Terminal(#[from] TerminalError),
+    /// Threads, signals, output.
+    #[error("the dashboard cannot run: {0}")]
+    Io(#[from] std::io::Error),
+    /// A mistake in rounds; its message has been printed.
+    #[error("rounds made a mistake and had to stop; what was kept is kept")]
+    Panicked,
+    /// The terminal went away without a signal.
+    #[error("the terminal is gone")]
+    Gone,
+}
+
+/// Runs the dashboard until somebody leaves. When this returns the terminal is as it was before.
+///
+/// # Errors
+/// When it cannot start, or fails; the terminal is given back then too.
+pub fn dashboard(options: Options) -> Result<Ending, DashboardError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(128).thread_name("rounds-io").enable_all().build()?;
+    let (events, events_in) = mpsc::channel(EVENTS);
+    // Before the terminal is taken: a signal in between would leave it taken.
+    runtime.block_on(async { signals::start(&events) })?;
+    let guard = Guard::arm(options.config.ui.mouse.unwrap_or(false))?;
+    terminal::install_panic_hook(guard.shared());
+    let lived = std::panic::catch_unwind(AssertUnwindSafe(|| live(options, &runtime, &guard, &events, events_in)));
+    drop(guard);
+    let ending = match lived {
+        Ok(Ok((ending, hands))) => {
+            // The person has the prompt back already; now what is under way ends.
+            hands.let_go(&runtime, LEAVING);
+            Ok(ending)
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(DashboardError::Panicked),
+    };
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    ending
+}
+
+fn live(
+    options: Options,
+    runtime: &Runtime,
+    guard: &Guard,
+    events: &mpsc::Sender<Event>,
+    mut events_in: mpsc::Receiver<Event>,
+) -> Result<(Ending, Hands), DashboardError> {
+    let keymap = Keymap::new(&options.config.keys).unwrap_or_default();
+    let now = clock::now();
+    let mut state = super::initial_state(&options.config);
+    state.view.read_only = options.read_only;
+    state.view.site = options.site;
+    state.view.zone = options.config.ui.zone.map_or(crate::state::view::ZoneName::Local, crate::state::view::ZoneName::Named);
+    state.view.size = terminal::size();
+    let snapshot = options.state_dir.as_deref().and_then(read_snapshot);
+    let seq = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+    if let Some(snapshot) = snapshot {
+        history::remember(&mut state, snapshot, now);
+    }
+
+    let (written, gone) = (events.clone(), events.clone());
+    let writer = Writer::start(terminal::output()?, move || drop(written.try_send(Event::Written)), move || drop(gone.try_send(Event::TerminalGone)))?;
+    let synchronised = std::env::var_os("TMUX").is_none();
+    let mut terminal = Terminal::new(Screen::new(writer, state.view.size, synchronised))?;
+    let mut dashboard = Dashboard::new(state, options.theme, keymap);
+    dashboard.draw(&mut terminal, now)?;
+
+    // All that follows opens behind the first frame.
+    input::start(events.clone())?;
+    let (messages, mut messages_in) = mpsc::channel(MESSAGES);
+    if let Some(extra) = options.extra {
+        forward(runtime, extra, messages.clone());
+    }
+    let mut hands = Hands::start(&options.config, runtime.handle().clone(), messages, options.state_dir.is_some());
+    if let Some(dir) = &options.state_dir {
+        history::open(dir, &options.config, events.clone())?;
+        let late = events.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(OPENING).await;
+            // The loop has ended when this fails.
+            let _ = late.send(Event::OpensLate).await;
+        });
+    }
+    let mut pace = Pace::new(Instant::now(), now);
+    pace.drew(Instant::now());
+    let mut continued: Option<Instant> = None;
+    #[cfg(debug_assertions)]
+    let panics = std::env::var_os("ROUNDS_TEST_PANIC").is_some();
+
+    loop {
+        let until = wake_at(&dashboard, &pace, terminal.backend());
+        let mut next = runtime.block_on(wait(&mut events_in, &mut messages_in, until));
+        let (at, now) = (Instant::now(), clock::now());
+        if let Some(gap) = pace.slept(at, now) {
+            let effects = dashboard.take(Msg::Slept(gap), now);
+            hands.perform_all(effects, &mut dashboard, &mut terminal, now)?;
+        }
+        let mut taken = 0;
+        while let Some(woken) = next {
+            let effects = match woken {
+                Woken::Message(msg) => dashboard.take(msg, now),
+                Woken::Due if dashboard.next_change(now).is_some_and(|change| change <= now) => {
+                    pace.ticked(at);
+                    dashboard.take(Msg::Tick, now)
+                }
+                Woken::Due | Woken::Event(Event::Written) => Vec::new(),
+                Woken::Event(Event::Input(input)) => {
+                    #[cfg(debug_assertions)]
+                    assert!(!(panics && matches!(input, Input::Key(_))), "asked to by ROUNDS_TEST_PANIC");
+                    pace.press();
+                    if let Input::Resize(columns, rows) = input
+                        && columns > 0
+                        && rows > 0
+                    {
+                        terminal.backend_mut().resize(columns, rows);
+                    }
+                    dashboard.input(&input, now)
+                }
+                Woken::Event(Event::Opened(opened)) => {
+                    let (journal, notice) = history::judge(*opened, now);
+                    hands.opened(journal, seq, events.clone())?;
+                    notice.map(|notice| dashboard.take(notice, now)).unwrap_or_default()
+                }
+                Woken::Event(Event::OpensLate) => {
+                    hands.opens_late();
+                    Vec::new()
+                }
+                Woken::Event(Event::Leads(held)) => {
+                    hands.leads(held);
+                    Vec::new()
+                }
+                Woken::Event(Event::TerminalGone) => return Err(DashboardError::Gone),
+                Woken::Event(Event::Signal(Signal::End(number))) => return Ok((Ending::Signal(number), hands)),
+                Woken::Event(Event::Signal(Signal::Stop)) => vec![Effect::Suspend],
+                Woken::Event(Event::Signal(Signal::Continue)) => {
+                    if continued.is_none_or(|when| when.elapsed() > CONTINUED) {
+                        guard.shared().arm()?;
+                        vec![Effect::Redraw]
+                    } else {
+                        Vec::new()
+                    }
+                }
+            };
+            if effects.contains(&Effect::Quit) {
+                return Ok((Ending::Quit, hands));
+            }
+            if effects.contains(&Effect::Suspend) {
+                suspend(guard, &mut dashboard, &mut terminal)?;
+                continued = Some(Instant::now());
+            }
+            hands.perform_all(effects, &mut dashboard, &mut terminal, now)?;
+            taken += 1;
+            next = if taken < BATCH { next_now(&mut events_in, &mut messages_in) } else { None };
+        }
+        if dashboard.is_stale() && pace.frame_at(at) <= at && terminal.backend().is_idle() {
+            dashboard.draw(&mut terminal, clock::now())?;
+            pace.drew(at);
+        }
+    }
+}
+
+/// Gives the terminal back, stops, and takes it again when continued.
+fn suspend(guard: &Guard, dashboard: &mut Dashboard, terminal: &mut Terminal<Screen>) -> Result<(), DashboardError> {
+    if !signals::can_stop() {
+        let now = clock::now();
+        dashboard.take(Msg::Toast("nothing here could continue a stopped rounds: it goes on".to_owned()), now);
+        return Ok(());
+    }
+    guard.shared().restore();
+    signals::stop();
+    guard.shared().arm()?;
+    let (columns, rows) = terminal::size();
+    terminal.backend_mut().resize(columns, rows);
+    dashboard.take(Msg::Resize(columns, rows), clock::now());
+    terminal.clear()?;
+    Ok(())
+}
+
+enum Woken {
+    Event(Event),
+    Message(Msg),
+    Due,
+}
+
+/// When to wake although nothing comes: for a frame that waits for its time, or for what changes by itself.
+fn wake_at(dashboard: &Dashboard, pace: &Pace, screen: &Screen) -> Option<Instant> {
+    let (at, now) = (Instant::now(), clock::now());
+    // A busy writer tells when it is done.
+    let frame = (dashboard.is_stale() && screen.is_idle()).then(|| pace.frame_at(at));
+    let tick = dashboard.next_change(now).map(|change| pace.tick_at(at, now, change));
+    frame.into_iter().chain(tick).min()
+}
+
+/// The next thing to take in. Input goes before messages, so that a flood of these never freezes a key.
+async fn wait(events: &mut mpsc::Receiver<Event>, messages: &mut mpsc::Receiver<Msg>, until: Option<Instant>) -> Option<Woken> {
+    let due = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        Some(event) = events.recv() => Some(Woken::Event(event)),
+        Some(msg) = messages.recv() => Some(Woken::Message(msg)),
+        () = due => Some(Woken::Due),
+    }
+}
+
+/// What has come already.
+fn next_now(events: &mut mpsc::Receiver<Event>, messages: &mut mpsc::Receiver<Msg>) -> Option<Woken> {
+    events.try_recv().ok().map(Woken::Event).or_else(|| messages.try_recv().ok().map(Woken::Message))
+}
+
+/// Passes messages on, until either end is closed.
+fn forward(runtime: &Runtime, mut from: mpsc::Receiver<Msg>, to: mpsc::Sender<Msg>) {
+    runtime.spawn(async move {
+        while let Some(msg) = from.recv().await {
+            if to.send(msg).await.is_err() {
+                return;
+            }
+        }
+    });
+}
