@@ -12,11 +12,19 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::config::LoadError;
 use crate::domain::SourceError;
 use crate::report::text::Signs;
 
+pub mod check;
 pub mod completions;
+pub mod dashboard;
+pub mod demo;
+pub mod doctor;
+pub mod load;
+pub mod logs;
 pub mod man;
+pub mod status;
 
 /// Is it all right now, and what upkeep does it need, by when?
 ///
@@ -71,6 +79,16 @@ pub enum Color {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Show the dashboard on a built-in demonstration: real servers on this machine, with a story
+    Demo(demo::Args),
+    /// Look once at all or the named sources; exit 0 ok, 1 warning, 2 critical, 3 unknown
+    Check(check::Args),
+    /// Print what is in the logs now
+    Logs(logs::Args),
+    /// Look whether all that rounds needs is there, with what to do
+    Doctor(doctor::Args),
+    /// Print what was last known, without looking
+    Status(status::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -89,12 +107,18 @@ impl Exit {
 /// Exit code of a wrong command line or configuration, never to be taken for CRITICAL (`EX_USAGE` of sysexits.h).
 pub const USAGE: u8 = 64;
 
+/// Exit code after a mistake of rounds itself (`EX_SOFTWARE` of sysexits.h).
+pub const MISTAKE: u8 = 70;
+
 /// Why a verb did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The command line is wrong: a sentence, and what to do.
     #[error("{0}")]
     Usage(String),
+    /// The configuration: none, unreadable, or wrong.
+    #[error(transparent)]
+    Config(Box<LoadError>),
     /// Standard output was closed by its reader, who has what was wanted.
     #[error("standard output is closed")]
     ClosedPipe,
@@ -109,12 +133,18 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::Config(Box::new(error))
+    }
+}
+
 impl Failure {
     /// The exit code: 64 for what the caller has to change, 1 for the rest.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => USAGE,
+            Self::Usage(_) | Self::Config(_) => USAGE,
             Self::ClosedPipe => 0,
             Self::Other(_) => 1,
         }
@@ -125,6 +155,7 @@ impl Failure {
     pub fn as_source_error(&self) -> SourceError {
         match self {
             Self::Usage(_) => SourceError::config(self.to_string(), "rounds --help shows what can be asked"),
+            Self::Config(error) => SourceError::config(error.to_string(), "rounds config check explains it"),
             Self::ClosedPipe | Self::Other(_) => SourceError::config(self.to_string(), "rounds doctor looks for the cause"),
         }
     }
@@ -149,6 +180,25 @@ impl Context {
         Ok(())
     }
 
+    /// Tells on standard error why a verb did not do its work.
+    pub fn explain(&self, failure: &Failure) {
+        match failure {
+            Failure::ClosedPipe => {}
+            Failure::Config(error) => complain_as_it_is(&error.render(self.colours_messages(), message_width())),
+            Failure::Usage(_) | Failure::Other(_) => complain(&failure.to_string()),
+        }
+    }
+
+    /// Whether messages on standard error have colours.
+    #[must_use]
+    pub fn colours_messages(&self) -> bool {
+        match self.global.color {
+            Color::Never => false,
+            Color::Always => true,
+            Color::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        }
+    }
+
     /// Which signs may be printed: ASCII when asked for, or when the locale is not UTF-8.
     #[must_use]
     pub fn signs(&self) -> Signs {
@@ -156,11 +206,17 @@ impl Context {
     }
 }
 
-/// Whether the locale says UTF-8: the first of `LC_ALL`, `LC_CTYPE`, `LANG` that is set decides (POSIX, "Environment Variables").
+/// The locale of characters: the first of `LC_ALL`, `LC_CTYPE`, `LANG` that is set (POSIX, "Environment Variables").
+#[must_use]
+pub fn locale() -> Option<String> {
+    ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
+}
+
+/// Whether the locale says UTF-8.
 #[must_use]
 pub fn is_utf8_locale() -> bool {
-    ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty()).is_some_and(|value| {
-        let value = value.to_string_lossy().to_ascii_lowercase();
+    locale().is_some_and(|value| {
+        let value = value.to_ascii_lowercase();
         value.contains("utf-8") || value.contains("utf8")
     })
 }
@@ -174,33 +230,54 @@ pub fn main() -> ExitCode {
 fn run(arguments: &[OsString]) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&error, arguments),
     };
     let context = Context { global: cli.global };
     let done = match &cli.verb {
-        None => Err(Failure::Usage("there is no dashboard yet".to_owned())),
+        None => dashboard::run(&context, None),
+        Some(Verb::Demo(args)) => demo::run(args, &context),
+        Some(Verb::Check(args)) => check::run(args, &context),
+        Some(Verb::Logs(args)) => logs::run(args, &context),
+        Some(Verb::Doctor(args)) => doctor::run(args, &context),
+        Some(Verb::Status(args)) => status::run(args, &context),
         Some(Verb::Completions(args)) => completions::run(args, &context),
         Some(Verb::Man(args)) => man::run(args, &context),
     };
     match done {
         Ok(exit) => exit.0,
         Err(failure) => {
-            if !matches!(failure, Failure::ClosedPipe) {
-                complain(&failure.to_string());
-            }
+            context.explain(&failure);
             failure.exit_code()
         }
     }
 }
 
-/// Prints help or version as asked, else what is wrong with the command line.
-fn refuse(error: &clap::Error) -> u8 {
+/// Prints help or version as asked, else what is wrong with the command line. `check` answers in its own way.
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> u8 {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if !asked && is_check(arguments) {
+        let context = Context { global: Global::default() };
+        let as_json = arguments.iter().any(|argument| argument == "--json");
+        let said = error.to_string();
+        let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        return check::refuse(&Failure::Usage(said), as_json, &context).map_or_else(|failure| failure.exit_code(), |exit| exit.0);
+    }
     // Nobody is left to be told when these streams are closed.
     let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-        _ => USAGE,
+    if asked { 0 } else { USAGE }
+}
+
+/// Whether the verb of a command line that could not be read is `check`: the first word that is neither a flag nor a flag's value.
+fn is_check(arguments: &[OsString]) -> bool {
+    let mut words = arguments.iter().skip(1);
+    while let Some(word) = words.next() {
+        match word.to_str() {
+            Some("--config" | "--state-dir" | "--site" | "--color") => drop(words.next()),
+            Some(flag) if flag.starts_with('-') => {}
+            verb => return verb == Some("check"),
+        }
     }
+    false
 }
 
 /// A message on standard error, cleaned.
@@ -208,6 +285,17 @@ fn complain(message: &str) {
     let message: Vec<String> = message.lines().map(crate::report::clean).collect();
     // Nobody is left to be told when standard error is closed.
     let _ = io::stderr().lock().write_all(format!("rounds: {}\n", message.join("\n")).as_bytes());
+}
+
+/// A message that is cleaned and laid out already.
+fn complain_as_it_is(message: &str) {
+    // Nobody is left to be told when standard error is closed.
+    let _ = io::stderr().lock().write_all(message.as_bytes());
+}
+
+/// Columns for messages: the terminal's, within reason.
+fn message_width() -> usize {
+    if io::stderr().is_terminal() { usize::from(crate::app::terminal::size().0).clamp(40, 160) } else { 120 }
 }
 
 /// The whole command, for completions and the manual.

@@ -99,7 +99,7 @@ impl<'a> Source<'a> {
 /// What a source knows by this capability; absent before it was seen.
 fn data(source: &SourceState, capability: Capability) -> Option<Value> {
     match capability {
-        Capability::Health => serde_json::to_value(&source.health.as_ref()?.last.as_ref()?.1).ok(),
+        Capability::Health => serde_json::to_value(&source.health.as_ref()?.last.as_ref()?.1).ok().map(rounded),
         Capability::Certificate => serde_json::to_value(&source.certificate.as_ref()?.1).ok(),
         Capability::Issues => serde_json::to_value(&source.issues.as_ref()?.1).ok(),
         Capability::Packages => serde_json::to_value(&source.packages.as_ref()?.1).ok(),
@@ -112,6 +112,19 @@ fn data(source: &SourceState, capability: Capability) -> Option<Value> {
             let levels: BTreeMap<&str, u64> = log.levels.iter().map(|(level, count)| (level.word(), *count)).collect();
             Some(serde_json::json!({ "lines": log.lines, "levels": levels, "groups": groups, "format": log.format, "files": log.files }))
         }
+    }
+}
+
+/// Milliseconds to the microsecond: a clock gives no more, and a reader wants no more.
+fn rounded(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(float) => serde_json::json!((float * 1_000.0).round() / 1_000.0),
+            None => Value::Number(number),
+        },
+        Value::Array(values) => values.into_iter().map(rounded).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, rounded(value))).collect(),
+        other => other,
     }
 }
 

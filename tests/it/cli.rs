@@ -1,6 +1,6 @@
 //! The command line as a shell sees it: exit codes, what goes to which stream, and that it always ends.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -131,11 +131,4 @@ fn a_closed_pipe_is_no_error() {
         assert_eq!(code(&output), 0, "{arguments:?}");
         assert_eq!(stderr(&output), "", "{arguments:?}");
     }
-}
-
-/// Writes a file below the place's working directory.
-#[expect(dead_code, reason = "the verbs that read a configuration follow")]
-pub fn write(place: &Place, name: &str, text: &str) {
-    let mut file = std::fs::File::create(place.path().join("work").join(name)).unwrap();
-    file.write_all(text.as_bytes()).unwrap();
 }
