@@ -6,3 +6,5 @@ mod cli;
 mod docs;
 mod journal;
 mod layering;
+mod pty;
+mod whole_app;

@@ -1,0 +1,324 @@
+//! The dashboard on a real terminal: it comes up, it obeys, and whatever ends it, the terminal is as it was before.
+
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, SlavePty, native_pty_system};
+
+use crate::cli::Place;
+
+/// How long anything may take; a machine that runs other things is slow, and a hang must still end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One program on a terminal of its own, watched by a terminal emulator.
+struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    // Kept open, so that the terminal's settings can be read after the program has ended.
+    _slave: Box<dyn SlavePty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    seen: Arc<Mutex<Seen>>,
+    reads: Arc<AtomicBool>,
+    before: String,
+}
+
+struct Seen {
+    parser: vt100::Parser,
+    bytes: usize,
+}
+
+impl Terminal {
+    /// Starts the program itself.
+    fn start(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_rounds"));
+        command.args(arguments);
+        Self::spawn(place, command, variables)
+    }
+
+    fn spawn(place: &Place, mut command: CommandBuilder, variables: &[(&str, &str)]) -> Self {
+        command.env_clear();
+        let home = place.path().join("home");
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        command.env("HOME", &home);
+        command.env("XDG_CONFIG_HOME", home.join(".config"));
+        command.env("XDG_STATE_HOME", home.join(".state"));
+        command.env("LANG", "C.UTF-8");
+        command.env("TERM", "xterm-256color");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        command.cwd(place.path().join("work"));
+        let pair = native_pty_system().openpty(PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
+        let before = settings(&*pair.master);
+        let child = pair.slave.spawn_command(command).unwrap();
+        let mut output = pair.master.try_clone_reader().unwrap();
+        let seen = Arc::new(Mutex::new(Seen { parser: vt100::Parser::new(nonzero(24), nonzero(80), 0), bytes: 0 }));
+        let reads = Arc::new(AtomicBool::new(true));
+        let (into, may_read) = (Arc::clone(&seen), Arc::clone(&reads));
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 65_536];
+            loop {
+                while !may_read.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                match output.read(&mut buffer) {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => {
+                        let mut seen = into.lock().unwrap();
+                        seen.bytes += count;
+                        seen.parser.process(&buffer[..count]);
+                    }
+                }
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Self { master: pair.master, _slave: pair.slave, child, keys, seen, reads, before }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.process_id().unwrap().try_into().unwrap()), signal).unwrap();
+    }
+
+    fn text(&self) -> String {
+        self.seen.lock().unwrap().parser.screen().contents()
+    }
+
+    fn is_alternate(&self) -> bool {
+        self.seen.lock().unwrap().parser.screen().alternate_screen()
+    }
+
+    fn bytes(&self) -> usize {
+        self.seen.lock().unwrap().bytes
+    }
+
+    /// Waits until the screen is as wanted.
+    fn wait_for(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+        let begun = Instant::now();
+        while !wanted(self.seen.lock().unwrap().parser.screen()) {
+            assert!(begun.elapsed() < PATIENCE, "{what} did not come; the screen:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn wait_for_text(&self, text: &str) {
+        self.wait_for(text, |screen| screen.contents().contains(text));
+    }
+
+    /// Waits until the dashboard is on the screen.
+    fn wait_for_dashboard(&self) {
+        self.wait_for("the dashboard", |screen| screen.alternate_screen() && !screen.contents().trim().is_empty());
+    }
+
+    /// Waits for the end and gives the exit code.
+    fn end(&mut self) -> u32 {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(begun.elapsed() < PATIENCE, "it did not end; the screen:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The terminal is as it was before the program began.
+    fn assert_restored(&self) {
+        self.wait_for("the ordinary screen", |screen| !screen.alternate_screen());
+        assert_eq!(settings(&*self.master), self.before, "the terminal's settings are not what they were");
+        let seen = self.seen.lock().unwrap();
+        let screen = seen.parser.screen();
+        assert!(!screen.hide_cursor(), "the cursor stays hidden");
+        assert!(!screen.bracketed_paste(), "bracketed paste stays on");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "the mouse stays taken");
+    }
+
+    fn resize(&mut self, columns: u16, rows: u16) {
+        self.seen.lock().unwrap().parser.screen_mut().set_size(nonzero(rows), nonzero(columns));
+        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.reads.store(true, Ordering::SeqCst);
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn nonzero(number: u16) -> NonZero<u16> {
+    NonZero::new(number).unwrap()
+}
+
+/// The settings as text: all flags and control characters.
+fn settings(master: &dyn MasterPty) -> String {
+    format!("{:?}", master.get_termios().unwrap())
+}
+
+/// A configuration with which there is a dashboard, and nothing is looked at.
+fn configured(place: &Place, more: &str) {
+    std::fs::write(place.path().join("work/rounds.toml"), format!("{more}\n[site.shop]\ntitle = \"Shop\"\n")).unwrap();
+}
+
+#[test]
+fn it_starts_on_the_alternate_screen_and_leaves_it_by_q_and_by_ctrl_c() {
+    for key in ["q", "\u{3}"] {
+        let place = Place::new();
+        configured(&place, "[ui]\nmouse = true\n");
+        let mut terminal = Terminal::start(&place, &[], &[]);
+        terminal.wait_for_dashboard();
+        terminal.wait_for("the mouse", |screen| screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None);
+        assert_ne!(settings(&*terminal.master), terminal.before, "raw mode is not on");
+        terminal.wait_for_text("attention");
+        terminal.press(key);
+        assert_eq!(terminal.end(), 0);
+        terminal.assert_restored();
+    }
+}
+
+#[test]
+fn without_a_configuration_it_says_so_and_writes_nothing() {
+    let place = Place::new();
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("Nothing is watched yet");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+    assert!(is_empty(&place.path().join("home")) && is_empty(&place.path().join("work")));
+}
+
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).unwrap().next().is_none()
+}
+
+#[test]
+fn a_signal_that_ends_it_gives_the_terminal_back() {
+    for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGINT, 130), (Signal::SIGQUIT, 131)] {
+        let place = Place::new();
+        configured(&place, "");
+        let mut terminal = Terminal::start(&place, &[], &[]);
+        terminal.wait_for_dashboard();
+        terminal.signal(signal);
+        assert_eq!(terminal.end(), code, "{signal}");
+        terminal.assert_restored();
+    }
+}
+
+#[test]
+fn a_mistake_gives_the_terminal_back_before_it_is_told_and_is_no_success() {
+    let place = Place::new();
+    configured(&place, "");
+    let mut terminal = Terminal::start(&place, &[], &[("ROUNDS_TEST_PANIC", "1")]);
+    terminal.wait_for_dashboard();
+    terminal.press("j");
+    assert_eq!(terminal.end(), 70);
+    terminal.assert_restored();
+    // Told on the ordinary screen, where it stays.
+    terminal.wait_for_text("ROUNDS_TEST_PANIC");
+}
+
+#[test]
+fn a_new_size_is_drawn_at_once() {
+    let place = Place::new();
+    configured(&place, "");
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_dashboard();
+    terminal.wait_for_text("? help");
+    for (columns, rows) in [(120, 40), (40, 10), (60, 15), (30, 5), (80, 24)] {
+        terminal.resize(columns, rows);
+        let needed = columns >= 40;
+        terminal.wait_for("the new size", |screen| {
+            if needed {
+                // The last row is the footer again, at the new place.
+                screen.rows(0, columns).last().is_some_and(|row| row.contains("? help"))
+            } else {
+                screen.contents().contains("needs 40x10")
+            }
+        });
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+}
+
+#[test]
+fn ctrl_z_stops_it_and_fg_brings_it_back() {
+    let place = Place::new();
+    configured(&place, "");
+    let mut shell = CommandBuilder::new("/bin/sh");
+    // A shell with job control, as a person has one.
+    shell.args(["-c", "set -m; \"$0\"; echo stopped with $?; read line; fg; echo ended with $?", env!("CARGO_BIN_EXE_rounds")]);
+    let mut terminal = Terminal::spawn(&place, shell, &[]);
+    terminal.wait_for_dashboard();
+    terminal.press("\u{1a}");
+    terminal.wait_for_text("stopped with");
+    terminal.assert_restored();
+    terminal.press("\n");
+    terminal.wait_for_dashboard();
+    terminal.wait_for_text("? help");
+    terminal.press("q");
+    terminal.wait_for_text("ended with 0");
+    terminal.end();
+    terminal.assert_restored();
+}
+
+#[test]
+fn where_nobody_could_continue_it_ctrl_z_does_not_stop_it() {
+    let place = Place::new();
+    configured(&place, "");
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_dashboard();
+    terminal.press("\u{1a}");
+    terminal.wait_for_text("goes on");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_terminal_that_does_not_read_keeps_nothing_from_ending() {
+    let place = Place::new();
+    configured(&place, "");
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_dashboard();
+    terminal.reads.store(false, Ordering::SeqCst);
+    // Whole repaints until the terminal's buffers are full.
+    for _ in 0..200 {
+        terminal.press("\u{c}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    terminal.signal(Signal::SIGTERM);
+    assert_eq!(terminal.end(), 143);
+    assert_eq!(settings(&*terminal.master), terminal.before, "the terminal's settings are not what they were");
+}
+
+#[test]
+fn nothing_new_means_nothing_sent() {
+    let place = Place::new();
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("Nothing is watched yet");
+    std::thread::sleep(Duration::from_millis(500));
+    let before = terminal.bytes();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(terminal.bytes(), before);
+    // A key that changes nothing sends nothing either.
+    terminal.press("k");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(terminal.bytes(), before);
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    assert!(!terminal.is_alternate());
+}
