@@ -4,6 +4,7 @@
 
 mod cli;
 mod docs;
+mod fuzz;
 mod journal;
 mod layering;
 mod pty;
