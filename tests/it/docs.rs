@@ -64,3 +64,11 @@ fn links_between_documents_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn the_key_table_of_the_readme_is_current() {
+    let text = read("README.md");
+    let table = text.split("<!-- keys -->\n").nth(1).and_then(|rest| rest.split("<!-- /keys -->").next()).unwrap();
+    let expected = format!("\n{}\n", rounds::ui::keymap::markdown_table().trim_end());
+    assert!(table.trim() == expected.trim(), "put this between the key markers of README.md:\n{expected}");
+}
