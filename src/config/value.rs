@@ -115,6 +115,83 @@ impl JsonSchema for Dur {
     }
 }
 
+/// A size of the configuration: `"10MiB"`, `"500 kB"`, or a number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(u64);
+
+impl Size {
+    /// In bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+/// Reads `10MiB`, `500 kB`, `1.5G`: decimal units as written, binary ones with `i`; a bare letter is binary, as people mean it.
+fn parse_size(text: &str) -> Result<u64, String> {
+    const HELP: &str = "write a number and a unit, such as \"500kB\", \"10MiB\" or \"2GiB\"";
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| format!("\"{text}\" is not a size: {HELP}"))?;
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        other => return Err(format!("\"{other}\" is not a unit of size: {HELP}")),
+    };
+    // A float-to-int cast saturates, which is the wanted behaviour for absurd values.
+    Ok((number * factor as f64) as u64)
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrNumber;
+
+        impl de::Visitor<'_> for TextOrNumber {
+            type Value = Size;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a size such as \"10MiB\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+                parse_size(text).map(Size).map_err(E::custom)
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Size, E> {
+                u64::try_from(number).map(Size).map_err(|_| E::custom("a size is not negative"))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Size, E> {
+                Ok(Size(number))
+            }
+        }
+
+        deserializer.deserialize_any(TextOrNumber)
+    }
+}
+
+impl JsonSchema for Size {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"], "description": "A size: a number and a unit, such as \"10MiB\", or bytes." })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +219,16 @@ mod tests {
             let error = toml::from_str::<Sample>(text).unwrap_err();
             assert_eq!(error.message(), message);
             assert_eq!(error.span(), Some(span), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, bytes) in [("10MiB", 10 << 20), ("500 kB", 500_000), ("1.5G", 3 << 29), ("42", 42)] {
+            assert_eq!(parse_size(text).unwrap(), bytes, "{text}");
+        }
+        for bad in ["", "MiB", "10 parsecs", "-1k"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
         }
     }
 }

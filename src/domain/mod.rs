@@ -31,4 +31,5 @@ pub use observation::{Capability, Data, Observation, Problem};
 pub use package::{Advisory, Bump, Package, Packages};
 pub use status::Status;
 pub use time::Timestamp;
+pub use time::size_text;
 pub use transition::{Transition, TransitionKind};

@@ -128,6 +128,25 @@ pub fn age_text(age: Duration) -> String {
     human(age_step(age))
 }
 
+/// Bytes for reading, three significant digits at most: `254 MiB`, `1.84 GiB`.
+#[must_use]
+pub fn size_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1_024.0;
+        unit += 1;
+    }
+    let digits = if unit == 0 || value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
 /// Milliseconds for reading, three significant digits at most: `34 ms`, `940 ms`, `1.24 s`.
 #[must_use]
 pub fn millis_text(ms: f64) -> String {
@@ -174,6 +193,13 @@ mod tests {
         assert_eq!(age_text(Duration::from_secs(6)), "15 s");
         assert_eq!(age_text(Duration::from_secs(61)), "2 m");
         assert_eq!(age_text(Duration::from_secs(90_000)), "2 d");
+    }
+
+    #[test]
+    fn sizes_have_three_digits() {
+        for (n, text) in [(0, "0 B"), (512, "512 B"), (1_024, "1.00 KiB"), (266_338_304, "254 MiB"), (1_975_684_956, "1.84 GiB")] {
+            assert_eq!(size_text(n), text);
+        }
     }
 
     #[test]

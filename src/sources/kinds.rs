@@ -45,6 +45,13 @@ pub static KINDS: &[Kind] = &[
         schema: schema::<super::log::Config>,
         parse: parse::<super::log::Config>,
     },
+    Kind {
+        name: "files",
+        doc: "Backups that are plain files: dumps and archives in a folder.",
+        capability: Capability::Backup,
+        schema: schema::<super::files::Config>,
+        parse: parse::<super::files::Config>,
+    },
 ];
 
 /// The kind of this name.

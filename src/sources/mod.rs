@@ -15,6 +15,7 @@ use crate::domain::{Capability, Observation, Problem, SourceError, SourceId};
 
 #[cfg(test)]
 pub mod contract;
+pub mod files;
 pub mod http;
 pub mod kinds;
 pub mod log;

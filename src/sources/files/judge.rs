@@ -1,0 +1,128 @@
+//! What a list of copies says of the data set. Pure: the look into a file is handed in.
+
+use super::list::File;
+use super::whole::Whole;
+use crate::domain::{Backup, Copy, SourceError, Timestamp};
+
+/// A copy that was written within so many seconds may still be growing: the one before it counts.
+const STILL_WRITTEN_S: i64 = 20;
+/// Copies that a median needs.
+const ENOUGH: usize = 3;
+/// Copies before the last that the median is of.
+const PAST: usize = 14;
+/// Below this share of the median it shrank oddly; above this many times it grew oddly.
+const SHRANK: f64 = 0.67;
+const GREW: f64 = 3.0;
+/// Copies told by name.
+const TOLD: usize = 60;
+/// Copies looked into before giving up on finding a good one.
+const LOOKED_INTO: usize = 5;
+
+/// What was promised.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Promise {
+    pub max_age_s: Option<u64>,
+    pub min_size_bytes: Option<u64>,
+    pub retention: Option<u64>,
+}
+
+/// Bytes for reading: `254 MiB`.
+fn bytes(n: u64) -> String {
+    crate::domain::size_text(n)
+}
+
+/// The data set as its copies show it. No copy at all is nothing to look at, which is not the same as a bad one.
+pub(super) fn judge(mut files: Vec<File>, now: Timestamp, promise: Promise, place: &str, mut whole: impl FnMut(&File) -> Whole) -> Result<Backup, SourceError> {
+    if files.is_empty() {
+        return Err(SourceError::nothing(format!("no file matches {place}"), "check `path`, and that the backup ran at least once"));
+    }
+    files.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.path.cmp(&b.path)));
+    let settled = |file: &File| (now - file.at).num_seconds() >= STILL_WRITTEN_S || files.len() == 1;
+    let mut complaints = Vec::new();
+    let mut copies: Vec<Copy> = files
+        .iter()
+        .rev()
+        .take(TOLD)
+        .map(|file| Copy {
+            name: file.path.file_name().map_or_else(|| file.path.display().to_string(), |n| n.to_string_lossy().into_owned()),
+            at: file.at,
+            size_bytes: Some(file.size),
+            complete: None,
+            problem: None,
+        })
+        .collect();
+    // From the newest back to the first good one.
+    let mut good = None;
+    let mut checked_at = None;
+    for (place, file) in files.iter().rev().enumerate().filter(|(_, file)| settled(file)).take(LOOKED_INTO) {
+        let problem = if file.size == 0 {
+            Some("is empty".to_owned())
+        } else {
+            match whole(file) {
+                Whole::Yes => {
+                    checked_at.get_or_insert(now);
+                    if let Some(copy) = copies.get_mut(place) {
+                        copy.complete = Some(true);
+                    }
+                    None
+                }
+                Whole::NotLookedAt => None,
+                Whole::No(problem) => Some(problem),
+            }
+        };
+        match problem {
+            Some(problem) => {
+                if let Some(copy) = copies.get_mut(place) {
+                    copy.complete = Some(false);
+                    copy.problem = Some(problem.clone());
+                    complaints.push(format!("{}: {problem}", copy.name));
+                }
+            }
+            None => {
+                good = Some((place, file));
+                break;
+            }
+        }
+    }
+    let median = good.and_then(|(place, _)| {
+        let mut sizes: Vec<u64> = files.iter().rev().skip(place + 1).take(PAST).map(|f| f.size).filter(|size| *size > 0).collect();
+        sizes.sort_unstable();
+        (sizes.len() >= ENOUGH).then(|| sizes[sizes.len() / 2])
+    });
+    if let Some((_, file)) = good {
+        if let Some(median) = median {
+            let share = file.size as f64 / median as f64;
+            if share < SHRANK {
+                complaints.push(format!("shrank {:.0} %: {}, median {}", (1.0 - share) * 100.0, bytes(file.size), bytes(median)));
+            } else if share > GREW {
+                complaints.push(format!("grew {share:.1} times: {}, median {}", bytes(file.size), bytes(median)));
+            }
+        }
+        if let Some(least) = promise.min_size_bytes.filter(|least| file.size < *least) {
+            complaints.push(format!("is too small: {}, at least {} promised", bytes(file.size), bytes(least)));
+        }
+        if file.at > now + chrono::Duration::minutes(5) {
+            complaints.push("is dated in the future: a clock is wrong".to_owned());
+        }
+    }
+    if let Some(kept) = promise.retention.filter(|kept| (files.len() as u64) < *kept) {
+        complaints.push(format!("has too few copies: {} of {kept}", files.len()));
+    }
+    copies.reverse();
+    Ok(Backup {
+        last_success: good.map(|(_, file)| file.at),
+        age_s: good.map(|(_, file)| crate::domain::time::since(file.at, now).as_secs()),
+        snapshots: files.len() as u64,
+        size_bytes: good.map(|(_, file)| file.size),
+        checked_at,
+        drill: None,
+        tool: "files".to_owned(),
+        place: place.to_owned(),
+        max_age_s: promise.max_age_s,
+        min_size_bytes: promise.min_size_bytes,
+        retention: promise.retention,
+        median_size_bytes: median,
+        copies,
+        complaints,
+    })
+}
