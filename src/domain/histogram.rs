@@ -3,6 +3,8 @@
 //! Logarithmic buckets of a constant relative width of 2 %, so that a percentile read back is within 1 % of a value
 //! that was put in. Only buckets that hold something are kept.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 /// Relative width of a bucket.
@@ -47,9 +49,28 @@ impl Histogram {
 
     /// Adds all that `other` counted.
     pub fn merge(&mut self, other: &Self) {
-        for (index, count) in &other.buckets {
-            self.add_bucket(*index, *count);
+        // Side by side, since both are sorted: inserting one by one would move the rest each time.
+        let mut joined = Vec::with_capacity(self.buckets.len() + other.buckets.len());
+        let (mut left, mut right) = (self.buckets.as_slice(), other.buckets.as_slice());
+        while let (Some(a), Some(b)) = (left.first(), right.first()) {
+            match a.0.cmp(&b.0) {
+                Ordering::Less => {
+                    joined.push(*a);
+                    left = &left[1..];
+                }
+                Ordering::Greater => {
+                    joined.push(*b);
+                    right = &right[1..];
+                }
+                Ordering::Equal => {
+                    joined.push((a.0, a.1.saturating_add(b.1)));
+                    (left, right) = (&left[1..], &right[1..]);
+                }
+            }
         }
+        joined.extend_from_slice(left);
+        joined.extend_from_slice(right);
+        self.buckets = joined;
     }
 
     /// How many values were counted.
@@ -88,7 +109,12 @@ impl Histogram {
     pub fn from_buckets(buckets: impl IntoIterator<Item = (u16, u32)>) -> Self {
         let mut histogram = Self::default();
         for (index, count) in buckets {
-            histogram.add_bucket(index, count);
+            // In the order in which they were stored this is an append.
+            if histogram.buckets.last().is_none_or(|(last, _)| *last < index) {
+                histogram.buckets.push((index, count));
+            } else {
+                histogram.add_bucket(index, count);
+            }
         }
         histogram
     }

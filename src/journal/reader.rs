@@ -149,12 +149,11 @@ impl Reader {
     /// # Errors
     /// Those of SQLite.
     pub fn block_bytes(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        [("raw", Tier::Raw), ("minutes", Tier::Minute), ("hours", Tier::Hour)]
+        Tier::ALL
             .into_iter()
-            .map(|(name, tier)| {
-                let bytes: Option<i64> =
-                    self.connection.query_row("SELECT sum(length(body)) FROM blocks WHERE tier = ?1", [tier.number()], |row| row.get(0))?;
-                Ok((name.to_owned(), bytes.unwrap_or_default().unsigned_abs()))
+            .map(|tier| {
+                let bytes: Option<i64> = self.connection.query_row(&format!("SELECT sum(length(body)) FROM {}", tier.table()), [], |row| row.get(0))?;
+                Ok((tier.table().to_owned(), bytes.unwrap_or_default().unsigned_abs()))
             })
             .collect()
     }
@@ -166,12 +165,14 @@ impl Reader {
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let number = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).map(Option::unwrap_or_default);
         let mut rows = BTreeMap::new();
-        for table in ["latest", "observations", "transitions", "acknowledgements", "series", "tail", "blocks", "processes", "leases"] {
+        for table in
+            ["latest", "observations", "transitions", "acknowledgements", "series", "tail", "raw_blocks", "minute_blocks", "hour_blocks", "processes", "leases"]
+        {
             rows.insert(table.to_owned(), number(&format!("SELECT count(*) FROM {table}"))? as u64);
         }
-        let samples = number("SELECT (SELECT sum(rows) FROM blocks WHERE tier = 0)")? as u64 + rows.get("tail").copied().unwrap_or_default();
+        let samples = number("SELECT sum(rows) FROM raw_blocks")? as u64 + rows.get("tail").copied().unwrap_or_default();
         let oldest = number(
-            "SELECT min(t) FROM (SELECT min(at) AS t FROM observations UNION ALL SELECT min(at) FROM transitions UNION ALL SELECT min(at) FROM tail UNION ALL SELECT min(first) FROM blocks)",
+            "SELECT min(t) FROM (SELECT min(at) AS t FROM observations UNION ALL SELECT min(at) FROM transitions UNION ALL SELECT min(at) FROM tail UNION ALL SELECT min(first) FROM hour_blocks)",
         )?;
         let size_bytes = ["", "-wal", "-shm"]
             .iter()

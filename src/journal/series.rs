@@ -75,9 +75,8 @@ pub(super) fn insert_slots(connection: &Connection, series: i64, tier: Tier, slo
 }
 
 fn insert(connection: &Connection, series: i64, tier: Tier, (first, last): (i64, i64), rows: usize, body: &[u8]) -> Result<()> {
-    connection.prepare_cached("INSERT INTO blocks (series, tier, first, last, rows, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
+    connection.prepare_cached(&format!("INSERT INTO {} (series, first, last, rows, body) VALUES (?1, ?2, ?3, ?4, ?5)", tier.table()))?.execute(params![
         series,
-        tier.number(),
         first,
         last,
         rows.cast_signed(),
@@ -88,8 +87,9 @@ fn insert(connection: &Connection, series: i64, tier: Tier, (first, last): (i64,
 
 /// Hands each block of a tier that touches the span to `take`.
 pub(super) fn blocks(connection: &Connection, series: i64, tier: Tier, (from_ms, to_ms): (i64, i64), mut take: impl FnMut(&[u8])) -> Result<()> {
-    let mut statement = connection.prepare_cached("SELECT body FROM blocks WHERE series = ?1 AND tier = ?2 AND last >= ?3 AND first <= ?4 ORDER BY last")?;
-    let mut rows = statement.query(params![series, tier.number(), from_ms, to_ms])?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT body FROM {} WHERE series = ?1 AND last >= ?2 AND first <= ?3 ORDER BY last", tier.table()))?;
+    let mut rows = statement.query(params![series, from_ms, to_ms])?;
     while let Some(row) = rows.next()? {
         // A row of the wrong type is a damaged one: passed over like a block that does not decode.
         take(row.get_ref(0)?.as_blob().unwrap_or_default());

@@ -26,7 +26,7 @@ const BUSY: Duration = Duration::from_secs(5);
 const MIGRATIONS: [&str; VERSION as usize] = [
     // 1. Times are milliseconds since the epoch unless the name says otherwise. `seq` counts all changes in the order in which
     //    they were committed, so that a follower asks for what is newer. `tail` holds the newest points of each series until
-    //    there are enough for a block.
+    //    there are enough for a block; each tier has a table of its own, since what ages together must lie together.
     "CREATE TABLE counter (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, swept INTEGER NOT NULL);
      INSERT INTO counter VALUES (1, 0, 0);
      CREATE TABLE processes (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, pid INTEGER NOT NULL, user TEXT NOT NULL,
@@ -43,9 +43,12 @@ const MIGRATIONS: [&str; VERSION as usize] = [
      CREATE TABLE acknowledgements (finding TEXT PRIMARY KEY, seq INTEGER NOT NULL, writer INTEGER NOT NULL, at INTEGER NOT NULL, body TEXT);
      CREATE TABLE series (id INTEGER PRIMARY KEY, source TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (source, name));
      CREATE TABLE tail (series INTEGER NOT NULL, at INTEGER NOT NULL, value REAL, failed INTEGER NOT NULL, PRIMARY KEY (series, at)) WITHOUT ROWID;
-     CREATE TABLE blocks (id INTEGER PRIMARY KEY, series INTEGER NOT NULL, tier INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-       rows INTEGER NOT NULL, body BLOB NOT NULL);
-     CREATE INDEX blocks_of ON blocks (series, tier, last);",
+     CREATE TABLE raw_blocks (id INTEGER PRIMARY KEY, series INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, rows INTEGER NOT NULL, body BLOB NOT NULL);
+     CREATE INDEX raw_blocks_of ON raw_blocks (series, last);
+     CREATE TABLE minute_blocks (id INTEGER PRIMARY KEY, series INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, rows INTEGER NOT NULL, body BLOB NOT NULL);
+     CREATE INDEX minute_blocks_of ON minute_blocks (series, last);
+     CREATE TABLE hour_blocks (id INTEGER PRIMARY KEY, series INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, rows INTEGER NOT NULL, body BLOB NOT NULL);
+     CREATE INDEX hour_blocks_of ON hour_blocks (series, last);",
 ];
 
 /// Why a journal could not be opened.
@@ -141,7 +144,20 @@ fn attempt(dir: &Path, path: &Path, mode: u32) -> Result<Connection, StoreError>
     }
     migrate(&mut connection)?;
     // A look at every table finds most damage now rather than at the first write.
-    for table in ["counter", "processes", "leases", "latest", "observations", "transitions", "acknowledgements", "series", "tail", "blocks"] {
+    for table in [
+        "counter",
+        "processes",
+        "leases",
+        "latest",
+        "observations",
+        "transitions",
+        "acknowledgements",
+        "series",
+        "tail",
+        "raw_blocks",
+        "minute_blocks",
+        "hour_blocks",
+    ] {
         connection.query_row(&format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)"), [], |_| Ok(()))?;
     }
     Ok(connection)

@@ -28,9 +28,9 @@ pub(super) fn run(connection: &mut Connection, keep: Duration, now: Timestamp, e
     }
     let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
     let oldest = now_ms.saturating_sub(keep_ms);
-    remove(connection, "blocks", "id", "tier = 0 AND last <", oldest.max(now_ms - RAW_MS))?;
-    remove(connection, "blocks", "id", "tier = 1 AND last <", oldest.max(now_ms - MINUTE_MS))?;
-    remove(connection, "blocks", "id", "tier = 2 AND last <", oldest)?;
+    remove(connection, Tier::Raw.table(), "id", "last <", oldest.max(now_ms - RAW_MS))?;
+    remove(connection, Tier::Minute.table(), "id", "last <", oldest.max(now_ms - MINUTE_MS))?;
+    remove(connection, Tier::Hour.table(), "id", "last <", oldest)?;
     remove(connection, "observations", "id", "at <", oldest)?;
     remove(connection, "transitions", "seq", "at <", oldest)?;
     remove(connection, "acknowledgements", "rowid", "body IS NULL AND at <", now_ms - MINUTE_MS)?;
@@ -62,8 +62,8 @@ fn remove(connection: &mut Connection, table: &str, key: &str, condition: &str, 
 fn join(connection: &mut Connection, id: i64, tier: Tier, size: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let small: Vec<(i64, usize, Vec<u8>)> = transaction
-        .prepare_cached("SELECT id, rows, body FROM blocks WHERE series = ?1 AND tier = ?2 AND rows < ?3 ORDER BY last LIMIT 256")?
-        .query_map(params![id, tier.number(), size.cast_signed()], |row| Ok((row.get(0)?, row.get::<_, u32>(1)? as usize, row.get(2)?)))?
+        .prepare_cached(&format!("SELECT id, rows, body FROM {} WHERE series = ?1 AND rows < ?2 ORDER BY last LIMIT 256", tier.table()))?
+        .query_map(params![id, size.cast_signed()], |row| Ok((row.get(0)?, row.get::<_, u32>(1)? as usize, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     if small.len() < 2 || small.iter().map(|(_, rows, _)| rows).sum::<usize>() < size {
         return Ok(());
@@ -76,7 +76,7 @@ fn join(connection: &mut Connection, id: i64, tier: Tier, size: usize) -> rusqli
         };
         // A damaged block stays as it is: it is passed over when read and goes when it is old.
         if read.is_ok() {
-            transaction.prepare_cached("DELETE FROM blocks WHERE id = ?1")?.execute([block])?;
+            transaction.prepare_cached(&format!("DELETE FROM {} WHERE id = ?1", tier.table()))?.execute([block])?;
         }
     }
     points.sort_by_key(|point| point.at_ms);

@@ -573,7 +573,7 @@ fn what_is_older_than_it_is_kept_goes_and_small_blocks_are_joined() {
     ran(400);
     let after = (reader.history(&source("home"), now).unwrap(), reader.stats().unwrap());
     assert_eq!(before.0, after.0);
-    assert!(after.1.rows["blocks"] < before.1.rows["blocks"], "{:?} {:?}", before.1, after.1);
+    assert!(after.1.rows["hour_blocks"] < before.1.rows["hour_blocks"], "{:?} {:?}", before.1, after.1);
     let raw = reader.samples(&source("home"), at(0), now).unwrap();
     assert!(raw.len() >= 1_728 && raw.len() < 1_728 + 2 * series::SEAL as usize, "two days of every probe: {}", raw.len());
     ran(5);
@@ -598,7 +598,7 @@ fn rows_that_cannot_be_read_are_passed_over() {
                 "UPDATE latest SET body = '{\"source\":\"of tomorrow\"}' WHERE source LIKE '%api';
              INSERT INTO transitions VALUES (9000, 5, 1, 'x', 'not json'); INSERT INTO transitions VALUES (9001, 6, 1, 'x', x'00ff');
              INSERT INTO acknowledgements VALUES ('y', 9002, 1, 5, '{}');
-             UPDATE blocks SET body = x'0102' WHERE id = (SELECT min(id) FROM blocks WHERE tier = 0);",
+             UPDATE raw_blocks SET body = x'0102' WHERE id = (SELECT min(id) FROM raw_blocks);",
             )
             .unwrap();
     });

@@ -31,13 +31,16 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// The number by which it is stored.
+    /// Every tier.
+    pub const ALL: [Self; 3] = [Self::Raw, Self::Minute, Self::Hour];
+
+    /// The table that holds its blocks.
     #[must_use]
-    pub const fn number(self) -> i64 {
+    pub const fn table(self) -> &'static str {
         match self {
-            Self::Raw => 0,
-            Self::Minute => 1,
-            Self::Hour => 2,
+            Self::Raw => "raw_blocks",
+            Self::Minute => "minute_blocks",
+            Self::Hour => "hour_blocks",
         }
     }
 
