@@ -228,7 +228,7 @@ fn age(scene: &Scene<'_>) -> (Age, Style) {
     (oldest.map_or(Age::None, |at| Age::Of(scene.step_by_clock(at))), style)
 }
 
-const fn on_page(page: Page, capability: Capability) -> bool {
+pub(super) const fn on_page(page: Page, capability: Capability) -> bool {
     match page {
         Page::Attention | Page::Activity => true,
         Page::Health => matches!(capability, Capability::Health),

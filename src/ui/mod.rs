@@ -55,7 +55,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, theme: &theme::Theme, now: Tim
         drawn.digits = chrome::footer(&mut pen, &scene);
     }
     chrome::toast(&mut pen, &scene);
-    overlays::draw(&mut pen, &scene);
+    overlays::draw(&mut pen, &scene, &drawn);
     drawn.next_change = scene.next_change();
     drawn
 }

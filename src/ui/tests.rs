@@ -81,3 +81,193 @@ fn attention_at_every_size() {
     snapshot("attention-ascii", &state, &plain(), 80, 24);
     snapshot("attention-16", &state, &Theme::new(super::theme::ThemeSettings::default()), 80, 24);
 }
+
+/// A state with the keys of its list known, as after a first frame.
+fn opened(page: crate::state::Page) -> crate::state::State {
+    let mut state = story();
+    state.view.page = page;
+    state
+}
+
+fn with_overlay(overlay: crate::state::Overlay, kind: Option<crate::state::PromptKind>, typed: &str) -> crate::state::State {
+    let mut state = story();
+    state.view.overlay = Some(overlay);
+    state.view.prompt = kind.map(|kind| crate::state::Prompt { kind, input: typed.into() });
+    state
+}
+
+#[test]
+fn overlays_as_drawn() {
+    use crate::state::{Overlay, PromptKind};
+    for (name, state) in [
+        ("help", with_overlay(Overlay::Help { selected: 0 }, Some(PromptKind::Help), "")),
+        ("help-typed", with_overlay(Overlay::Help { selected: 0 }, Some(PromptKind::Help), "filt")),
+        ("palette", with_overlay(Overlay::Palette { selected: 0 }, Some(PromptKind::Palette), "po")),
+        ("why", with_overlay(Overlay::Why, None, "")),
+    ] {
+        snapshot(name, &state, &rich(), 80, 24);
+    }
+}
+
+#[test]
+fn activity_and_empty_pages() {
+    use crate::state::Page;
+    for (width, height) in [(40, 10), (60, 15), (80, 24), (120, 40), (200, 60)] {
+        snapshot("activity", &opened(Page::Activity), &rich(), width, height);
+    }
+    snapshot("backups", &opened(Page::Backups), &rich(), 80, 24);
+    snapshot("first-run", &crate::state::State::default(), &rich(), 80, 24);
+}
+
+#[test]
+fn modes_prompts_and_toasts() {
+    use crate::domain::SourceId;
+    use crate::state::view::Paused;
+    use crate::state::{Notice, NoticeKind, Prompt, PromptKind, Toast};
+    let mut paused = story();
+    paused.view.paused = Some(Paused { at: ago(120), world: Box::new(paused.world.clone()) });
+    snapshot("paused", &paused, &rich(), 80, 24);
+    let mut offline = story();
+    offline.world.notices.push(Notice { kind: NoticeKind::Offline, since: ago(240), text: "nothing answers".into(), detail: vec![] });
+    snapshot("offline", &offline, &rich(), 80, 24);
+    let mut filtered = story();
+    filtered.view.prompt = Some(Prompt { kind: PromptKind::Filter, input: "slow|certif".into() });
+    filtered.view.toast = Some(Toast { text: "Acknowledged until Mon 09:00: archive is slow".into(), until: ago(-6) });
+    filtered.view.undo.push(crate::domain::FindingId::new(&SourceId::parse("blog/http/archive").unwrap(), "latency"));
+    snapshot("filter-toast", &filtered, &rich(), 80, 24);
+}
+
+/// Pages, modes and overlays that every invariant is held against.
+fn many_states() -> Vec<(String, crate::state::State)> {
+    use crate::state::view::Paused;
+    use crate::state::{Overlay, Page, Prompt, PromptKind};
+    let story = story();
+    let mut states = Vec::new();
+    for page in Page::ALL {
+        let mut state = story.clone();
+        state.view.page = page;
+        states.push((page.title().to_owned(), state.clone()));
+        state.view.detail_open = true;
+        states.push((format!("{} detail", page.title()), state));
+    }
+    let mut paused = story.clone();
+    paused.view.paused = Some(Paused { at: ago(120), world: Box::new(paused.world.clone()) });
+    states.push(("paused".to_owned(), paused));
+    for (name, overlay, kind) in [
+        ("help", Overlay::Help { selected: 3 }, Some(PromptKind::Help)),
+        ("palette", Overlay::Palette { selected: 3 }, Some(PromptKind::Palette)),
+        ("why", Overlay::Why, None),
+        ("notice", Overlay::Notice, None),
+    ] {
+        let mut state = story.clone();
+        state.view.overlay = Some(overlay);
+        state.view.prompt = kind.map(|kind| Prompt { kind, input: "".into() });
+        states.push((name.to_owned(), state));
+    }
+    states
+}
+
+#[test]
+fn what_must_hold_on_every_screen() {
+    for (name, state) in many_states() {
+        for theme in [rich(), mono(), plain()] {
+            for (width, height) in SIZES {
+                let (buffer, drawn) = screen(&state, &theme, width, height);
+                let lines = rows(&buffer);
+                let place = format!("{name} {width}x{height}\n{}", lines.join("\n"));
+                assert_eq!(
+                    (&buffer, &drawn),
+                    (&screen(&state, &theme, width, height).0, &screen(&state, &theme, width, height).1),
+                    "two draws differ: {place}"
+                );
+                let gutter = |y: u16| buffer[(0, y)].symbol().to_owned();
+                for y in 0..height {
+                    assert!(matches!(gutter(y).as_str(), " " | "▌" | "▪" | ">" | "#"), "column 0: {place}");
+                }
+                let behind = state.view.overlay.is_some();
+                assert!(behind || lines[usize::from(height) - 1].contains("help"), "no help: {place}");
+                assert!(!lines[0].is_empty(), "no header: {place}");
+                if name == "attention" {
+                    let critical = if theme.ascii() { "X" } else { "✖" };
+                    assert!(lines[1..].iter().any(|line| line.contains(critical) && line.contains("basket")), "critical not in sight: {place}");
+                }
+                let allowed = theme.named();
+                for position in buffer.area.positions() {
+                    let cell = &buffer[position];
+                    let known = |color: Color| color == Color::Reset || allowed.iter().any(|(_, style)| style.fg == Some(color) || style.bg == Some(color));
+                    assert!(known(cell.fg) && known(cell.bg), "colour outside the fifteen at {position}: {cell:?} {place}");
+                    assert!(!cell.symbol().chars().any(char::is_control), "control character: {place}");
+                    if theme.ascii() {
+                        assert!(cell.symbol().is_ascii(), "{:?} is not ASCII: {place}", cell.symbol());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_screen_tells_when_it_changes_by_itself() {
+    let state = story();
+    let (buffer, drawn) = screen(&state, &rich(), 80, 24);
+    let next = drawn.next_change.unwrap();
+    assert!(next > now());
+    let just_before = screen_at(&state, &rich(), 80, 24, next - chrono::Duration::milliseconds(1_100)).0;
+    assert_eq!(text(&just_before), text(&buffer));
+    assert_ne!(text(&screen_at(&state, &rich(), 80, 24, next).0), text(&buffer));
+}
+
+mod hostile {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn nasty() -> impl Strategy<Value = String> {
+        prop::collection::vec(
+            prop::sample::select(vec![
+                "\u{1b}]52;c;eA==\u{7}",
+                "\u{1b}[2J",
+                "日本語",
+                "e\u{301}\u{301}",
+                "\u{202e}",
+                "\n",
+                "\t",
+                "👩\u{200d}👩",
+                "a",
+                " ",
+                "\u{9b}31m",
+                "…",
+                "ｗ",
+            ]),
+            0..30,
+        )
+        .prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn no_size_and_no_text_breaks_the_screen(width in 1u16..220, height in 1u16..70, text in nasty(), more in nasty(), which in 0usize..64, absolute in any::<bool>()) {
+            let states = many_states();
+            let mut state = states[which % states.len()].1.clone();
+            for finding in &mut state.world.findings {
+                finding.title.clone_from(&text);
+                finding.detail.clone_from(&more);
+            }
+            for event in &mut state.world.events {
+                event.sentence.clone_from(&text);
+            }
+            state.world.sites[0].environment = Some(more.clone());
+            state.view.absolute = absolute;
+            state.view.list_mut().filter.clone_from(&more);
+            state.world.notices.push(crate::state::Notice { kind: crate::state::NoticeKind::Journal, since: ago(5), text: more.clone(), detail: vec![text] });
+            if let Some(prompt) = &mut state.view.prompt {
+                prompt.input = more.as_str().into();
+            }
+            let (buffer, _) = screen(&state, &rich(), width, height);
+            for cell in buffer.content() {
+                prop_assert!(!cell.symbol().chars().any(char::is_control));
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use crate::state::Page;
+use crate::ui::chrome::on_page;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
 use crate::ui::signs::Sign;
@@ -19,7 +20,7 @@ struct Empty {
     advice: &'static [&'static str],
 }
 
-const NOT_YET: &str = "This version watches http and log sources; this page stays empty until it can watch more.";
+const NOT_YET: &str = "Nothing in the configuration can be shown here. `rounds config schema` names all that can be watched.";
 
 const fn of(page: Page) -> Empty {
     match page {
@@ -56,6 +57,17 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, page: Page) {
     let theme = scene.theme;
     let empty = of(page);
     let last = body.right() - 2;
+    // What is watched and not drawn is not "not watched".
+    let watched = scene.sources().filter(|(_, source)| on_page(page, source.spec.capability)).count();
+    if watched > 0 {
+        pen.rule(1, body.y, last, &[Span::styled(empty.title, theme.bold(theme.accent))], &[]);
+        let words = format!("{watched} watched; this page is not drawn yet, what needs a person stands on page 1");
+        for (line, y) in wrap(&words, usize::from(last.saturating_sub(2))).into_iter().zip(body.y + 1..body.bottom()) {
+            pen.put(3, y, last, &line, theme.text);
+        }
+        pen.spans(1, body.y + 1, last, &[Sign::Info.span(theme)]);
+        return;
+    }
     pen.rule(1, body.y, last, &[Span::styled(empty.title, theme.bold(theme.accent))], &[Span::styled("nothing configured", theme.dim)]);
     let mut y = body.y + 1;
     let cells = usize::from(last.saturating_sub(2));

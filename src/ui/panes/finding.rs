@@ -44,6 +44,12 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, area: Rect, finding: &Finding,
     drawn.detail_height = usize::from(inner.height);
     let column = if graphs { Rect { width: columns + 2, ..inner } } else { inner };
     detail::draw(pen, column, &lines, scene.view.list().detail_offset);
+    // A double screen has no room beside the lines, but under them.
+    let free = inner.height.saturating_sub(lines.len() as u16 + 1);
+    if !graphs && !whole && wide && free >= 8 && latency_points(scene, finding).is_some() {
+        let height = free.min(GRAPH_ROWS + 2);
+        graph(pen, scene, finding, Rect { x: area.x + 1, y: inner.bottom() - free, width: area.width - 3, height });
+    }
     if graphs {
         graph(pen, scene, finding, Rect { x: area.x + SECOND, width: area.width - SECOND - 1, ..inner });
     }
@@ -85,7 +91,7 @@ fn lines(scene: &Scene<'_>, finding: &Finding, columns: u16, height: u16, whole:
             }
         }
     }
-    if !finding.detail.is_empty() && !told.contains(&finding.detail) {
+    if !finding.detail.is_empty() && !told.to_lowercase().contains(&finding.detail.to_lowercase()) {
         let first = text::wrap(&finding.detail, cells).into_iter().map(|line| Line::text(line, theme.text));
         sentences.splice(0..0, first);
     }
@@ -102,7 +108,7 @@ fn lines(scene: &Scene<'_>, finding: &Finding, columns: u16, height: u16, whole:
         }
     }
     push_block(&mut lines, evidence);
-    let actions = actions(scene, finding);
+    let actions = actions(scene, finding, if columns < 70 { 3 } else { 6 });
     let room = usize::from(height).saturating_sub(lines.len() + 2 + 2);
     let happened = happened(scene, finding, if whole { usize::MAX } else { room.min(HAPPENED) });
     if !happened.is_empty() {
@@ -225,7 +231,7 @@ fn happened(scene: &Scene<'_>, finding: &Finding, most: usize) -> Vec<Line> {
     lines
 }
 
-fn actions(scene: &Scene<'_>, finding: &Finding) -> Line {
+fn actions(scene: &Scene<'_>, finding: &Finding, gap: usize) -> Line {
     let theme = scene.theme;
     let mut spans: Vec<Span<'static>> = Vec::new();
     let mut add = |key: String, words: &str, bold: bool| {
@@ -233,7 +239,7 @@ fn actions(scene: &Scene<'_>, finding: &Finding) -> Line {
             return;
         }
         if !spans.is_empty() {
-            spans.push(Span::raw("      "));
+            spans.push(Span::raw(" ".repeat(gap)));
         }
         spans.push(Span::styled(key, theme.accent));
         spans.push(Span::styled(format!("  {words}"), if bold { theme.bold(theme.text) } else { theme.dim }));
