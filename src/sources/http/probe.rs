@@ -2,6 +2,8 @@
 //!
 //! What does not belong here: whether a failure is one too many. The state counts; here only the interval follows from it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -19,13 +21,15 @@ use super::connect::{Failure, Progress, ProxyChoice, Route, Stage};
 use super::expect::{Expect, Seen, StatusPattern, verdict};
 use super::tls::TlsKeys;
 use crate::config::value::Dur;
-use crate::domain::{Data, ErrorKind, Health, Observation, Phases, SourceError, Verdict};
+use crate::domain::{Data, ErrorKind, Expectation, Health, Observation, Phases, SourceError, Verdict};
 use crate::io::clock;
 use crate::io::http::gunzip;
 use crate::io::secret::{self, SecretRef};
 
 /// Redirects that are followed.
 const HOPS: usize = 10;
+/// A body up to this is looked at where it is; JSON of this size takes well under a millisecond.
+const INLINE_BYTES: usize = 32 << 10;
 
 /// Polls one endpoint.
 pub struct HttpSource {
@@ -34,7 +38,7 @@ pub struct HttpSource {
     spec: SourceSpec,
     url: Url,
     method: Method,
-    expect: Expect,
+    expect: Arc<Expect>,
     route: Route,
     /// The headers with their secrets, once they were there.
     headers: Option<HeaderMap>,
@@ -81,7 +85,7 @@ impl HttpSource {
         let wrong = |message: String| SourceError::config(message, "correct the configuration; `rounds config check` shows the place");
         let url = address(&config.url).map_err(wrong)?;
         let method = config.method.as_deref().unwrap_or("GET").parse().map_err(|_| wrong("`method` is no HTTP method".to_owned()))?;
-        let expect = expectations(&config, &url).map_err(wrong)?;
+        let expect = Arc::new(expectations(&config, &url).map_err(wrong)?);
         let join = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| context.base.join(path));
         let keys = TlsKeys {
             ca: join(&config.ca),
@@ -229,21 +233,15 @@ impl HttpSource {
             body_bytes: outcome.answer.as_ref().map_or(0, |answer| answer.body.total),
             error: outcome.error,
         };
-        if let Some(answer) = &outcome.answer {
+        if let Some(answer) = outcome.answer {
             let whole = health.error.is_none();
-            let body = self.expect.needs_body().then(|| plain_body(answer));
-            let ended = if self.config.follow_redirects { Some(&outcome.url) } else { outcome.location.as_ref() };
-            health.expectations = self.expect.judge(&Seen {
-                status: answer.status,
-                headers: &answer.headers,
-                latency_ms: health.latency_ms.filter(|_| whole),
-                body: body.as_ref().filter(|_| whole).map(|(body, whole)| (body.as_slice(), *whole)),
-                redirect: ended.map(Url::as_str),
-            });
+            let status = answer.status;
+            let ended = if self.config.follow_redirects { Some(outcome.url) } else { outcome.location };
+            health.expectations = judged(&self.expect, answer, health.latency_ms.filter(|_| whole), ended, whole).await?;
             if whole {
                 health.verdict = verdict(&health.expectations);
             }
-            if matches!(answer.status, 401 | 403 | 407) {
+            if matches!(status, 401 | 403 | 407) {
                 // A rotated secret is read anew.
                 self.headers = None;
             }
@@ -337,14 +335,39 @@ fn redirected(ask: &Ask, answer: &Answer, to: &Url) -> Option<Ask> {
     Some(next)
 }
 
-/// The body as expectations look at it, unpacked, and whether that is all of it.
-fn plain_body(answer: &Answer) -> (Vec<u8>, bool) {
-    let packed = answer.headers.get(header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
-    if packed {
-        let (plain, whole) = gunzip(&answer.body.kept, KEPT_BYTES);
-        return (plain, whole && !answer.body.cut());
+/// Holds the answer against what was expected; a large or packed body off the tasks' threads, where it would delay others.
+async fn judged(expect: &Arc<Expect>, answer: Answer, latency_ms: Option<f64>, redirect: Option<Url>, whole: bool) -> Result<Vec<Expectation>, SourceError> {
+    let large = answer.body.kept.len() > INLINE_BYTES || is_packed(&answer) && !answer.body.kept.is_empty();
+    let expect = Arc::clone(expect);
+    let judge = move || {
+        let body = (whole && expect.needs_body()).then(|| plain_body(&answer));
+        expect.judge(&Seen {
+            status: answer.status,
+            headers: &answer.headers,
+            latency_ms,
+            body: body.as_ref().map(|(body, whole)| (body.as_ref(), *whole)),
+            redirect: redirect.as_ref().map(Url::as_str),
+        })
+    };
+    if large {
+        // What was not judged must not count as good.
+        tokio::task::spawn_blocking(judge).await.map_err(|_| SourceError::protocol("looking at the answer's body was interrupted"))
+    } else {
+        Ok(judge())
     }
-    (answer.body.kept.clone(), !answer.body.cut())
+}
+
+fn is_packed(answer: &Answer) -> bool {
+    answer.headers.get(header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"))
+}
+
+/// The body as expectations look at it, unpacked, and whether that is all of it.
+fn plain_body(answer: &Answer) -> (Cow<'_, [u8]>, bool) {
+    if is_packed(answer) {
+        let (plain, whole) = gunzip(&answer.body.kept, KEPT_BYTES);
+        return (Cow::Owned(plain), whole && !answer.body.cut());
+    }
+    (Cow::Borrowed(&answer.body.kept), !answer.body.cut())
 }
 
 /// No answer in time, and how far it came.
