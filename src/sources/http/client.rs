@@ -21,7 +21,8 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use url::Url;
 
-use super::connect::{Connected, Failure, Marks, Progress, Route, Stage, Timed, add, plain_io, tls_inside};
+use super::connect::{Connected, Failure, Progress, Route, Stage, add, plain_io, tls_inside};
+use super::stream::{Marks, Timed};
 use super::tls::plain_problem;
 use crate::domain::{Certificate, SourceError};
 use crate::io::clock;

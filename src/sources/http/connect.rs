@@ -2,35 +2,25 @@
 //!
 //! What does not belong here: the request (`client`).
 
-use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
-use hyper_util::client::legacy::connect::proxy::{SocksV4, SocksV5, Tunnel};
 use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
-use tower::Service;
 use url::{Host, Url};
 
+use super::proxy::{Proxy, tunnel};
+use super::stream::{BoxIo, Marks, Timed};
 use super::tls::{Tls, TlsKeys, plain_problem};
 use crate::domain::{Certificate, Phases, SourceError};
 use crate::io::secret::Secret;
 use crate::io::{clock, http};
-
-/// What bytes flow through: TCP, TLS, or either inside a tunnel.
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-type BoxIo = Box<dyn Io>;
 
 /// Which proxy is used.
 #[derive(Debug, Default)]
@@ -203,79 +193,6 @@ impl Route {
     }
 }
 
-/// Where a proxy is.
-struct Proxy {
-    scheme: String,
-    host: String,
-    port: u16,
-}
-
-impl Proxy {
-    fn of(proxy: &Intercept) -> Self {
-        let uri = proxy.uri();
-        let scheme = uri.scheme_str().unwrap_or("http").to_owned();
-        let usual = match scheme.as_str() {
-            "https" => 443,
-            "http" => 80,
-            _ => 1080,
-        };
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        Self { port: uri.port_u16().unwrap_or(usual), scheme, host }
-    }
-
-    /// Says that it was the proxy and not the endpoint.
-    fn blamed(&self, failure: Failure) -> Failure {
-        match failure {
-            Failure::There(mut error) => {
-                error.message = format!("the proxy {}:{}: {}", self.host, self.port, error.message);
-                Failure::There(error)
-            }
-            here @ Failure::Here(_) => here,
-        }
-    }
-}
-
-/// Asks a proxy to pass bytes on to `target`.
-async fn tunnel(proxy: &Intercept, scheme: &str, target: Uri, stream: BoxIo) -> Result<BoxIo, String> {
-    let at = proxy.uri().clone();
-    let connector = Ready(Some(TokioIo::new(stream)));
-    let result = match scheme {
-        "http" | "https" => {
-            let mut tunnel = Tunnel::new(at, connector);
-            if let Some(authorization) = proxy.basic_auth() {
-                tunnel = tunnel.with_auth(authorization.clone());
-            }
-            tunnel.call(target).await.map_err(|error| plain_chain(&error))
-        }
-        "socks4" | "socks4a" => SocksV4::new(at, connector).local_dns(scheme == "socks4").call(target).await.map_err(|error| plain_chain(&error)),
-        _ => {
-            let mut socks = SocksV5::new(at, connector).local_dns(scheme == "socks5");
-            if let Some((user, password)) = proxy.raw_auth() {
-                socks = socks.with_auth(user.to_owned(), password.to_owned());
-            }
-            socks.call(target).await.map_err(|error| plain_chain(&error))
-        }
-    };
-    result.map(TokioIo::into_inner)
-}
-
-/// Gives the connection to the proxy that already stands.
-struct Ready(Option<TokioIo<BoxIo>>);
-
-impl Service<Uri> for Ready {
-    type Response = TokioIo<BoxIo>;
-    type Error = io::Error;
-    type Future = std::future::Ready<io::Result<TokioIo<BoxIo>>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        ready(self.0.take().ok_or_else(|| io::Error::other("connected already")))
-    }
-}
-
 /// Reads files, and the first time the platform's root store: off the tasks' threads.
 async fn load(keys: TlsKeys) -> Result<Arc<Tls>, Failure> {
     let loaded = tokio::task::spawn_blocking(move || keys.load()).await;
@@ -340,14 +257,6 @@ pub fn plain_io(error: &io::Error) -> String {
     }
 }
 
-/// The innermost reason of an error, where it has one.
-fn plain_chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
-
 /// The TLS error inside an error of a stream.
 pub fn tls_inside(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
@@ -388,87 +297,5 @@ impl Connected {
         connected.io.inner_mut().lenient = true;
         connected.certificate = certificate;
         Ok(connected)
-    }
-}
-
-/// When bytes of one exchange flowed, in nanoseconds since the connection stood; 0: not yet.
-#[derive(Debug)]
-pub struct Marks {
-    origin: Instant,
-    sent: AtomicU64,
-    first: AtomicU64,
-}
-
-impl Default for Marks {
-    fn default() -> Self {
-        Self { origin: Instant::now(), sent: AtomicU64::new(0), first: AtomicU64::new(0) }
-    }
-}
-
-impl Marks {
-    /// Begins the next exchange on the same connection.
-    pub fn restart(&self) {
-        self.sent.store(0, Ordering::Relaxed);
-        self.first.store(0, Ordering::Relaxed);
-    }
-
-    /// When the request had been written and when the first byte of the answer came.
-    pub fn times(&self) -> (Option<Instant>, Option<Instant>) {
-        let at = |mark: &AtomicU64| match mark.load(Ordering::Relaxed) {
-            0 => None,
-            nanoseconds => Some(self.origin + Duration::from_nanos(nanoseconds)),
-        };
-        (at(&self.sent), at(&self.first))
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
-    }
-
-    fn answered(&self) -> bool {
-        self.first.load(Ordering::Relaxed) != 0
-    }
-}
-
-/// A stream that marks when the request was written and when the answer began.
-pub struct Timed {
-    stream: BoxIo,
-    marks: Arc<Marks>,
-    /// Many servers end TLS by closing TCP. Whether the answer is whole is known from its length then.
-    lenient: bool,
-}
-
-impl AsyncRead for Timed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        match polled {
-            Poll::Ready(Ok(())) => {
-                if buffer.filled().len() > before && !self.marks.answered() {
-                    self.marks.first.store(self.marks.now(), Ordering::Relaxed);
-                }
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Err(error)) if self.lenient && self.marks.answered() && error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
-            other => other,
-        }
-    }
-}
-
-impl AsyncWrite for Timed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if matches!(polled, Poll::Ready(Ok(_))) && !self.marks.answered() {
-            self.marks.sent.store(self.marks.now(), Ordering::Relaxed);
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

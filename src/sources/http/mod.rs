@@ -8,6 +8,8 @@
 //! | `probe` | the source: one poll, its time limit, its observations |
 //! | `client` | one exchange over one connection, with the time each part took |
 //! | `connect` | names, proxies, TCP and TLS up to a stream |
+//! | `proxy` | through a proxy |
+//! | `stream` | a stream that marks when bytes flowed |
 //! | `tls` | TLS settings that are shared, and what a certificate says |
 //! | `expect` | what was expected and what was seen; pure |
 
@@ -16,6 +18,8 @@ mod client;
 mod connect;
 mod expect;
 mod probe;
+mod proxy;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
