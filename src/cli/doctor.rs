@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn a_line_says_what_to_do_and_nothing_harmful() {
         let line = Line::bad("reach", "shop\u{1b}[2J:80: refused", "look");
-        assert_eq!(line.text(Signs::Utf8), "✖ reach          shop[2J:80: refused; look\n");
+        assert_eq!(line.text(Signs::Utf8), "✖ reach          shop:80: refused; look\n");
         assert_eq!(Line::ok("tool", "x").text(Signs::Ascii), "+ tool           x\n");
     }
 

@@ -167,7 +167,7 @@ mod tests {
         found.title = "#[fg=green]\u{1b}[2Jgone".into();
         let state = state(vec![source("shop/http/a", Status::Down)], vec![found]);
         let line = text(Some(&state.world), at(), Style { tmux: true, ..PLAIN });
-        assert!(line.starts_with("#[fg=red,bold]✖1 shop ##[fg=green][2Jgone"), "{line}");
+        assert!(line.starts_with("#[fg=red,bold]✖1 shop ##[fg=green]gone"), "{line}");
     }
 
     #[test]

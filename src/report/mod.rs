@@ -158,15 +158,7 @@ pub fn is_harmful(c: char) -> bool {
 /// Outside text on one line, without anything a terminal would act on.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' | '\t' => clean.push(' '),
-            c if is_harmful(c) => {}
-            c => clean.push(c),
-        }
-    }
-    clean
+    crate::ui::text::sanitise(text).into_owned()
 }
 
 #[cfg(test)]
@@ -219,6 +211,6 @@ mod tests {
 
     #[test]
     fn cleaning_leaves_nothing_a_terminal_acts_on() {
-        assert_eq!(clean("a\u{1b}]52;c;x\u{7}b\u{9b}31m\r\nc\u{202e}d"), "a]52;c;xb31m  cd");
+        assert_eq!(clean("a\u{1b}]52;c;x\u{7}b\u{9b}31m\r\nc\u{202e}d"), "ab cd");
     }
 }

@@ -103,7 +103,7 @@ mod tests {
         let text = text(&state.world);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("ROUNDS CRITICAL - 1 down, 1 unknown, 1 paused, 1 ok: shop api is down | 'shop/http/api'="), "{text}");
-        assert_eq!(lines[1], "DOWN shop/http/api: 500 in 34 ms ¦ expected [31m200");
+        assert_eq!(lines[1], "DOWN shop/http/api: 500 in 34 ms ¦ expected 200");
         assert_eq!(lines[2], "UNKNOWN shop/http/mail: no such thing; write it");
         assert_eq!(lines[3], "PAUSED shop/http/old: not being checked");
         assert_eq!(lines[4], "WARNING shop/http/home: home is down");

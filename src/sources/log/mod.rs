@@ -21,7 +21,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::mpsc;
 
-use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
+use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Reach, Source, SourceConfig, SourceSpec};
 use crate::domain::{Capability, Data, LogBatch, Observation, Problem, SourceError};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
@@ -255,6 +255,10 @@ impl SourceConfig for Config {
 
     fn commands(&self) -> Vec<Vec<String>> {
         self.command.iter().cloned().collect()
+    }
+
+    fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
+        self.path.list().into_iter().map(|path| Reach::Files(context.base.join(path))).collect()
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
