@@ -1,6 +1,6 @@
 //! The command line as a shell sees it: exit codes, what goes to which stream, and that it always ends.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -131,4 +131,228 @@ fn a_closed_pipe_is_no_error() {
         assert_eq!(code(&output), 0, "{arguments:?}");
         assert_eq!(stderr(&output), "", "{arguments:?}");
     }
+}
+
+/// Answers every request on a loopback port with this status and body; ends with the process.
+fn serve(status: &'static str, body: &'static str) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request);
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        }
+    });
+    port
+}
+
+/// A port on which nobody listens.
+fn nobody() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn configure(place: &Place, text: &str) {
+    std::fs::write(place.path().join("work/rounds.toml"), text).unwrap();
+}
+
+fn endpoint(name: &str, port: u16, more: &str) -> String {
+    format!("[site.shop.http.{name}]\nurl = \"http://127.0.0.1:{port}/\"\nproxy = \"none\"\n{more}\n")
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    let text = stdout(output);
+    assert_eq!(text.lines().count(), 1, "not one document: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn check_says_by_its_exit_code_how_it_all_stands() {
+    let (good, bad) = (serve("200 OK", "working"), serve("500 Internal Server Error", "oops"));
+    for (text, word, exit) in [
+        (endpoint("home", good, ""), "ok", 0),
+        // Over a warning limit.
+        (endpoint("home", good, "expect.latency = { warning = \"1ms\", critical = \"1h\" }\nexpect.body = \"work\""), "ok|warning", 1),
+        (endpoint("home", good, "") + &endpoint("api", bad, ""), "critical", 2),
+        (endpoint("home", good, "") + &endpoint("gone", nobody(), ""), "critical", 2),
+        (endpoint("home", good, "") + "[site.shop.log.app]\npath = \"no/such.log\"\n", "unknown", 3),
+        // Not being checked is said, and is no fault.
+        (endpoint("home", good, "") + &endpoint("old", nobody(), "enabled = false"), "ok", 0),
+        // Nothing watched is not nothing found.
+        ("[site.shop]\ntitle = \"Shop\"\n".to_owned(), "unknown", 3),
+    ] {
+        let place = Place::new();
+        configure(&place, &text);
+        let output = place.run(&["check", "--json"]);
+        let document = json(&output);
+        let status = document["status"].as_str().unwrap().to_owned();
+        assert!(word.contains(&status), "{text}\n{document}");
+        // A loopback answer may be quicker than a millisecond: then there is nothing to warn of.
+        if word == status {
+            assert_eq!(code(&output), exit, "{text}\n{document}");
+        }
+        let plain = place.run(&["check"]);
+        let said = stdout(&plain);
+        assert!(said.starts_with("ROUNDS "), "{said}");
+        if word == status {
+            assert_eq!(code(&plain), exit, "{text}\n{said}");
+        }
+    }
+}
+
+#[test]
+fn check_json_is_one_document_of_the_contract_whatever_happens() {
+    let place = Place::new();
+    configure(&place, &endpoint("home", serve("200 OK", "working"), ""));
+    let document = json(&place.run(&["check", "--json"]));
+    assert_eq!(document["schema"], 1);
+    let source = &document["sources"][0];
+    for key in ["id", "site", "kind", "name", "capability", "status", "since", "checked_at", "summary", "error", "also", "data"] {
+        assert!(source.get(key).is_some(), "{key} is missing: {source}");
+    }
+    assert_eq!(source["data"]["status_code"], 200);
+    for key in ["resolve", "connect", "tls", "first_byte", "transfer"] {
+        assert!(source["data"]["phases_ms"].get(key).is_some(), "{key} is missing");
+    }
+    // What cannot begin is a document too, and unknown, not critical.
+    for arguments in [
+        &["check", "--json", "shop/http/nope"][..],
+        &["check", "--json", "--nope"],
+        &["check", "--json", "--site", "nope"],
+        &["--site", "nope", "check", "--json"],
+    ] {
+        let output = place.run(arguments);
+        assert_eq!(code(&output), 3, "{arguments:?}");
+        let document = json(&output);
+        assert_eq!((document["schema"].as_u64(), document["status"].as_str()), (Some(1), Some("unknown")), "{arguments:?}");
+        assert!(document["error"]["message"].is_string(), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_64_with_its_place_and_3_for_check() {
+    let place = Place::new();
+    configure(&place, "[site.shop.http.home]\nurl = \"http://127.0.0.1:1/\"\nevry = \"30s\"\n");
+    for arguments in [&[][..], &["logs"], &["status", "--line"]] {
+        let output = place.run(arguments);
+        assert_eq!(code(&output), 64, "{arguments:?}");
+        let said = stderr(&output);
+        assert!(said.contains("rounds.toml:3:1") && said.contains("evry") && said.contains("every"), "{said}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+    let output = place.run(&["check"]);
+    assert_eq!(code(&output), 3);
+    assert!(stdout(&output).starts_with("ROUNDS UNKNOWN - not checked"), "{output:?}");
+    assert!(stderr(&output).contains("evry"));
+    let output = place.run(&["check", "--json"]);
+    assert_eq!((code(&output), json(&output)["error"]["kind"].as_str()), (3, Some("config")));
+    assert_eq!(code(&place.run(&["doctor"])), 1);
+    // With --json the other verbs print a document as well.
+    let output = place.run(&["logs", "--json"]);
+    assert_eq!((code(&output), json(&output)["items"].as_array().map(Vec::len)), (64, Some(0)));
+}
+
+#[test]
+fn without_a_configuration_a_sentence_and_64() {
+    let place = Place::new();
+    let output = place.run(&[]);
+    assert_eq!(code(&output), 64);
+    assert!(stderr(&output).contains("no configuration found") && stderr(&output).contains("rounds demo"), "{output:?}");
+    let output = run(place.command().env("TERM", "dumb").env_remove("LANG").env_remove("HOME").env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME"));
+    assert_eq!(code(&output), 64, "{output:?}");
+}
+
+#[test]
+fn where_nothing_can_be_drawn_there_is_the_text() {
+    let place = Place::new();
+    configure(&place, &(endpoint("home", serve("200 OK", ""), "") + &endpoint("api", serve("500 No", ""), "")));
+    let mut bare = place.command();
+    bare.env("TERM", "dumb").env_remove("LANG").env_remove("HOME").env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
+    for command in [&mut place.command(), &mut bare] {
+        let output = run(command);
+        assert_eq!(code(&output), 2, "{output:?}");
+        let said = stdout(&output);
+        assert!(said.starts_with("rounds: critical") && said.contains("shop/http/api") && !said.contains('\u{1b}'), "{said}");
+    }
+    assert!(stdout(&run(&mut bare)).is_ascii());
+}
+
+#[test]
+fn what_an_endpoint_says_reaches_no_terminal() {
+    let place = Place::new();
+    let port = serve("500 \u{1b}]52;c;eA==\u{7}", "\u{1b}[2J\u{9b}31m\u{202e}gone");
+    configure(&place, &endpoint("home", port, "expect.body = \"fine\"\nexpect.status = [200]"));
+    for arguments in [&["check"][..], &["check", "--json"], &[]] {
+        let said = stdout(&place.run(arguments));
+        assert!(!said.trim_end().replace('\n', "").chars().any(char::is_control) && !said.contains('\u{202e}'), "{said:?}");
+    }
+}
+
+#[test]
+fn logs_are_counted_by_level_and_group() {
+    let place = Place::new();
+    let log = "2026-11-20 03:12:01,000 ERROR shop.basket Internal Server Error: /basket/\nTraceback (most recent call last):\n  File \"/srv/shop/basket/pricing.py\", line 88, in total\n    x()\nKeyError: 'currency'\n2026-11-20 03:12:02,000 INFO shop \u{1b}[2Jfine\n";
+    std::fs::write(place.path().join("work/app.log"), log).unwrap();
+    configure(&place, "[site.shop.log.app]\npath = \"app.log\"\nzone = \"UTC\"\n");
+    let output = place.run(&["logs", "--json"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let item = json(&output)["items"][0].clone();
+    assert_eq!(item["source"], "shop/log/app");
+    assert_eq!((item["lines"].as_u64(), item["levels"]["error"].as_u64()), (Some(6), Some(1)), "{item}");
+    assert!(item["groups"][0]["title"].as_str().unwrap().contains("KeyError"), "{item}");
+    let said = stdout(&place.run(&["logs"]));
+    assert!(said.contains("shop/log/app") && said.contains("KeyError") && !said.contains('\u{1b}'), "{said:?}");
+}
+
+#[test]
+fn the_demonstration_makes_a_pass_and_leaves_what_was_asked_for() {
+    let place = Place::new();
+    let output = place.run(&["demo", "--check", "--json", "--keep", "kept"]);
+    let document = json(&output);
+    assert!((0..=2).contains(&code(&output)), "{document}");
+    assert!(document["counts"]["ok"].as_u64().unwrap() >= 5, "{document}");
+    assert!(place.path().join("work/kept/rounds.toml").is_file());
+    assert!(std::fs::read_dir(place.path().join("home")).unwrap().next().is_none(), "the user's own state was touched");
+    // It overwrites nothing.
+    let output = place.run(&["demo", "--check", "--keep", "kept"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("exists already"), "{output:?}");
+}
+
+#[test]
+fn doctor_has_a_line_for_each_thing_and_what_to_do() {
+    let place = Place::new();
+    let (good, gone) = (serve("200 OK", ""), nobody());
+    configure(
+        &place,
+        &(endpoint("home", good, "") + &endpoint("gone", gone, "bearer = { env = \"SHOP_TOKEN\" }") + "[site.shop.log.app]\npath = \"app.log\"\n"),
+    );
+    let output = run(place.command().arg("doctor").env("SHOP_TOKEN", "s3cret").env("SSL_CERT_FILE", "/no/such.pem"));
+    let said = stdout(&output);
+    assert_eq!(code(&output), 1, "{said}");
+    for holds in [
+        "✔ configuration".to_owned(),
+        "$SHOP_TOKEN is set".to_owned(),
+        format!("✔ reach          127.0.0.1:{good}"),
+        format!("✖ reach          127.0.0.1:{gone}"),
+        "app.log is not there yet".to_owned(),
+        "✖ authorities".to_owned(),
+        "terminal".to_owned(),
+        "✔ journal".to_owned(),
+    ] {
+        assert!(said.contains(&holds), "{holds} is missing:\n{said}");
+    }
+    assert!(!said.contains("s3cret"));
+}
+
+#[test]
+fn the_line_for_a_prompt_never_looks_and_never_fails() {
+    let place = Place::new();
+    assert_eq!(stdout(&place.run(&["status", "--line"])), "? rounds is not running\n");
+    configure(&place, &endpoint("home", nobody(), ""));
+    let output = place.run(&["status", "--line", "--tmux", "--width", "12"]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, "#[fg=magenta]? rounds is…#[default]\n"));
+    assert_eq!(stdout(&place.run(&["status", "--line", "--ascii"])), "? rounds is not running\n");
 }

@@ -94,10 +94,6 @@ impl Terminal {
         self.seen.lock().unwrap().parser.screen().contents()
     }
 
-    fn is_alternate(&self) -> bool {
-        self.seen.lock().unwrap().parser.screen().alternate_screen()
-    }
-
     fn bytes(&self) -> usize {
         self.seen.lock().unwrap().bytes
     }
@@ -320,5 +316,24 @@ fn nothing_new_means_nothing_sent() {
     assert_eq!(terminal.bytes(), before);
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
-    assert!(!terminal.is_alternate());
+    terminal.assert_restored();
+}
+
+#[test]
+fn the_demonstration_polls_real_servers_and_shows_what_they_say() {
+    let place = Place::new();
+    let mut terminal = Terminal::start(&place, &["demo", "--keep", "kept"], &[]);
+    terminal.wait_for_text("blog.localhost");
+    terminal.press("2");
+    terminal.wait_for_text("search");
+    terminal.press("4");
+    terminal.wait_for_text("GET /");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+    // What was seen is known to the next process, without looking.
+    let (config, state) = (place.path().join("work/kept/rounds.toml"), place.path().join("work/kept/state"));
+    let said = crate::cli::stdout(&place.run(&["--config", config.to_str().unwrap(), "--state-dir", state.to_str().unwrap(), "status", "--line"]));
+    assert!(said.contains("blog") && said.contains('▲') || said.contains('✖'), "{said}");
+    assert!(is_empty(&place.path().join("home")), "the user's own state was touched");
 }
