@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::Event;
 use crate::config::model::Config;
-use crate::domain::{SourceId, Status, Timestamp, TransitionKind};
+use crate::domain::{SourceId, Status, Timestamp, Transition, TransitionKind};
 use crate::io::clock;
 use crate::journal::{Follower, Identity, Journal, LeaseKeeper, Opened, Snapshot};
 use crate::state::update::update;
@@ -18,12 +18,8 @@ use crate::state::{Msg, State};
 
 /// Puts what was last known into a fresh state. Its ages are those of then, so nothing of it is green that is stale by now.
 pub fn remember(state: &mut State, snapshot: Snapshot, now: Timestamp) {
-    let mut stood: BTreeMap<SourceId, (Status, Timestamp)> = BTreeMap::new();
-    for event in &snapshot.events {
-        if let (Some(source), TransitionKind::Status { to, .. }) = (&event.source, &event.kind) {
-            stood.insert(source.clone(), (*to, event.at));
-        }
-    }
+    let stood = stood(&snapshot.events);
+    let events = snapshot.events.clone();
     take(state, Msg::Events(snapshot.events), now);
     for (finding, acknowledgement) in snapshot.acknowledgements {
         take(state, Msg::Acknowledged(finding, Some(acknowledgement)), now);
@@ -33,13 +29,27 @@ pub fn remember(state: &mut State, snapshot: Snapshot, now: Timestamp) {
         // One poll says what the last of several said: whether it was judged then already stands in the transition.
         state.world.one_pass = stood.get(&id).is_none_or(|(status, _)| *status != Status::Pending);
         take(state, Msg::Followed(polled), now);
-        if let (Some(source), Some((status, since))) = (state.world.sources.get_mut(&id), stood.get(&id))
-            && source.status == *status
-        {
-            source.since = Some(*since);
-        }
     }
     state.world.one_pass = false;
+    recall_since(state, &events);
+}
+
+/// Gives each source that stands as it stood the moment since when it does.
+pub fn recall_since(state: &mut State, events: &[Transition]) {
+    for (id, (status, since)) in stood(events) {
+        if let Some(source) = state.world.sources.get_mut(&id).filter(|source| source.status == status) {
+            source.since = Some(since);
+        }
+    }
+}
+
+/// How each source stood at the end of these events, and since when.
+fn stood(events: &[Transition]) -> BTreeMap<SourceId, (Status, Timestamp)> {
+    let statuses = events.iter().filter_map(|event| match (&event.source, &event.kind) {
+        (Some(source), TransitionKind::Status { to, .. }) => Some((source.clone(), (*to, event.at))),
+        _ => None,
+    });
+    statuses.collect()
 }
 
 /// What is remembered asks for nothing to be done: it was done then.
@@ -122,4 +132,78 @@ impl History {
 pub fn judge(opened: Opened, now: Timestamp) -> (Option<Journal>, Option<Msg>) {
     let notice = opened.trouble.map(|trouble| Msg::Notice(trouble.notice(now)));
     (opened.journal, notice)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::domain::{Acknowledgement, Data, FindingId, Observation, Verdict};
+    use crate::report::sample::{at, health, source};
+    use crate::sources::Collected;
+    use crate::state::msg::Polled;
+
+    fn fresh() -> State {
+        State::new(vec![], vec![source("shop/http/home", Status::Ok).spec], "ana".into())
+    }
+
+    fn poll(verdict: Verdict) -> Polled {
+        let mut health = health();
+        health.verdict = verdict;
+        let observations = vec![Observation { at: at(), data: Data::Health(health) }];
+        let source = SourceId::parse("shop/http/home").unwrap();
+        Polled { source, started: at(), at: at(), result: Ok(Collected { observations, problems: vec![], complete: true }), next_at: None }
+    }
+
+    fn transition(to: Status, minutes: i64) -> Transition {
+        Transition {
+            at: at() - TimeDelta::minutes(minutes),
+            site: "shop".into(),
+            source: Some(SourceId::parse("shop/http/home").unwrap()),
+            kind: TransitionKind::Status { from: Status::Ok, to },
+            sentence: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_down_is_down_at_once_and_since_then() {
+        let mut state = fresh();
+        let snapshot = Snapshot { polls: vec![poll(Verdict::Down)], events: vec![transition(Status::Down, 11)], ..Snapshot::default() };
+        remember(&mut state, snapshot, at() + TimeDelta::seconds(5));
+        let home = state.world.sources.values().next().unwrap();
+        assert_eq!((home.status, home.since), (Status::Down, Some(at() - TimeDelta::minutes(11))));
+        assert!(!state.world.one_pass);
+    }
+
+    #[test]
+    fn a_first_failure_stays_one() {
+        let mut state = fresh();
+        let snapshot = Snapshot { polls: vec![poll(Verdict::Down)], events: vec![transition(Status::Pending, 0)], ..Snapshot::default() };
+        remember(&mut state, snapshot, at() + TimeDelta::seconds(5));
+        assert_eq!(state.world.sources.values().next().unwrap().status, Status::Pending);
+    }
+
+    #[test]
+    fn nothing_remembered_is_green_that_is_old() {
+        let mut state = fresh();
+        remember(&mut state, Snapshot { polls: vec![poll(Verdict::Ok)], ..Snapshot::default() }, at() + TimeDelta::hours(2));
+        assert_ne!(state.world.sources.values().next().unwrap().status, Status::Ok);
+    }
+
+    #[test]
+    fn who_has_a_finding_is_remembered() {
+        let mut state = fresh();
+        let finding = FindingId::from_text("shop/http/home#availability");
+        let acknowledgement = Acknowledgement { by: "jon".into(), why: "known".into(), at: at(), until: None };
+        let snapshot = Snapshot {
+            polls: vec![poll(Verdict::Down)],
+            events: vec![transition(Status::Down, 11)],
+            acknowledgements: vec![(finding.clone(), acknowledgement)],
+            ..Snapshot::default()
+        };
+        remember(&mut state, snapshot, at() + TimeDelta::seconds(5));
+        let found = state.world.findings.iter().find(|found| found.id == finding).unwrap();
+        assert_eq!(found.acknowledged.as_ref().unwrap().by, "jon");
+    }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::initial_state;
+use super::{history, initial_state};
 use crate::config::model::Config;
 use crate::io::clock;
+use crate::journal::Snapshot;
 use crate::sources::runner;
 use crate::state::update::update;
 use crate::state::{Msg, State};
@@ -14,13 +15,17 @@ use crate::state::{Msg, State};
 const PARALLEL: usize = 64;
 
 /// Asks every source once, for at most `limit` in all, and gives the state that follows. Thresholds count as one, so nothing is pending.
+/// Of what was last known, who has which finding and since when each source stands as it does are taken over; no values are.
 ///
 /// # Errors
 /// When no threads can be started.
-pub fn once(config: &Config, limit: Duration) -> std::io::Result<State> {
+pub fn once(config: &Config, limit: Duration, known: Option<&Snapshot>) -> std::io::Result<State> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("rounds-io").enable_all().build()?;
     let mut state = initial_state(config);
     state.world.one_pass = true;
+    for (finding, acknowledgement) in known.iter().flat_map(|known| &known.acknowledgements) {
+        drop(update(&mut state, Msg::Acknowledged(finding.clone(), Some(acknowledgement.clone())), clock::now()));
+    }
     let polls = runtime.block_on(runner::once(config.sources.clone(), limit, PARALLEL));
     for polled in polls {
         // Nothing is kept of a single pass, and nobody is there to act on what it asks for.
@@ -28,6 +33,9 @@ pub fn once(config: &Config, limit: Duration) -> std::io::Result<State> {
     }
     // Staleness by passing time is judged like anywhere else.
     drop(update(&mut state, Msg::Tick, clock::now()));
+    if let Some(known) = known {
+        history::recall_since(&mut state, &known.events);
+    }
     // A name that is being resolved cannot be cancelled and must not keep us.
     runtime.shutdown_background();
     Ok(state)

@@ -54,6 +54,8 @@ pub struct Options {
     pub theme: Theme,
     /// Further messages, as the demonstration's deploys.
     pub extra: Option<mpsc::Receiver<Msg>>,
+    /// One sentence to say at the start: what is odd in the configuration, and stops nothing.
+    pub warning: Option<String>,
 }
 
 /// How the dashboard ended.
@@ -133,6 +135,9 @@ fn live(
     let synchronised = std::env::var_os("TMUX").is_none();
     let mut terminal = Terminal::new(Screen::new(writer, state.view.size, synchronised))?;
     let mut dashboard = Dashboard::new(state, options.theme, keymap);
+    if let Some(warning) = options.warning {
+        dashboard.take(Msg::Toast(warning), now);
+    }
     dashboard.draw(&mut terminal, now)?;
 
     // All that follows opens behind the first frame.

@@ -7,6 +7,7 @@ use crate::app::pass;
 use crate::config::model::Config;
 use crate::domain::time::parse_duration;
 use crate::io::clock;
+use crate::journal::read_snapshot;
 use crate::report::{Verdict, json, nagios, verdict};
 
 /// Its flags.
@@ -48,7 +49,8 @@ pub(super) fn configured(ids: &[String], context: &Context) -> Result<Config, Fa
 
 /// Makes the pass and prints the answer.
 pub(super) fn answer(config: &Config, timeout: Duration, as_json: bool, context: &Context) -> Result<Exit, Failure> {
-    let state = pass::once(config, timeout)?;
+    let known = load::state_dir(context).as_deref().and_then(read_snapshot);
+    let state = pass::once(config, timeout, known.as_ref())?;
     let text = if as_json { json::line(&json::check(&state.world, clock::now()))? } else { nagios::text(&state.world) };
     let exit = Exit(verdict(&state.world).exit_code());
     match context.print(&text) {

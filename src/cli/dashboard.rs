@@ -10,6 +10,7 @@ use crate::app::{self, Ending, pass, terminal};
 use crate::config::LoadError;
 use crate::config::model::Config;
 use crate::io::clock;
+use crate::journal::read_snapshot;
 use crate::report::{text, verdict};
 use crate::state::Msg;
 
@@ -24,10 +25,13 @@ pub fn run(context: &Context, extra: Option<mpsc::Receiver<Msg>>) -> Result<Exit
     if !terminal::is_drawable() {
         return summary(context);
     }
-    let (config, state_dir) = match load::quietly(context) {
-        Ok(loaded) => (load::narrow(loaded, context)?, load::state_dir(context)),
+    let (config, state_dir, warning) = match load::quietly(context) {
+        Ok(loaded) => {
+            let warning = loaded.warnings.lines().into_iter().next();
+            (load::narrow(loaded, context)?, load::state_dir(context), warning)
+        }
         // The first run: the screen says what to do. Nothing is written.
-        Err(Failure::Config(error)) if matches!(*error, LoadError::None { .. }) => (Config::empty(), None),
+        Err(Failure::Config(error)) if matches!(*error, LoadError::None { .. }) => (Config::empty(), None, None),
         Err(failure) => return Err(failure),
     };
     let options = app::Options {
@@ -37,6 +41,7 @@ pub fn run(context: &Context, extra: Option<mpsc::Receiver<Msg>>) -> Result<Exit
         read_only: context.global.read_only,
         config,
         extra,
+        warning,
     };
     match app::dashboard(options) {
         Ok(Ending::Quit) => Ok(Exit::OK),
@@ -50,7 +55,8 @@ pub fn run(context: &Context, extra: Option<mpsc::Receiver<Msg>>) -> Result<Exit
 /// Where nothing can be drawn: one pass, as text, with the exit code of `check`.
 fn summary(context: &Context) -> Result<Exit, Failure> {
     let config = check::configured(&[], context)?;
-    let state = pass::once(&config, PASS)?;
+    let known = load::state_dir(context).as_deref().and_then(read_snapshot);
+    let state = pass::once(&config, PASS, known.as_ref())?;
     let exit = Exit(verdict(&state.world).exit_code());
     match context.print(&text::summary(&state.world, clock::now(), context.signs())) {
         Ok(()) | Err(Failure::ClosedPipe) => Ok(exit),

@@ -39,7 +39,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         }
     };
     config.sources.retain(|entry| entry.config.spec(&entry.context).capability == Capability::Log);
-    let state = pass::once(&config, args.timeout)?;
+    let state = pass::once(&config, args.timeout, None)?;
     let text = if args.json {
         json::line(&json::items(state.world.sources.values().map(json::log_item).collect(), clock::now()))?
     } else {
