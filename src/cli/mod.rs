@@ -18,6 +18,7 @@ use crate::report::text::Signs;
 
 pub mod check;
 pub mod completions;
+pub mod config;
 pub mod dashboard;
 pub mod demo;
 pub mod doctor;
@@ -25,6 +26,7 @@ pub mod load;
 pub mod logs;
 pub mod man;
 pub mod status;
+pub mod trust;
 
 /// Is it all right now, and what upkeep does it need, by when?
 ///
@@ -89,6 +91,10 @@ pub enum Verb {
     Doctor(doctor::Args),
     /// Print what was last known, without looking
     Status(status::Args),
+    /// Check, show or describe the configuration
+    Config(config::Args),
+    /// Let a configuration found in the working directory run its commands, as it is now
+    Trust(trust::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -240,6 +246,8 @@ fn run(arguments: &[OsString]) -> u8 {
         Some(Verb::Logs(args)) => logs::run(args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Status(args)) => status::run(args, &context),
+        Some(Verb::Config(args)) => config::run(args, &context),
+        Some(Verb::Trust(args)) => trust::run(args, &context),
         Some(Verb::Completions(args)) => completions::run(args, &context),
         Some(Verb::Man(args)) => man::run(args, &context),
     };

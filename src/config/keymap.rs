@@ -8,6 +8,7 @@ use super::diagnostic::Diagnostic;
 use super::keys::{Spot, in_order};
 use super::suggest;
 use crate::state::command::COMMANDS;
+use crate::ui::keymap::Keymap;
 
 /// Reads `[keys]`: a key or a list of keys for each command.
 pub(super) fn read(value: &Spot<'_>) -> (BTreeMap<String, Vec<String>>, Vec<Diagnostic>) {
@@ -36,6 +37,14 @@ pub(super) fn read(value: &Spot<'_>) -> (BTreeMap<String, Vec<String>>, Vec<Diag
             }
         }
         keys.insert(name.to_owned(), own);
+    }
+    if told.is_empty()
+        && let Err(errors) = Keymap::new(&keys)
+    {
+        for error in errors {
+            let place = table.get_key_value(error.at()).map_or_else(|| value.span(), |(key, _)| key.span());
+            told.push(Diagnostic::error(place, error.to_string(), ""));
+        }
     }
     (keys, told)
 }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub mod diagnostic;
+#[cfg(test)]
+mod example_tests;
 pub mod find;
 mod keymap;
 mod keys;
@@ -114,7 +116,11 @@ pub fn load(search: &Search, trust: &TrustStore, variable: &dyn Fn(&str) -> Opti
     Ok(loaded)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of a file, which are not more than a configuration may have.
+///
+/// # Errors
+/// Those of the system, and `FileTooLarge`.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     let mut bytes = Vec::new();
     file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes)?;

@@ -1,13 +1,19 @@
 //! What `config show` shows: the effective keys of each table and where each value came from, secrets masked.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{is_secret_key, without_password};
+use unicode_width::UnicodeWidthStr;
+
+use super::Loaded;
+use super::diagnostic::{harmless, is_secret_key, without_password};
 use super::keys::{Schema, in_order};
+use crate::domain::time::duration_text;
+use crate::sources::kinds;
 
 /// One table of the effective configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,21 +37,63 @@ pub struct Row {
 
 impl ShownTable {
     /// Adds what a key is when nobody says anything, unless somebody did.
-    pub fn add_default(&mut self, key: &str, value: &str) {
+    fn add_default(&mut self, key: &str, value: String) {
         if !self.rows.iter().any(|row| row.key == key) {
-            self.rows.push(Row { key: key.to_owned(), value: value.to_owned(), origin: "default".to_owned() });
+            self.rows.push(Row { key: key.to_owned(), value, origin: "default".to_owned() });
         }
     }
 }
 
+/// The effective configuration as TOML, each value with where it came from; secrets are masked, control characters replaced.
+#[must_use]
+pub fn text(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let mut text = String::new();
+    if let Some(path) = &config.path {
+        let origin = loaded.origin.map_or_else(String::new, |origin| format!(", {origin}"));
+        let trust = if config.trusted { "trusted" } else { "not trusted: runs no command" };
+        let _ = writeln!(text, "# {}{origin}, {trust}", harmless(&path.display().to_string()));
+    }
+    let mut tables = loaded.shown.clone();
+    for entry in &config.sources {
+        let header = header_of(&["site", entry.id.site(), entry.id.kind(), entry.id.name()]);
+        let (Some(table), Some(kind)) = (tables.iter_mut().find(|table| table.header == header), kinds::find(entry.id.kind())) else { continue };
+        let (spec, schema) = (entry.config.spec(&entry.context), (kind.schema)());
+        let own = Schema::new(&schema).keys();
+        let duration = |duration| format!("\"{}\"", duration_text(duration));
+        table.add_default("every", duration(spec.every));
+        table.add_default("timeout", duration(spec.timeout));
+        for (key, value) in [("failures", spec.failures.to_string()), ("successes", spec.successes.to_string()), ("retry_every", duration(spec.retry_every))] {
+            if own.contains(&key) {
+                table.add_default(key, value);
+            }
+        }
+    }
+    for table in tables.iter().filter(|table| !table.rows.is_empty() || table.header.starts_with("site.")) {
+        let _ = writeln!(text, "\n[{}]", harmless(&table.header));
+        let lines: Vec<String> = table.rows.iter().map(|row| format!("{} = {}", row.key, row.value)).collect();
+        let width = lines.iter().map(|line| line.width()).filter(|width| *width <= 60).max().unwrap_or(0);
+        for (line, row) in lines.iter().zip(&table.rows) {
+            let gap = " ".repeat(width.saturating_sub(line.width()) + 2);
+            let _ = writeln!(text, "{}{gap}# {}", harmless(line), row.origin);
+        }
+    }
+    text
+}
+
+/// `site.shop.http.home`, with parts in quotes where TOML needs them.
+fn header_of(parts: &[&str]) -> String {
+    parts.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(".")
+}
+
 /// The effective keys of a table: its own, then those of the defaults, then the embedded ones.
-pub(super) fn table(header: &str, text: &str, own: &DeTable<'_>, default: &DeTable<'_>, schema: Schema<'_>) -> ShownTable {
+pub(super) fn table(header: &[&str], text: &str, own: &DeTable<'_>, default: &DeTable<'_>, schema: Schema<'_>) -> ShownTable {
     let mut rows = Vec::new();
-    let kind = header.split('.').nth(2).unwrap_or_default();
+    let kind = header.get(2).copied().unwrap_or_default();
     entries("", text, own, Some(schema), "", &mut rows);
     entries("", text, default, Some(schema), &format!("[defaults.{kind}], "), &mut rows);
     embedded("", schema, &mut rows, 4);
-    ShownTable { header: header.to_owned(), rows }
+    ShownTable { header: header_of(header), rows }
 }
 
 fn entries(prefix: &str, text: &str, table: &DeTable<'_>, schema: Option<Schema<'_>>, origin: &str, rows: &mut Vec<Row>) {

@@ -658,6 +658,14 @@ error: "http/api" needs this source in turn
 }
 
 #[test]
+fn keys_that_clash_are_told_at_the_command() {
+    let told = told("[keys]\npoll = \"j\"\nsort = [\"ctrl-nothing\"]\n");
+    assert!(told.contains("rounds.toml:2:1") && told.contains("the key j is bound to both"), "{told}");
+    assert!(told.contains("rounds.toml:3:1") && told.contains("is not a key"), "{told}");
+    assert_eq!(self::told("[keys]\npoll = \"x\"\n"), "right\n");
+}
+
+#[test]
 fn secrets_are_looked_for_and_never_shown() {
     insta::assert_snapshot!(
         told(

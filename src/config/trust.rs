@@ -94,15 +94,13 @@ impl TrustStore {
         }
     }
 
-    /// Records the content of a file as it is now, in place of what was recorded for it. Gives its hash.
+    /// Records that this content of a file was read and found good, in place of what was recorded for the file. Gives its hash.
     ///
     /// # Errors
-    /// When others may change the file, or something cannot be read or written.
-    pub fn trust(&self, path: &Path, now: Timestamp) -> Result<String, TrustError> {
-        let at = |source| TrustError::Io { path: path.to_owned(), source };
-        let content = fs::read(path).map_err(at)?;
+    /// When others may change the file, or the record cannot be written.
+    pub fn trust(&self, path: &Path, content: &[u8], now: Timestamp) -> Result<String, TrustError> {
         refuse_shared(path)?;
-        let (path, hash) = (canonical(path), hash(&content));
+        let (path, hash) = (canonical(path), hash(content));
         let mut files = self.read();
         files.retain(|file| file.path != path);
         files.push(Trusted { path, hash: hash.clone(), at: now });
@@ -182,15 +180,14 @@ mod tests {
         let store = TrustStore::new(&folder.path().join("state/rounds"));
         let digest = hash(b"a = 1");
         assert_eq!(store.standing(&file, &digest), Standing::Never);
-        assert_eq!(store.trust(&file, now()).unwrap(), digest);
+        assert_eq!(store.trust(&file, b"a = 1", now()).unwrap(), digest);
         assert_eq!(store.standing(&file, &digest), Standing::Trusted);
         assert_eq!(store.standing(&other, &digest), Standing::Never);
         assert_eq!(store.standing(&file, &hash(b"a = 2")), Standing::Changed);
         // The same file by another way.
         assert_eq!(store.standing(&folder.path().join("state/../rounds.toml"), &digest), Standing::Trusted);
 
-        fs::write(&file, "a = 2").unwrap();
-        store.trust(&file, now()).unwrap();
+        store.trust(&file, b"a = 2", now()).unwrap();
         assert_eq!(store.standing(&file, &hash(b"a = 2")), Standing::Trusted);
         assert_eq!(store.read().len(), 1);
         let state = folder.path().join("state/rounds");
@@ -205,8 +202,8 @@ mod tests {
         fs::write(&file, "").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
         let store = TrustStore::new(folder.path());
-        assert!(matches!(store.trust(&file, now()), Err(TrustError::Writable(_))));
-        assert!(matches!(store.trust(&folder.path().join("none"), now()), Err(TrustError::Io { .. })));
+        assert!(matches!(store.trust(&file, b"", now()), Err(TrustError::Writable(_))));
+        assert!(matches!(store.trust(&folder.path().join("none"), b"", now()), Err(TrustError::Io { .. })));
     }
 
     #[test]
@@ -218,7 +215,7 @@ mod tests {
         fs::write(folder.path().join(FILE_NAME), "{\"schema\":").unwrap();
         let store = TrustStore::new(folder.path());
         assert_eq!(store.standing(&file, &hash(b"")), Standing::Never);
-        store.trust(&file, now()).unwrap();
+        store.trust(&file, b"", now()).unwrap();
         assert_eq!(store.standing(&file, &hash(b"")), Standing::Trusted);
     }
 }

@@ -111,6 +111,10 @@ impl Walk<'_> {
     }
 
     fn top(&mut self, document: &DeTable<'_>) {
+        if !document.contains_key("journal") {
+            let schema = schemars::schema_for!(JournalTable).to_value();
+            self.out.shown.push(show::table(&["journal"], self.text, &DeTable::new(), &DeTable::new(), Schema::new(&schema)));
+        }
         for (key, value) in keys::in_order(document) {
             match key.get_ref().as_ref() {
                 "site" | "defaults" => {}
@@ -201,7 +205,7 @@ impl Walk<'_> {
 
     fn show_own(&mut self, header: &str, value: &Spot<'_>, schema: &Json) {
         if let DeValue::Table(table) = value.get_ref() {
-            self.out.shown.push(show::table(header, self.text, table, &DeTable::new(), Schema::new(schema)));
+            self.out.shown.push(show::table(&[header], self.text, table, &DeTable::new(), Schema::new(schema)));
         }
     }
 
@@ -304,7 +308,7 @@ impl Walk<'_> {
             zone: read.zone.map(|zone| zone.0),
             owner: read.owner,
         };
-        self.out.shown.push(show::table(&format!("site.{name}"), self.text, &own, &DeTable::new(), Schema::new(&schema)));
+        self.out.shown.push(show::table(&["site", name], self.text, &own, &DeTable::new(), Schema::new(&schema)));
 
         for (key, value) in keys::in_order(table) {
             let word = key.get_ref().as_ref();
@@ -431,7 +435,7 @@ impl Walk<'_> {
             }
         }
         self.out.commands += usize::from(runs && enabled);
-        self.out.shown.push(show::table(&format!("site.{}.{}.{}", site.name, kind.name, id.name()), self.text, &own, default, schema));
+        self.out.shown.push(show::table(&["site", &site.name, kind.name, id.name()], self.text, &own, default, schema));
         let common = Common {
             every: common_read.every.map(Into::into),
             timeout: common_read.timeout.map(Into::into),

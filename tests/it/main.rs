@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
 
 mod cli;
+mod config;
 mod docs;
 mod fuzz;
 mod journal;
