@@ -104,7 +104,8 @@ fn down_title(source: &SourceState) -> String {
                 (None, Some(code), _) => code.to_string(),
                 _ => "no good answer".to_owned(),
             };
-            let probes = source.failing.max(1);
+            // The threshold, not the running count: a title that changes with every probe is no title.
+            let probes = source.failing.clamp(1, source.spec.failures.max(1));
             format!("{title} is down: {seen} in {probes} of {probes} probes")
         }
         Some(last) => format!("{title} is down: {}", last.summary()),

@@ -26,7 +26,7 @@ struct Rates {
 }
 
 /// The last sixty seconds by sliding between two minute counts, and the mean of the minutes before.
-fn rates(log: &LogState, now: Timestamp) -> Option<Rates> {
+fn rates(log: &LogState, now: Timestamp, began: Option<Timestamp>) -> Option<Rates> {
     let minute = now.timestamp().div_euclid(60) * 60;
     let share = 1.0 - (now.timestamp() - minute) as f64 / 60.0;
     let errors = |counts: &[u64; 5]| (counts[Level::Error as usize] + counts[Level::Critical as usize]) as f64;
@@ -34,9 +34,11 @@ fn rates(log: &LogState, now: Timestamp) -> Option<Rates> {
     let all = |counts: &[u64; 5]| counts.iter().sum::<u64>() as f64;
     let (current, previous) = (at(minute), at(minute - 60));
     let first = *log.minutes.keys().next()?;
-    let begin = (minute - 60 - BEFORE_MINUTES * 60).max(first);
-    let minutes = (minute - 60 - begin) / 60;
-    let before = (minutes > 0).then(|| log.minutes.range(begin..minute - 60).map(|(_, counts)| errors(counts)).sum::<f64>() / minutes as f64);
+    // While it burns it is compared with the time before it began, else a steady fire would become its own measure.
+    let end = began.map_or(minute - 60, |began| (began.timestamp().div_euclid(60) * 60).min(minute - 60));
+    let begin = (end - BEFORE_MINUTES * 60).max(first);
+    let minutes = (end - begin) / 60;
+    let before = (minutes > 0).then(|| log.minutes.range(begin..end).map(|(_, counts)| errors(counts)).sum::<f64>() / minutes as f64);
     // The burst began with the first of the latest minutes that each hold enough errors.
     let mut since = minute;
     while errors(&at(since - 60)) >= LEAST {
@@ -74,7 +76,8 @@ impl Rule for Burst {
 
     fn evaluate(&self, source: &SourceState, context: Context<'_>) -> Answer {
         let Some(log) = &source.log else { return Answer::Ok(Vec::new()) };
-        let Some(rates) = rates(log, context.now) else { return Answer::NotYet(vec![Term::new("events", "0", "nothing was read yet")]) };
+        let began = context.world.findings.iter().find(|f| f.source == source.spec.id && f.id.rule() == self.id()).map(|f| f.since);
+        let Some(rates) = rates(log, context.now, began) else { return Answer::NotYet(vec![Term::new("events", "0", "nothing was read yet")]) };
         let before = rates.before.unwrap_or(0.0);
         let share = if rates.all_now > 0.0 { rates.now / rates.all_now } else { 0.0 };
         let terms = vec![

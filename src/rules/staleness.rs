@@ -27,7 +27,7 @@ impl Rule for Staleness {
         if source.status != Status::Stale && !long_gone {
             return Answer::Ok(terms);
         }
-        let title = format!("{} was not looked at for {}", source.spec.title, age_text(age));
+        let title = format!("{} is not looked at any more", source.spec.title);
         let mut found = finding(&source.spec.id, self.id(), Severity::Unknown, checked, title);
         found.detail = format!("last known: {}", source.summary);
         found.explanation = terms;

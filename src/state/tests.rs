@@ -107,7 +107,7 @@ fn the_finding_says_since_the_first_failure_and_explains_the_time_to_critical() 
     let finding = &state.world.findings[0];
     assert_eq!(finding.id.as_str(), "shop/http/basket#availability");
     assert_eq!((finding.severity, finding.since), (Severity::Critical, at(30)));
-    assert_eq!(finding.title, "basket is down: 500 in 4 of 4 probes");
+    assert_eq!(finding.title, "basket is down: 500 in 3 of 3 probes");
     let term = finding.explanation.iter().find(|t| t.name == "from failure to CRITICAL").unwrap();
     assert_eq!(term.value, "1 m");
 }
@@ -335,6 +335,19 @@ fn a_burst_of_errors_is_a_finding_and_ends_by_itself() {
     update(&mut state, poll("shop/log/django", 1_980, Ok(vec![])), at(1_980));
     update(&mut state, Msg::Tick, at(1_990));
     assert!(state.world.findings.is_empty(), "{:?}", state.world.findings);
+}
+
+#[test]
+fn a_steady_fire_does_not_become_its_own_measure() {
+    let mut state = state();
+    for minute in 0..90 {
+        let s = minute * 60 + 30;
+        let data = if minute < 30 { batch(s, Level::Info, 300, None) } else { batch(s, Level::Error, 31, Some("9e1")) };
+        update(&mut state, poll("shop/log/django", s, Ok(vec![data])), at(s));
+        update(&mut state, Msg::Tick, at(s + 1));
+        assert_eq!(state.world.findings.len(), usize::from(minute >= 30), "{minute}");
+    }
+    assert!(state.world.events.iter().filter(|e| e.in_feed()).count() <= 3, "{:?}", state.world.events);
 }
 
 #[test]
