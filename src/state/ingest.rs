@@ -101,6 +101,19 @@ fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settin
     if let Some(summary) = summary {
         source.summary = summary;
     }
+    let ever_seen = source.health.is_some()
+        || source.certificate.is_some()
+        || source.log.is_some()
+        || source.issues.is_some()
+        || source.packages.is_some()
+        || source.backup.is_some();
+    if !ever_seen {
+        // It answered, and said nothing yet: that is no reason to be green.
+        if settings.one_pass {
+            not_seen(source, at, &SourceError::nothing("nothing was read yet", "a longer `--timeout` gives it more time"), settings);
+        }
+        return;
+    }
     set_error(source, at, error);
     if verdict != Verdict::Down {
         source.good_at = Some(at);

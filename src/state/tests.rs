@@ -123,6 +123,16 @@ fn one_pass_judges_at_once_and_is_never_pending() {
 }
 
 #[test]
+fn an_answer_without_anything_in_it_is_not_green() {
+    let mut state = state();
+    update(&mut state, poll("shop/log/django", 0, Ok(vec![])), at(0));
+    assert_eq!(status(&state, "shop/log/django"), Status::Pending);
+    state.world.one_pass = true;
+    update(&mut state, poll("shop/log/django", 1, Ok(vec![])), at(1));
+    assert_eq!(status(&state, "shop/log/django"), Status::Unknown);
+}
+
+#[test]
 fn an_error_never_erases_the_last_good_value() {
     let mut state = state();
     probe(&mut state, "shop/http/home", 0, 200, 40.0);
