@@ -197,14 +197,19 @@ pub(super) fn aged(source: &SourceState, now: Timestamp) -> Status {
         return source.status;
     }
     let age = crate::domain::time::since(checked, now);
-    let (every, timeout) = (source.spec.every, source.spec.timeout);
-    if age > every.saturating_mul(10).max(Duration::from_secs(60)) + timeout {
+    if age > unknown_after(source) {
         Status::Unknown
     } else if age > stale_after(source) {
         Status::Stale
     } else {
         source.status
     }
+}
+
+/// The age from which a source is not known any more.
+#[must_use]
+pub(super) fn unknown_after(source: &SourceState) -> Duration {
+    source.spec.every.saturating_mul(10).max(Duration::from_secs(60)).max(stale_after(source)) + source.spec.timeout
 }
 
 /// The age from which a source is stale. A wait that was announced (`Retry-After`, a longer retry) is part of the interval.

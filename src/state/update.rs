@@ -78,6 +78,7 @@ fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effec
         age(source, now);
     }
     let after = source.status;
+    let ages_at = ages_at(source);
     let worth_telling = after != before && (looked_at || after != Status::Ok);
     if worth_telling && !followed {
         let transition = Transition {
@@ -89,6 +90,7 @@ fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effec
         };
         findings::note(world, effects, transition);
     }
+    world.ages_at = world.ages_at.into_iter().chain(ages_at).min();
     if !followed {
         effects.push(Effect::KeepPoll(Box::new(polled)));
     }
@@ -136,6 +138,16 @@ fn sentence(source: &SourceState, before: Status) -> String {
     }
 }
 
+/// When a source's age changes its status next.
+fn ages_at(source: &SourceState) -> Option<Timestamp> {
+    let after = match source.status {
+        Status::Ok | Status::Degraded | Status::Pending | Status::Down => ingest::stale_after(source),
+        Status::Stale => ingest::unknown_after(source),
+        Status::Unknown | Status::Paused | Status::Maintenance => return None,
+    };
+    Some(source.checked_at? + chrono::Duration::from_std(after).unwrap_or_default() + chrono::Duration::milliseconds(1))
+}
+
 fn age(source: &mut SourceState, now: Timestamp) -> bool {
     let status = ingest::aged(source, now);
     if status == source.status {
@@ -158,11 +170,14 @@ fn tick(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
         findings::acknowledge(world, &id, None, now);
     }
     let mut changed = Vec::new();
-    for source in world.sources.values_mut() {
-        let (before, remembered) = (source.status, source.remembered);
-        if age(source, now) {
-            changed.push((source.spec.id.clone(), before, remembered));
+    if world.ages_at.is_some_and(|at| at <= now) {
+        for source in world.sources.values_mut() {
+            let (before, remembered) = (source.status, source.remembered);
+            if age(source, now) {
+                changed.push((source.spec.id.clone(), before, remembered));
+            }
         }
+        world.ages_at = world.sources.values().filter_map(ages_at).min();
     }
     for (id, before, remembered) in changed {
         if let Some(source) = world.sources.get(&id)
@@ -185,11 +200,7 @@ fn tick(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
 /// burst may be over. What changes on the screen alone is in [`super::Drawn::next_change`].
 #[must_use]
 pub fn next_tick(state: &State, now: Timestamp) -> Option<Timestamp> {
-    let after = |at: Timestamp, wait: std::time::Duration| at + chrono::Duration::from_std(wait).unwrap_or_default() + chrono::Duration::milliseconds(1);
-    let stale = state.world.sources.values().filter(|s| matches!(s.status, Status::Ok | Status::Degraded | Status::Pending | Status::Down)).filter_map(|s| {
-        let at = after(s.checked_at?, ingest::stale_after(s));
-        Some(at.max(now))
-    });
+    let stale = state.world.ages_at.map(|at| at.max(now)).into_iter();
     let acks = state.world.acknowledgements.values().filter_map(|ack| ack.until);
     let toast = state.view.toast.as_ref().map(|toast| toast.until);
     let burst = state.world.findings.iter().any(|f| f.id.rule() == "burst").then(|| now + chrono::Duration::seconds(5));

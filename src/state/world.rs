@@ -49,6 +49,9 @@ pub struct World {
     pub events: VecDeque<Transition>,
     /// What rounds itself has to say: banners.
     pub notices: Vec<Notice>,
+    /// Not later than the moment at which the next source turns stale or unknown; `None`: none can. Kept so that not every poll
+    /// needs a look at all sources.
+    pub ages_at: Option<Timestamp>,
     /// One pass (`check`): thresholds count as one, nothing is pending.
     pub one_pass: bool,
 }
