@@ -70,7 +70,7 @@ pub enum LoadError {
         source: io::Error,
     },
     /// It is wrong.
-    #[error("{} is wrong", .0.lines().first().map_or("the configuration", String::as_str))]
+    #[error("the configuration is wrong: {}", first(&.0.lines()))]
     Wrong(Box<Report>),
 }
 
@@ -90,6 +90,15 @@ impl LoadError {
             Self::Unreadable { .. } => format!("{}\n", diagnostic::harmless(&self.to_string())),
             Self::Wrong(report) => report.render(color, width),
         }
+    }
+}
+
+/// The first of several mistakes, and how many more there are.
+fn first(lines: &[String]) -> String {
+    let first = lines.first().map_or_else(String::new, |line| line.replacen(": error: ", ": ", 1));
+    match lines.len() {
+        0 | 1 => first,
+        n => format!("{first} (and {} more)", n - 1),
     }
 }
 
