@@ -261,9 +261,6 @@ struct Script {
 
 impl Script {
     async fn play(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
-        if matches!(self.faulty, Faulty::Empty) {
-            return;
-        }
         if matches!(self.faulty, Faulty::TlsHalf | Faulty::TlsPlain) {
             let mut some = [0; 2_048];
             let _ = stream.read(&mut some).await;
@@ -293,6 +290,8 @@ impl Script {
                 send(stream, &whole("200 OK", page.content_type, "", &page.body)).await
             }
             Faulty::Unauthorized => send(stream, &whole("401 Unauthorized", "application/json", "", b"{\"detail\":\"no\"}")).await,
+            // Closed after the request was read: closing with bytes unread resets the connection, which is another fault.
+            Faulty::Empty => None,
             Faulty::EmptyBody => send(stream, &whole("200 OK", page.content_type, "", b"")).await,
             Faulty::Partial => send(stream, &whole("200 OK", page.content_type, "", &page.body[..page.body.len() / 2])).await,
             Faulty::NotFound => send(stream, &whole("404 Not Found", "text/html", "", b"<h1>Not Found</h1>")).await,
@@ -347,7 +346,7 @@ impl Script {
                 let path = head.split(' ').nth(1).unwrap_or("/");
                 send(stream, &whole("302 Found", "text/html", &format!("Location: {path}x\r\n"), b"")).await
             }
-            Faulty::Empty | Faulty::Refused | Faulty::TlsPlain | Faulty::TlsHalf => None,
+            Faulty::Refused | Faulty::TlsPlain | Faulty::TlsHalf => None,
         }
     }
 
