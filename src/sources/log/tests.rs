@@ -89,6 +89,29 @@ fn what_django_writes_is_understood_in_every_format() {
     }
 }
 
+/// The Django that is installed here, not only the one whose output was kept. `ROUNDS_TEST_PYTHON` names its Python.
+#[tokio::test]
+async fn what_the_installed_django_writes_is_understood() {
+    use crate::io::exec::{Limits, Program, run};
+    let python = std::env::var("ROUNDS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let limits = Limits::within(Duration::from_secs(120));
+    let probe = run(&Program::new(vec![python.clone(), "-c".into(), "import django".into()]), limits).await;
+    if !probe.is_ok_and(|output| output.ending.success()) {
+        assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "Django is not installed for {python}: name a Python in ROUNDS_TEST_PYTHON");
+        eprintln!("skipped: Django is not installed for {python}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("basket")).unwrap();
+    fs::write(folder.path().join("basket/views.py"), include_str!("fixtures/django_site.py")).unwrap();
+    let script = folder.path().join("basket/views.py").display().to_string();
+    for (name, format, _) in FIXTURES.into_iter().filter(|(name, _, _)| *name != "json") {
+        let output = run(&Program::new(vec![python.clone(), script.clone(), name.to_owned()]), limits).await.unwrap();
+        assert!(output.ending.success(), "{}", output.last_error_line());
+        assert_django(name, format, &String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn the_same_error_is_the_same_group_in_every_format() {
     let of = |text: &str| read(text).groups.into_iter().find(|group| group.title == "KeyError: 'currency'").unwrap().fingerprint;
