@@ -21,7 +21,7 @@ pub fn remember(state: &mut State, snapshot: Snapshot, now: Timestamp) {
     let stood = stood(&snapshot.events);
     let events = snapshot.events.clone();
     take(state, Msg::Events(snapshot.events), now);
-    for (finding, acknowledgement) in snapshot.acknowledgements {
+    for (finding, acknowledgement) in snapshot.acknowledgements.into_iter().filter(|(_, ack)| ack.until.is_none_or(|until| until > now)) {
         take(state, Msg::Acknowledged(finding, Some(acknowledgement)), now);
     }
     for polled in snapshot.polls {
@@ -195,7 +195,7 @@ mod tests {
     fn who_has_a_finding_is_remembered() {
         let mut state = fresh();
         let finding = FindingId::from_text("shop/http/home#availability");
-        let acknowledgement = Acknowledgement { by: "jon".into(), why: "known".into(), at: at(), until: None };
+        let acknowledgement = Acknowledgement { by: "jon".into(), why: "known".into(), at: at(), until: None, bound: None };
         let snapshot = Snapshot {
             polls: vec![poll(Verdict::Down)],
             events: vec![transition(Status::Down, 11)],

@@ -57,7 +57,8 @@ fn site_state(site: &Site) -> SiteState {
 }
 
 /// Who sits here: the login name, for acknowledgements.
-fn person() -> String {
+#[must_use]
+pub fn person() -> String {
     let user = nix::unistd::getuid();
     nix::unistd::User::from_uid(user).ok().flatten().map_or_else(|| user.to_string(), |user| user.name)
 }

@@ -16,15 +16,20 @@ use crate::config::LoadError;
 use crate::domain::SourceError;
 use crate::report::text::Signs;
 
+pub mod ack;
+pub mod baseline;
 pub mod check;
 pub mod completions;
 pub mod config;
 pub mod dashboard;
 pub mod demo;
+pub mod deployed;
 pub mod doctor;
 pub mod load;
 pub mod logs;
 pub mod man;
+mod record;
+pub mod silence;
 pub mod status;
 pub mod trust;
 
@@ -91,6 +96,14 @@ pub enum Verb {
     Doctor(doctor::Args),
     /// Print what was last known, without looking
     Status(status::Args),
+    /// Take a finding, with a reason, or give it back
+    Ack(ack::Args),
+    /// Open a maintenance window for a site: it is looked at and not judged
+    Silence(silence::Args),
+    /// Accept all findings that are there now, so that only what changes is told
+    Baseline(baseline::Args),
+    /// Tell that a version was deployed
+    Deployed(deployed::Args),
     /// Check, show or describe the configuration
     Config(config::Args),
     /// Let a configuration found in the working directory run its commands, as it is now
@@ -246,6 +259,10 @@ fn run(arguments: &[OsString]) -> u8 {
         Some(Verb::Logs(args)) => logs::run(args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Status(args)) => status::run(args, &context),
+        Some(Verb::Ack(args)) => ack::run(args, &context),
+        Some(Verb::Silence(args)) => silence::run(args, &context),
+        Some(Verb::Baseline(args)) => baseline::run(args, &context),
+        Some(Verb::Deployed(args)) => deployed::run(args, &context),
         Some(Verb::Config(args)) => config::run(args, &context),
         Some(Verb::Trust(args)) => trust::run(args, &context),
         Some(Verb::Completions(args)) => completions::run(args, &context),

@@ -162,6 +162,24 @@ impl FindingId {
         &self.0
     }
 
+    /// What stands for the maintenance window of a site wherever who has what is kept: `site#maintenance`. No rule finds it.
+    #[must_use]
+    pub fn maintenance(site: &str) -> Self {
+        Self(format!("{site}#maintenance").into())
+    }
+
+    /// The site whose maintenance window it stands for.
+    #[must_use]
+    pub fn site_in_maintenance(&self) -> Option<&str> {
+        self.0.strip_suffix("#maintenance").filter(|site| !site.contains('/'))
+    }
+
+    /// What it is about: the part before `#`.
+    #[must_use]
+    pub fn about_what(&self) -> &str {
+        self.0.split_once('#').map_or(&*self.0, |(what, _)| what)
+    }
+
     /// The rule that found it, without its subject.
     #[must_use]
     pub fn rule(&self) -> &str {

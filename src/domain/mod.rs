@@ -21,7 +21,7 @@ pub mod transition;
 pub use backup::{Backup, Copy, Drill};
 pub use certificate::{Certificate, ChainLink};
 pub use error::{ErrorKind, SourceError};
-pub use finding::{Acknowledgement, Block, Comparison, Finding, Happened, Severity, Term};
+pub use finding::{Acknowledgement, Block, Bound, Comparison, Finding, Happened, Severity, Term};
 pub use health::{Expectation, Health, LatencyLimits, Phases, Verdict};
 pub use histogram::Histogram;
 pub use id::{FindingId, IdError, SiteName, SourceId};

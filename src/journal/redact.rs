@@ -8,7 +8,7 @@ use serde_json::Value;
 /// What stands in place of a match.
 const MASK: &str = "***";
 /// Fields that are ours and not outside text: ids, times and words of closed sets. Masking them would make a row unreadable.
-const OURS: [&str; 22] = [
+const OURS: [&str; 23] = [
     "source",
     "site",
     "finding",
@@ -26,6 +26,7 @@ const OURS: [&str; 22] = [
     "from",
     "to",
     "severity",
+    "evidence",
     "fingerprint",
     "format",
     "name",
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn without_patterns_nothing_changes_and_a_bad_one_is_told() {
-        let item = Acknowledgement { by: "ann".to_owned(), why: "deploy".to_owned(), at: crate::io::clock::now(), until: None };
+        let item = Acknowledgement { by: "ann".to_owned(), why: "deploy".to_owned(), at: crate::io::clock::now(), until: None, bound: None };
         assert!(Redactor::default().json(&item).unwrap().contains("deploy"));
         assert_eq!(Redactor::new(&["ok".to_owned(), "(".to_owned()]).unwrap_err(), "(");
     }

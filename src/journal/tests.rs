@@ -106,7 +106,7 @@ fn what_was_kept_is_on_the_next_first_frame() {
     journal.keep_poll(failed.clone());
     journal.keep_transition(became("home", 1, Status::Ok));
     let finding = FindingId::new(&source("api"), "availability");
-    let ack = Acknowledgement { by: "ann".into(), why: "deploy".into(), at: at(4), until: None };
+    let ack = Acknowledgement { by: "ann".into(), why: "deploy".into(), at: at(4), until: None, bound: None };
     journal.keep_acknowledgement(finding.clone(), Some(ack.clone()));
     drop(journal);
     let snapshot = read_snapshot(&state).unwrap();
@@ -244,7 +244,10 @@ fn redaction_applies_before_anything_is_stored() {
         critical_s: None,
     };
     journal.keep_poll(polled(&source("tls"), at(1), vec![Data::Certificate(certificate)]));
-    journal.keep_acknowledgement(FindingId::from_text("x"), Some(Acknowledgement { by: "a".into(), why: "tok-abc123".into(), at: at(1), until: None }));
+    journal.keep_acknowledgement(
+        FindingId::from_text("x"),
+        Some(Acknowledgement { by: "a".into(), why: "tok-abc123".into(), at: at(1), until: None, bound: None }),
+    );
     drop(journal);
     let bytes: Vec<u8> = fs::read_dir(dir.path()).unwrap().flat_map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
     assert!(!bytes.windows(6).any(|window| window == b"abc123"));
@@ -483,7 +486,7 @@ fn a_follower_begins_where_the_snapshot_ends() {
     assert!(first.flush(SOON));
     let snapshot = read_snapshot(dir.path()).unwrap();
     let finding = FindingId::new(&source("home"), "availability");
-    first.keep_acknowledgement(finding.clone(), Some(Acknowledgement { by: "ann".into(), why: String::new(), at: at(1), until: None }));
+    first.keep_acknowledgement(finding.clone(), Some(Acknowledgement { by: "ann".into(), why: String::new(), at: at(1), until: None, bound: None }));
     first.keep_acknowledgement(finding.clone(), None);
     assert!(first.flush(SOON));
     let second = open(dir.path());

@@ -204,7 +204,7 @@ mod tests {
         let mut found = finding("shop/http/home", "latency", Severity::Warning);
         let ok = || source("shop/http/home", Status::Ok);
         assert_eq!(verdict(&state(vec![ok()], vec![found.clone()]).world), Verdict::Warning);
-        found.acknowledged = Some(Acknowledgement { by: "ana".into(), why: "known".into(), at: found.since, until: None });
+        found.acknowledged = Some(Acknowledgement { by: "ana".into(), why: "known".into(), at: found.since, until: None, bound: None });
         assert_eq!(verdict(&state(vec![ok()], vec![found]).world), Verdict::Ok);
         assert_eq!(verdict(&state(vec![ok()], vec![finding("shop/http/home", "eol", Severity::Info)]).world), Verdict::Ok);
     }

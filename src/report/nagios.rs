@@ -43,6 +43,7 @@ pub fn text(world: &World) -> String {
 pub fn said(source: &SourceState) -> String {
     match (&source.error, source.status) {
         (_, Status::Paused) => "not being checked".to_owned(),
+        (_, Status::Maintenance) => "not judged while its site is in maintenance".to_owned(),
         (Some(error), _) if source.summary.is_empty() || source.summary == error.message => format!("{}; {}", error.message, error.remedy),
         (Some(error), _) => format!("{}; {}", source.summary, error.remedy),
         (None, Status::Pending) if source.checked_at.is_none() => "not looked at yet".to_owned(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{Finding, FindingId, Severity, SourceId, Term, Timestamp};
+use crate::domain::{Finding, FindingId, Severity, SourceId, Status, Term, Timestamp};
 use crate::state::{SourceState, World};
 
 pub mod availability;
@@ -65,9 +65,18 @@ pub fn find(id: &str) -> Option<&'static dyn Rule> {
     RULES.iter().copied().find(|rule| rule.id() == id)
 }
 
-/// The findings of all rules about one source.
+/// Whether a rule can say something of a source now, be it that all is well.
+#[must_use]
+pub fn has_answer(id: &str, source: &SourceState, context: Context<'_>) -> bool {
+    find(id).is_none_or(|rule| !matches!(rule.evaluate(source, context), Answer::NotYet(_)))
+}
+
+/// The findings of all rules about one source; in a maintenance window it is not judged.
 #[must_use]
 pub fn evaluate(source: &SourceState, context: Context<'_>) -> Vec<Finding> {
+    if source.status == Status::Maintenance {
+        return Vec::new();
+    }
     RULES
         .iter()
         .flat_map(|rule| match rule.evaluate(source, context) {

@@ -9,7 +9,7 @@ use super::menu::Choice;
 use super::view::{Paused, PromptKind};
 use super::{Command, Effect, Filter, Overlay, Page, Part, Prompt, State, Toast, command, findings};
 use crate::domain::time::{human, parse_duration};
-use crate::domain::{Acknowledgement, Level, Timestamp, Transition, TransitionKind};
+use crate::domain::{Acknowledgement, Bound, Level, Timestamp, Transition, TransitionKind};
 
 /// How long a toast stays.
 const TOAST: i64 = 6;
@@ -362,7 +362,8 @@ fn acknowledge(state: &mut State, why: &str, until: Option<Timestamp>, now: Time
     };
     let by = state.view.person.clone();
     for id in &ids {
-        let ack = Acknowledgement { by: by.clone(), why: why.to_owned(), at: now, until };
+        let bound = state.world.findings.iter().find(|f| &f.id == id).map(Bound::of);
+        let ack = Acknowledgement { by: by.clone(), why: why.to_owned(), at: now, until, bound };
         if findings::acknowledge(&mut state.world, id, Some(ack.clone()), now) {
             effects.push(Effect::KeepAcknowledgement(id.clone(), Some(ack)));
             note_ack(state, id, format!("{by} acknowledged: {why}"), until, now, effects);

@@ -3,35 +3,37 @@
 
 use super::world::World;
 use super::{Effect, rank};
-use crate::domain::{Acknowledgement, Finding, FindingId, Severity, SourceId, Timestamp, Transition, TransitionKind};
+use crate::domain::{Acknowledgement, Bound, Finding, FindingId, Severity, SourceId, Timestamp, Transition, TransitionKind};
 use crate::rules;
 
 /// Re-reads all rules about one source. Gives the effects of what opened or closed (none when `quiet`).
 pub(super) fn review(world: &mut World, id: &SourceId, now: Timestamp, quiet: bool, effects: &mut Vec<Effect>) {
     let Some(source) = world.sources.get(id) else { return };
     let drafts = rules::evaluate(source, rules::Context { world, now });
+    let over: Vec<FindingId> = taken_of(world, id)
+        .filter(|taken| !drafts.iter().any(|draft| draft.id == **taken))
+        .filter(|taken| source.is_judged() && rules::has_answer(taken.rule(), source, rules::Context { world, now }))
+        .cloned()
+        .collect();
     let had_any = world.findings.iter().any(|f| &f.source == id);
-    if drafts.is_empty() && !had_any {
+    if drafts.is_empty() && !had_any && over.is_empty() {
         return;
     }
-    let mut opened = Vec::new();
+    let (mut opened, mut gone) = (Vec::new(), Vec::new());
     let mut kept = Vec::with_capacity(drafts.len());
     for mut draft in drafts {
         let known = world.findings.iter().find(|f| f.id == draft.id);
         if let Some(known) = known {
             draft.since = draft.since.min(known.since);
         }
-        let ack = known.and_then(|k| k.acknowledged.clone()).or_else(|| world.acknowledgements.get(&draft.id).cloned());
-        // Worse, or of another kind than what was taken: it is back.
-        let worse = known.is_some_and(|k| draft.severity < k.severity || (draft.severity == k.severity && draft.evidence != k.evidence));
-        match ack {
-            Some(_) if worse => {
-                world.acknowledgements.remove(&draft.id);
-                if !quiet {
-                    effects.push(Effect::KeepAcknowledgement(draft.id.clone(), None));
-                }
+        if let Some(ack) = world.acknowledgements.get_mut(&draft.id) {
+            let bound = ack.bound.get_or_insert_with(|| Bound::of(known.unwrap_or(&draft)));
+            if bound.covers(&draft) {
+                draft.acknowledged = Some(ack.clone());
+            } else {
+                // Worse, or other evidence than what was taken: it is back.
+                gone.push(draft.id.clone());
             }
-            ack => draft.acknowledged = ack,
         }
         if known.is_none_or(|k| k.severity != draft.severity) {
             opened.push(draft.clone());
@@ -42,9 +44,10 @@ pub(super) fn review(world: &mut World, id: &SourceId, now: Timestamp, quiet: bo
     world.findings.retain(|f| &f.source != id);
     world.findings.extend(kept);
     sort(world, now);
-    for finding in &closed {
-        if world.acknowledgements.remove(&finding.id).is_some() && !quiet {
-            effects.push(Effect::KeepAcknowledgement(finding.id.clone(), None));
+    // Who had what is over; a look that could not judge (stale, not known, not yet) ends nothing.
+    for id in gone.into_iter().chain(over) {
+        if world.acknowledgements.remove(&id).is_some() && !quiet {
+            effects.push(Effect::KeepAcknowledgement(id, None));
         }
     }
     if quiet {
@@ -62,6 +65,11 @@ pub(super) fn review(world: &mut World, id: &SourceId, now: Timestamp, quiet: bo
         let sentence = format!("over: {}", finding.title);
         note(world, effects, Transition { at: now, site: id.site().to_owned(), source: Some(id.clone()), kind, sentence });
     }
+}
+
+/// What somebody took of one source.
+fn taken_of<'a>(world: &'a World, id: &'a SourceId) -> impl Iterator<Item = &'a FindingId> {
+    world.acknowledgements.keys().filter(|taken| taken.about_what() == id.as_str())
 }
 
 /// Puts the findings in the order of attention.
@@ -92,7 +100,15 @@ pub(super) fn remember(world: &mut World, transition: Transition) {
 }
 
 /// Sets or lifts an acknowledgement. Gives `false` when there is no such finding.
-pub(super) fn acknowledge(world: &mut World, id: &FindingId, ack: Option<Acknowledgement>, now: Timestamp) -> bool {
+pub(super) fn acknowledge(world: &mut World, id: &FindingId, mut ack: Option<Acknowledgement>, now: Timestamp) -> bool {
+    if let (Some(ack), Some(finding)) = (&mut ack, world.findings.iter().find(|f| &f.id == id)) {
+        let bound = ack.bound.get_or_insert_with(|| Bound::of(finding));
+        if !bound.covers(finding) {
+            // It has become worse since: nobody has that.
+            world.acknowledgements.insert(id.clone(), ack.clone());
+            return true;
+        }
+    }
     match &ack {
         Some(ack) => {
             world.acknowledgements.insert(id.clone(), ack.clone());

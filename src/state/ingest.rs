@@ -22,6 +22,12 @@ impl SourceState {
     pub fn looked_at(&self) -> bool {
         self.checked_at.is_some()
     }
+
+    /// Whether it was looked at by a poll of this run or its like, in time, with an answer to judge by.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        !self.remembered && matches!(self.status, Status::Ok | Status::Degraded | Status::Down)
+    }
 }
 
 /// How one pass differs from watching, and how much is kept.

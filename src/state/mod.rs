@@ -14,6 +14,7 @@ pub mod matching;
 pub mod menu;
 pub mod msg;
 pub mod rank;
+pub mod silence;
 #[cfg(test)]
 mod tests;
 pub mod update;

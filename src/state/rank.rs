@@ -67,7 +67,7 @@ mod tests {
             since: base - Duration::minutes(since),
             due: due.map(|days| base + Duration::days(days)),
             users,
-            acknowledged: acked.then(|| Acknowledgement { by: "ana".into(), why: "x".into(), at: base, until: None }),
+            acknowledged: acked.then(|| Acknowledgement { by: "ana".into(), why: "x".into(), at: base, until: None, bound: None }),
             actions: vec![],
             evidence: String::new(),
             explanation: vec![],

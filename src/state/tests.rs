@@ -430,7 +430,7 @@ fn a_snooze_ends_when_its_time_is_over() {
         probe(&mut state, "shop/http/basket", s, 500, 10.0);
     }
     let id = state.world.findings[0].id.clone();
-    let ack = Acknowledgement { by: "jon".into(), why: "x".into(), at: at(21), until: Some(at(40)) };
+    let ack = Acknowledgement { by: "jon".into(), why: "x".into(), at: at(21), until: Some(at(40)), bound: None };
     update(&mut state, Msg::Acknowledged(id, Some(ack)), at(21));
     assert!(state.world.findings[0].acknowledged.is_some());
     update(&mut state, Msg::Tick, at(41));
@@ -678,4 +678,68 @@ fn a_late_backup_breaks_its_promise() {
         assert_eq!(state.world.findings.first().map(|f| (f.severity, f.title.as_str())), expected, "{age_h}");
         assert!(state.world.findings.len() <= 1);
     }
+}
+
+fn taken(by: &str, s: i64, until: Option<i64>) -> Acknowledgement {
+    Acknowledgement { by: by.into(), why: "known".into(), at: at(s), until: until.map(at), bound: None }
+}
+
+#[test]
+fn an_acknowledgement_of_another_process_holds_to_what_was_taken() {
+    let mut state = state();
+    for s in [0, 10, 20] {
+        probe(&mut state, "shop/http/basket", s, 500, 10.0);
+    }
+    let finding = state.world.findings[0].clone();
+    let ack = Acknowledgement { bound: Some(Bound::of(&finding)), ..taken("jon", 21, None) };
+    update(&mut state, Msg::Acknowledged(finding.id.clone(), Some(ack.clone())), at(21));
+    probe(&mut state, "shop/http/basket", 30, 500, 10.0);
+    assert!(state.world.findings[0].acknowledged.is_some(), "the same evidence");
+    let effects = probe(&mut state, "shop/http/basket", 40, 503, 10.0);
+    assert!(state.world.findings[0].acknowledged.is_none(), "other evidence brings it back");
+    assert!(effects.contains(&Effect::KeepAcknowledgement(finding.id.clone(), None)));
+    // What was taken elsewhere of something less bad covers nothing here.
+    update(&mut state, Msg::Acknowledged(finding.id, Some(ack)), at(41));
+    assert!(state.world.findings[0].acknowledged.is_none());
+}
+
+#[test]
+fn what_was_taken_before_a_restart_holds_until_a_look_says_otherwise() {
+    let mut state = state();
+    let id = FindingId::from_text("shop/http/basket#availability");
+    update(&mut state, Msg::Acknowledged(id.clone(), Some(taken("jon", 0, None))), at(0));
+    for s in [1, 11, 21] {
+        let effects = probe(&mut state, "shop/http/basket", s, 500, 10.0);
+        assert!(!effects.iter().any(|e| matches!(e, Effect::KeepAcknowledgement(..) | Effect::Bell)), "at {s}: {effects:?}");
+    }
+    assert_eq!(state.world.findings[0].acknowledged.as_ref().unwrap().by, "jon");
+    let mut gone = Vec::new();
+    for s in [31, 41, 51] {
+        gone.extend(probe(&mut state, "shop/http/basket", s, 200, 10.0));
+    }
+    assert!(gone.contains(&Effect::KeepAcknowledgement(id.clone(), None)), "it is over, and a next time is another time");
+    assert!(state.world.acknowledgements.is_empty());
+}
+
+#[test]
+fn a_maintenance_window_hides_nothing_for_longer_than_it_lasts() {
+    let mut state = state();
+    for s in [0, 10, 20] {
+        probe(&mut state, "shop/http/basket", s, 500, 10.0);
+    }
+    let basket = SourceId::parse("shop/http/basket").unwrap();
+    let id = FindingId::maintenance("shop");
+    let effects = update(&mut state, Msg::Acknowledged(id, Some(taken("ana", 21, Some(60)))), at(21));
+    assert_eq!(state.world.sources[&basket].status, Status::Maintenance);
+    assert!(state.world.findings.is_empty() && !effects.contains(&Effect::Bell), "{effects:?}");
+    assert!(state.world.sources.values().filter(|s| s.spec.id.site() != "shop").all(|s| s.status != Status::Maintenance), "another site is judged");
+    // It is looked at, and not judged.
+    let effects = probe(&mut state, "shop/http/basket", 30, 503, 10.0);
+    assert!(matches!(effects.as_slice(), [Effect::KeepPoll(_)]), "{effects:?}");
+    assert_eq!(state.world.sources[&basket].status, Status::Maintenance);
+    assert_eq!(super::update::next_tick(&state, at(31)).map(|next| next <= at(60)), Some(true));
+    let effects = update(&mut state, Msg::Tick, at(61));
+    assert_eq!(state.world.sources[&basket].status, Status::Down, "it was down beneath");
+    assert!(effects.contains(&Effect::Bell) && state.world.findings.len() == 1, "{effects:?}");
+    assert!(state.world.events.iter().any(|event| event.sentence == "the maintenance window is over"));
 }

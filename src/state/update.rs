@@ -3,7 +3,7 @@
 use super::ingest::{self, Settings};
 use super::msg::Polled;
 use super::world::World;
-use super::{Effect, Msg, SiteState, SourceState, State, act, findings};
+use super::{Effect, Msg, SiteState, SourceState, State, act, findings, silence};
 use crate::domain::time::human;
 use crate::domain::{FindingId, SourceId, Status, Timestamp, Transition, TransitionKind};
 use crate::sources::SourceSpec;
@@ -51,6 +51,9 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
         Msg::Acknowledged(id, ack) => {
             findings::acknowledge(&mut state.world, &id, ack, now);
+            if id.site_in_maintenance().is_some() {
+                silence::cover(&mut state.world, now, &mut effects);
+            }
         }
         Msg::Notice(notice) => {
             state.world.notices.retain(|known| known.kind != notice.kind);
@@ -68,8 +71,17 @@ fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effec
     let settings = Settings { one_pass: world.one_pass, samples: ingest::samples_for(world.sources.len()) };
     let id = polled.source.clone();
     let Some(source) = world.sources.get_mut(&id) else { return };
+    let window = silence::lift(source);
     let (before, looked_at) = (source.status, source.looked_at());
-    if !ingest::polled(source, &polled, settings) {
+    let news = ingest::polled(source, &polled, settings);
+    if let Some(at) = window {
+        silence::put(source, at);
+        if news && !followed {
+            effects.push(Effect::KeepPoll(Box::new(polled)));
+        }
+        return;
+    }
+    if !news {
         return;
     }
     if followed {
@@ -166,8 +178,15 @@ fn tick(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     let world = &mut state.world;
     let ended: Vec<FindingId> =
         world.acknowledgements.iter().filter(|(_, ack)| ack.until.is_some_and(|until| until <= now)).map(|(id, _)| id.clone()).collect();
-    for id in ended {
-        findings::acknowledge(world, &id, None, now);
+    for id in &ended {
+        findings::acknowledge(world, id, None, now);
+        if let Some(site) = id.site_in_maintenance() {
+            let sentence = "the maintenance window is over".to_owned();
+            findings::note(world, effects, Transition { at: now, site: site.to_owned(), source: None, kind: TransitionKind::Note, sentence });
+        }
+    }
+    if ended.iter().any(|id| id.site_in_maintenance().is_some()) {
+        silence::cover(world, now, effects);
     }
     let mut changed = Vec::new();
     if world.ages_at.is_some_and(|at| at <= now) {

@@ -180,6 +180,8 @@ pub struct SourceState {
     pub status: Status,
     /// Since when it stands so.
     pub since: Option<Timestamp>,
+    /// How it stands beneath an open maintenance window, and since when.
+    pub beneath: Option<(Status, Option<Timestamp>)>,
     /// When the last poll ended, good or bad.
     pub checked_at: Option<Timestamp>,
     /// When the value on the screen was true.
@@ -228,6 +230,7 @@ impl SourceState {
             status: if spec.enabled { Status::Pending } else { Status::Paused },
             spec,
             since: None,
+            beneath: None,
             checked_at: None,
             good_at: None,
             summary: String::new(),

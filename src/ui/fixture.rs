@@ -241,7 +241,7 @@ pub(crate) fn story() -> State {
     update(&mut state, Msg::Tick, now());
     let slow = FindingId::new(&id("blog/http/archive"), "latency");
     let monday = Utc.with_ymd_and_hms(2026, 11, 23, 9, 0, 0).unwrap();
-    let ack = Acknowledgement { by: "ana".to_owned(), why: "the archive moves on Monday".to_owned(), at: ago(110), until: Some(monday) };
+    let ack = Acknowledgement { by: "ana".to_owned(), why: "the archive moves on Monday".to_owned(), at: ago(110), until: Some(monday), bound: None };
     update(&mut state, Msg::Acknowledged(slow, Some(ack)), now());
     state
 }

@@ -139,7 +139,7 @@ fn fill(journal: &Journal) {
         journal.keep_poll(probe(s * 60));
     }
     journal.keep_transition(became_ok(5));
-    let by_ann = Acknowledgement { by: "ann".to_owned(), why: "deploy".to_owned(), at: at(7), until: Some(at(3_600)) };
+    let by_ann = Acknowledgement { by: "ann".to_owned(), why: "deploy".to_owned(), at: at(7), until: Some(at(3_600)), bound: None };
     journal.keep_acknowledgement(FindingId::new(&source(), "availability"), Some(by_ann));
     journal.keep_acknowledgement(FindingId::new(&source(), "latency"), None);
     assert!(journal.flush(SOON));

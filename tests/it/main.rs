@@ -9,4 +9,5 @@ mod fuzz;
 mod journal;
 mod layering;
 mod pty;
+mod several;
 mod whole_app;

@@ -17,7 +17,7 @@ use crate::cli::Place;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One program on a terminal of its own, watched by a terminal emulator.
-struct Terminal {
+pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     // Kept open, so that the terminal's settings can be read after the program has ended.
     _slave: Box<dyn SlavePty + Send>,
@@ -35,7 +35,7 @@ struct Seen {
 
 impl Terminal {
     /// Starts the program itself.
-    fn start(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub fn start(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_rounds"));
         command.args(arguments);
         Self::spawn(place, command, variables)
@@ -81,16 +81,16 @@ impl Terminal {
         Self { master: pair.master, _slave: pair.slave, child, keys, seen, reads, before }
     }
 
-    fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.process_id().unwrap().try_into().unwrap()), signal).unwrap();
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.seen.lock().unwrap().parser.screen().contents()
     }
 
@@ -99,7 +99,7 @@ impl Terminal {
     }
 
     /// Waits until the screen is as wanted.
-    fn wait_for(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+    pub fn wait_for(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
         let begun = Instant::now();
         while !wanted(self.seen.lock().unwrap().parser.screen()) {
             assert!(begun.elapsed() < PATIENCE, "{what} did not come; the screen:\n{}", self.text());
@@ -107,17 +107,17 @@ impl Terminal {
         }
     }
 
-    fn wait_for_text(&self, text: &str) {
+    pub fn wait_for_text(&self, text: &str) {
         self.wait_for(text, |screen| screen.contents().contains(text));
     }
 
     /// Waits until the dashboard is on the screen.
-    fn wait_for_dashboard(&self) {
+    pub fn wait_for_dashboard(&self) {
         self.wait_for("the dashboard", |screen| screen.alternate_screen() && !screen.contents().trim().is_empty());
     }
 
     /// Waits for the end and gives the exit code.
-    fn end(&mut self) -> u32 {
+    pub fn end(&mut self) -> u32 {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -1,0 +1,169 @@
+//! Several at once on one journal: dashboards, a check, and verbs that tell something. Real processes, one of them killed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::cli::Place;
+use crate::pty::Terminal;
+use rounds::config::model;
+use rounds::journal::{Identity, Journal, read_snapshot};
+
+/// How long a thing that takes a second may take on a busy machine.
+const SOON: Duration = Duration::from_secs(15);
+
+/// A server that answers 500 and remembers when it was asked.
+struct Server {
+    port: u16,
+    asked: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                seen.lock().unwrap().push(Instant::now());
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+                let mut lines = BufReader::new(&stream).lines();
+                while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+                let _ = (&stream).write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 3\r\nconnection: close\r\n\r\noh\n");
+            }
+        });
+        Self { port, asked }
+    }
+
+    fn asked_since(&self, begin: Instant) -> usize {
+        self.asked.lock().unwrap().iter().filter(|at| **at > begin).count()
+    }
+
+    /// Asked in this time by one poller of one second: twice that would be two of them.
+    fn assert_polled_once(&self, window: Duration) {
+        let begin = Instant::now();
+        std::thread::sleep(window);
+        let asked = self.asked_since(begin);
+        let seconds = begin.elapsed().as_secs_f64();
+        assert!((asked as f64) < seconds * 1.5 + 1.0, "asked {asked} times in {seconds:.1} s");
+    }
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < SOON, "{what} took too long");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn said(place: &Place, arguments: &[&str]) -> (i32, String) {
+    let output = place.run(arguments);
+    (output.status.code().unwrap(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn dashboards_a_check_and_an_acknowledgement_share_one_journal_and_survive_a_kill() {
+    let server = Server::start();
+    let place = Place::new();
+    std::fs::write(
+        place.path().join("work/rounds.toml"),
+        format!(
+            "[site.shop]\ntitle = \"Shop\"\n[site.shop.http.basket]\nurl = \"http://127.0.0.1:{}/\"\nevery = \"1s\"\nretry_every = \"1s\"\nfailures = 2\n",
+            server.port
+        ),
+    )
+    .unwrap();
+    let state = place.path().join("home/.state/rounds");
+
+    let mut first = Terminal::start(&place, &[], &[]);
+    first.wait_for_text("basket is down");
+    let second = Terminal::start(&place, &[], &[]);
+    second.wait_for_text("basket is down");
+    // The second one has said by now which sources it polls: none.
+    std::thread::sleep(Duration::from_secs(1));
+    server.assert_polled_once(Duration::from_secs(4));
+
+    let (code, text) = said(&place, &["check"]);
+    assert_eq!(code, 2, "{text}");
+    let begun = Instant::now();
+    let (code, text) = said(&place, &["ack", "shop/http/basket", "--why", "the disk is on its way"]);
+    assert_eq!(code, 0, "{text}");
+    for terminal in [&first, &second] {
+        terminal.wait_for("the acknowledgement", |screen| screen.contents().contains("z ACK"));
+    }
+    assert!(begun.elapsed() < SOON, "the acknowledgement took {:?}", begun.elapsed());
+
+    first.signal(Signal::SIGKILL);
+    first.end();
+    let killed = Instant::now();
+    until("taking the lease over", || server.asked_since(killed) >= 2);
+    server.assert_polled_once(Duration::from_secs(3));
+    assert!(second.text().contains("z ACK"), "the successor knows who has it:\n{}", second.text());
+
+    let (code, text) = said(&place, &["deployed", "v7", "--by", "ci"]);
+    assert_eq!(code, 0, "{text}");
+    let (code, text) = said(&place, &["silence", "shop", "--for", "4s", "--why", "the disk is changed"]);
+    assert_eq!(code, 0, "{text}");
+    second.wait_for("the maintenance window", |screen| screen.contents().contains("◇ shop"));
+    let (code, text) = said(&place, &["check"]);
+    assert!(code == 0 && text.contains("1 in maintenance") && text.contains("MAINTENANCE shop/http/basket"), "{text}");
+    second.wait_for("its end", |screen| screen.contents().contains("z ACK"));
+
+    let mut second = second;
+    second.press("0");
+    second.wait_for_text("deploy v7 by ci");
+    second.press("q");
+    assert_eq!(second.end(), 0);
+
+    let (code, text) = said(&place, &["ack", "shop/http/basket#availability", "--undo"]);
+    assert_eq!(code, 0, "{text}");
+    let snapshot = read_snapshot(&state).unwrap();
+    assert_eq!((snapshot.unreadable, snapshot.acknowledgements.iter().filter(|(id, _)| id.rule() == "availability").count()), (0, 0));
+    let settings = model::Journal { keep: Duration::from_hours(24), url: None, redact: Vec::new() };
+    assert_eq!(Journal::open(&state, &settings, Identity::of_this_process()).trouble, None);
+}
+
+#[test]
+fn what_somebody_has_counts_no_more_in_the_exit_code_of_check() {
+    let place = Place::new();
+    let demo = rounds::demo::Site::start(&place.path().join("demo"), rounds::demo::Options::default()).unwrap();
+    let (config, state) = (demo.config_path(), place.path().join("state"));
+    let rounds = |arguments: &[&str]| {
+        let common = ["--config", config.to_str().unwrap(), "--state-dir", state.to_str().unwrap()];
+        said(&place, &[&common[..], arguments].concat())
+    };
+    let (code, text) = rounds(&["check", "blog/http/feed"]);
+    assert!(code == 1 && text.contains("Certificate of"), "{code} {text}");
+    for (arguments, part) in [
+        (&["ack", "blog/http/feed", "--why", ""][..], "a reason is needed"),
+        (&["ack", "blog/http/nothing", "--why", "x"], "no source is named"),
+        (&["ack", "blog/http/feed#availability", "--why", "x"], "there is blog/http/feed#certificate"),
+        (&["ack", "blog/http/feed", "--why", "x", "--until", "2020-01-01"], "is over already"),
+        (&["ack", "blog/http/feed", "--undo"], "nobody has"),
+        (&["ack", "blog/http/feed"], "--why"),
+        (&["silence", "nowhere", "--for", "1h", "--why", "x"], "there are: shop, blog"),
+        (&["silence", "blog", "--undo"], "not in maintenance"),
+        (&["deployed", "v1"], "which site?"),
+        (&["--read-only", "ack", "blog/http/feed", "--why", "x"], "nothing is changed"),
+    ] {
+        let (code, text) = rounds(arguments);
+        assert!(code == 64 && text.contains(part), "{arguments:?}: {code} {text}");
+    }
+    assert_eq!(rounds(&["ack", "blog/http/feed#certificate", "--why", "ordered", "--until", "2d"]).0, 0);
+    let (code, text) = rounds(&["check", "--json", "blog/http/feed"]);
+    assert!(code == 0 && text.contains("\"why\":\"ordered\""), "{code} {text}");
+    assert_eq!(rounds(&["ack", "blog/http/feed", "--undo"]).0, 0);
+    assert_eq!(rounds(&["check", "blog/http/feed"]).0, 1);
+
+    // The baseline takes what is there, and gives back only what it took.
+    let (code, text) = rounds(&["--site", "blog", "baseline"]);
+    assert!(code == 0 && text.contains("blog/http/feed#certificate"), "{code} {text}");
+    assert_eq!(rounds(&["check", "blog/http/feed"]).0, 0);
+    assert_eq!(rounds(&["--site", "blog", "baseline", "--undo"]).0, 0);
+    assert_eq!(rounds(&["check", "blog/http/feed"]).0, 1);
+}
