@@ -6,6 +6,11 @@ use crate::domain::Timestamp;
 
 /// Between two frames that nobody pressed a key for.
 const FRAME: Duration = Duration::from_millis(33);
+/// Between two frames while data streams in: nobody reads faster than eight pictures a second, and drawing costs more than taking in.
+const STREAM_FRAME: Duration = Duration::from_millis(125);
+/// Frames of data this close to each other are a stream after [`STREAM`] of them.
+const CLOSE: Duration = Duration::from_millis(300);
+const STREAM: u8 = 4;
 /// Between two frames after keys: a held key or pasted keys draw no more often than this.
 const KEY_FRAME: Duration = Duration::from_millis(8);
 /// Between two wake-ups for things that change by themselves.
@@ -19,6 +24,7 @@ pub struct Pace {
     last_frame: Option<Instant>,
     last_tick: Option<Instant>,
     pressed: bool,
+    streak: u8,
     seen: (Instant, Timestamp),
 }
 
@@ -26,7 +32,7 @@ impl Pace {
     /// Begins now.
     #[must_use]
     pub fn new(at: Instant, now: Timestamp) -> Self {
-        Self { last_frame: None, last_tick: None, pressed: false, seen: (at, now) }
+        Self { last_frame: None, last_tick: None, pressed: false, streak: 0, seen: (at, now) }
     }
 
     /// A key was pressed: its frame may come at once.
@@ -37,12 +43,35 @@ impl Pace {
     /// When the next frame may be drawn.
     #[must_use]
     pub fn frame_at(&self, at: Instant) -> Instant {
-        let gap = if self.pressed { KEY_FRAME } else { FRAME };
+        let gap = if self.pressed {
+            KEY_FRAME
+        } else if self.streams() {
+            STREAM_FRAME
+        } else {
+            FRAME
+        };
         self.last_frame.map_or(at, |last| (last + gap).max(at))
+    }
+
+    fn streams(&self) -> bool {
+        self.streak >= STREAM
+    }
+
+    /// Until when messages may wait while data streams in, so that one wake-up takes many; `None`: they are taken in as they come.
+    #[must_use]
+    pub fn hold(&self, at: Instant) -> Option<Instant> {
+        let until = self.last_frame? + STREAM_FRAME;
+        (self.streams() && at < until).then_some(until)
     }
 
     /// A frame was drawn.
     pub fn drew(&mut self, at: Instant) {
+        let close = self.last_frame.is_some_and(|last| at.duration_since(last) < CLOSE);
+        self.streak = match (close, self.pressed) {
+            (true, false) => self.streak.saturating_add(1),
+            (true, true) => self.streak,
+            (false, _) => 0,
+        };
         self.last_frame = Some(at);
         self.pressed = false;
     }
@@ -87,6 +116,28 @@ mod tests {
         assert_eq!(pace.frame_at(at + Duration::from_millis(5)), at + FRAME);
         pace.press();
         assert_eq!(pace.frame_at(at + Duration::from_millis(9)), at + Duration::from_millis(9));
+    }
+
+    #[test]
+    fn a_stream_is_drawn_less_often_and_one_thing_alone_at_once() {
+        let (begin, now) = start();
+        let mut pace = Pace::new(begin, now);
+        let mut at = begin;
+        for _ in 0..6 {
+            pace.drew(at);
+            at = pace.frame_at(at);
+        }
+        assert_eq!(pace.frame_at(at), at);
+        pace.drew(at);
+        assert_eq!(pace.frame_at(at), at + STREAM_FRAME);
+        assert_eq!(pace.hold(at + FRAME), Some(at + STREAM_FRAME));
+        assert_eq!(pace.hold(at + STREAM_FRAME), None);
+        pace.press();
+        assert_eq!(pace.frame_at(at + Duration::from_millis(10)), at + Duration::from_millis(10), "a key is never held up");
+        pace.drew(at + Duration::from_millis(10));
+        let later = at + Duration::from_secs(1);
+        pace.drew(later);
+        assert_eq!((pace.hold(later), pace.frame_at(later)), (None, later + FRAME));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::ui::keymap::Keymap;
 use crate::ui::theme::Theme;
 
 /// Messages of sources that wait to be taken in; past this sources wait.
-const MESSAGES: usize = 1_024;
+const MESSAGES: usize = 4_096;
 /// Inputs and signals that wait.
 const EVENTS: usize = 256;
 /// Taken in between two looks at the clock, so that a flood never keeps a frame from being drawn.
@@ -164,7 +164,8 @@ fn live(
 
     loop {
         let until = wake_at(&dashboard, &pace, terminal.backend());
-        let mut next = runtime.block_on(wait(&mut events_in, &mut messages_in, until));
+        let hold = pace.hold(Instant::now());
+        let mut next = runtime.block_on(wait(&mut events_in, &mut messages_in, until, hold));
         let (at, now) = (Instant::now(), clock::now());
         if let Some(gap) = pace.slept(at, now) {
             let effects = dashboard.take(Msg::Slept(gap), now);
@@ -267,7 +268,8 @@ fn wake_at(dashboard: &Dashboard, pace: &Pace, screen: &Screen) -> Option<Instan
 }
 
 /// The next thing to take in. Input goes before messages, so that a flood of these never freezes a key.
-async fn wait(events: &mut mpsc::Receiver<Event>, messages: &mut mpsc::Receiver<Msg>, until: Option<Instant>) -> Option<Woken> {
+async fn wait(events: &mut mpsc::Receiver<Event>, messages: &mut mpsc::Receiver<Msg>, until: Option<Instant>, hold: Option<Instant>) -> Option<Woken> {
+    let until = until.into_iter().chain(hold).min();
     let due = async {
         match until {
             Some(until) => tokio::time::sleep_until(until.into()).await,
@@ -277,7 +279,7 @@ async fn wait(events: &mut mpsc::Receiver<Event>, messages: &mut mpsc::Receiver<
     tokio::select! {
         biased;
         Some(event) = events.recv() => Some(Woken::Event(event)),
-        Some(msg) = messages.recv() => Some(Woken::Message(msg)),
+        Some(msg) = messages.recv(), if hold.is_none() => Some(Woken::Message(msg)),
         () = due => Some(Woken::Due),
     }
 }

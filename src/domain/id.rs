@@ -54,7 +54,11 @@ impl fmt::Display for SiteName {
 /// `site/kind/name`: one configured connection to something that can be observed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SourceId(Arc<str>);
+pub struct SourceId {
+    text: Arc<str>,
+    /// Where the two slashes stand: the parts are asked for at every frame.
+    slashes: (u16, u16),
+}
 
 impl SourceId {
     /// Joins the three parts, each checked.
@@ -67,7 +71,9 @@ impl SourceId {
                 return Err(IdError::Alphabet(part.to_owned()));
             }
         }
-        Ok(Self(format!("{site}/{kind}/{name}").into()))
+        let place = |bytes: usize| u16::try_from(bytes).map_err(|_| IdError::Parts(format!("{site}/{kind}")));
+        let first = place(site.len())?;
+        Ok(Self { text: format!("{site}/{kind}/{name}").into(), slashes: (first, place(site.len() + kind.len() + 1)?) })
     }
 
     /// Reads `site/kind/name`.
@@ -85,37 +91,41 @@ impl SourceId {
     /// The whole id.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    fn part(&self, from: usize, to: usize) -> &str {
+        self.text.get(from..to).unwrap_or_default()
     }
 
     /// The site's name.
     #[must_use]
     pub fn site(&self) -> &str {
-        self.0.split('/').next().unwrap_or_default()
+        self.part(0, usize::from(self.slashes.0))
     }
 
     /// The kind: `http`, `log`, …
     #[must_use]
     pub fn kind(&self) -> &str {
-        self.0.split('/').nth(1).unwrap_or_default()
+        self.part(usize::from(self.slashes.0) + 1, usize::from(self.slashes.1))
     }
 
     /// The name within site and kind.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.split('/').nth(2).unwrap_or_default()
+        self.part(usize::from(self.slashes.1) + 1, self.text.len())
     }
 
     /// `kind/name`, as lists show it beside the site.
     #[must_use]
     pub fn within_site(&self) -> &str {
-        self.0.split_once('/').map_or(&*self.0, |(_, rest)| rest)
+        self.part(usize::from(self.slashes.0) + 1, self.text.len())
     }
 }
 
 impl fmt::Display for SourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
@@ -128,7 +138,7 @@ impl TryFrom<String> for SourceId {
 
 impl From<SourceId> for String {
     fn from(id: SourceId) -> Self {
-        id.0.to_string()
+        id.text.to_string()
     }
 }
 
