@@ -16,7 +16,10 @@ pub mod terminal;
 pub use run::{DashboardError, Ending, Options, dashboard};
 use signals::Signal;
 
-use crate::config::model::{Config, Site};
+use crate::config::model::{Config, Entry, Place, Site};
+use crate::domain::SourceId;
+use crate::io::net;
+use crate::sources::Reach;
 use crate::state::{SiteState, State};
 
 /// What wakes the loop beside messages.
@@ -43,7 +46,20 @@ pub enum Event {
 pub fn initial_state(config: &Config) -> State {
     let sites = config.sites.iter().map(site_state).collect();
     let specs = config.sources.iter().map(|entry| entry.config.spec(&entry.context)).collect();
-    State::new(sites, specs, person())
+    let mut state = State::new(sites, specs, person());
+    state.world.offline.guarded = network_targets(config).into_iter().map(|(id, _)| id).collect();
+    state
+}
+
+/// Sources with a target that is not certainly this machine, and what they connect to.
+#[must_use]
+pub fn network_targets(config: &Config) -> Vec<(SourceId, Vec<Place>)> {
+    let places = |entry: &Entry| -> Vec<Place> {
+        let reaches = entry.config.reaches(&entry.context).into_iter();
+        reaches.filter_map(|reach| if let Reach::Tcp(host, port) = reach { Some((host, port)) } else { None }).collect()
+    };
+    let all = config.sources.iter().map(|entry| (entry.id.clone(), places(entry)));
+    all.filter(|(_, places)| places.iter().any(|(host, _)| !net::is_this_machine(host))).collect()
 }
 
 fn site_state(site: &Site) -> SiteState {

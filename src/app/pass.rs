@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{history, initial_state};
+use super::{history, initial_state, network_targets};
 use crate::config::model::Config;
-use crate::io::clock;
+use crate::io::{clock, net};
 use crate::journal::Snapshot;
 use crate::sources::runner;
+use crate::state::offline::failed_to_connect;
 use crate::state::update::update;
 use crate::state::{Msg, State};
 
@@ -27,6 +28,11 @@ pub fn once(config: &Config, limit: Duration, known: Option<&Snapshot>) -> std::
         drop(update(&mut state, Msg::Acknowledged(finding.clone(), Some(acknowledgement.clone())), clock::now()));
     }
     let polls = runtime.block_on(runner::once(config.sources.clone(), limit, PARALLEL));
+    // What could not connect says nothing of its target when we are cut off ourselves.
+    if polls.iter().any(|polled| state.world.offline.guarded.contains(&polled.source) && failed_to_connect(polled)) {
+        let network = runtime.block_on(net::look(&config.anchors, &network_targets(config)));
+        drop(update(&mut state, Msg::Network(network), clock::now()));
+    }
     for polled in polls {
         // Nothing is kept of a single pass, and nobody is there to act on what it asks for.
         drop(update(&mut state, Msg::Polled(polled), clock::now()));

@@ -1,6 +1,8 @@
 //! Performs what the reducer asks for. Nothing here waits: what takes time is handed on.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossterm::clipboard::CopyToClipboard;
@@ -13,9 +15,10 @@ use super::Event;
 use super::dashboard::Dashboard;
 use super::history::History;
 use super::screen::Screen;
-use crate::config::model::Config;
+use crate::config::model::{Config, Place};
 use crate::domain::{SourceId, Timestamp};
 use crate::io::exec::{self, Limits, Program};
+use crate::io::net;
 use crate::journal::Journal;
 use crate::sources::SourceSpec;
 use crate::sources::runner::{Runner, RunnerOptions};
@@ -39,6 +42,15 @@ pub struct Hands {
     polled: BTreeSet<SourceId>,
     continuous: BTreeSet<SourceId>,
     leads: Option<BTreeSet<SourceId>>,
+    network: Arc<Way>,
+}
+
+/// What is looked at to know whether we are cut off, and whether somebody does.
+#[derive(Debug)]
+struct Way {
+    anchors: Vec<Place>,
+    targets: Vec<(SourceId, Vec<Place>)>,
+    looking: AtomicBool,
 }
 
 /// Where what is kept goes.
@@ -64,7 +76,8 @@ impl Hands {
             Runner::start(config.sources.clone(), &messages, RunnerOptions { wait_for_lead: journal_to_come })
         };
         let keeping = if journal_to_come { Keeping::Later(VecDeque::new()) } else { Keeping::Nowhere };
-        Self { runner, runtime, messages, keeping, polled: ids(polled), continuous: ids(continuous), leads: None }
+        let network = Way { anchors: config.anchors.clone(), targets: super::network_targets(config), looking: AtomicBool::new(false) };
+        Self { runner, runtime, messages, keeping, polled: ids(polled), continuous: ids(continuous), leads: None, network: Arc::new(network) }
     }
 
     /// Begins with the journal that was opened, or without one.
@@ -137,6 +150,7 @@ impl Hands {
     pub fn perform_all(&mut self, effects: Vec<Effect>, dashboard: &mut Dashboard, terminal: &mut Terminal<Screen>, now: Timestamp) -> std::io::Result<()> {
         for effect in effects {
             match effect {
+                Effect::LookAtNetwork => self.look_at_network(),
                 Effect::Poll(id) => self.runner.poll(&id),
                 Effect::PollAll => self.runner.poll_all(),
                 Effect::KeepPoll(_) | Effect::KeepTransition(_) | Effect::KeepAcknowledgement(..) => self.keep(effect),
@@ -159,6 +173,21 @@ impl Hands {
             }
         }
         Ok(())
+    }
+
+    /// Looks whether the way out is there; one look at a time.
+    fn look_at_network(&self) {
+        let way = Arc::clone(&self.network);
+        if way.looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let messages = self.messages.clone();
+        self.runtime.spawn(async move {
+            let network = net::look(&way.anchors, &way.targets).await;
+            way.looking.store(false, Ordering::Release);
+            // The loop has ended when this fails.
+            let _ = messages.send(Msg::Network(network)).await;
+        });
     }
 
     /// Opens a link where there is something to open it with, else shows it.

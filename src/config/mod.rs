@@ -199,6 +199,7 @@ fn parse_with(
         journal: walked.journal,
         keys: walked.keys,
         ui: walked.ui,
+        anchors: walked.anchors,
     };
     Ok(Loaded { config, warnings: report, origin: None, shown: walked.shown })
 }

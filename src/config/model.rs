@@ -66,6 +66,9 @@ pub struct Ui {
     pub zone: Option<chrono_tz::Tz>,
 }
 
+/// A host (a name, or an address without brackets) and its port.
+pub type Place = (String, u16);
+
 /// A configuration that was read and found right.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -85,6 +88,8 @@ pub struct Config {
     pub keys: BTreeMap<String, Vec<String>>,
     /// `[ui]`.
     pub ui: Ui,
+    /// `[offline] anchors`: places that answer unless this machine is cut off.
+    pub anchors: Vec<Place>,
 }
 
 impl Default for Journal {
@@ -106,6 +111,7 @@ impl Config {
             journal: Journal::default(),
             keys: BTreeMap::new(),
             ui: Ui::default(),
+            anchors: Vec::new(),
         }
     }
 }

@@ -140,12 +140,11 @@ pub(super) struct RoundTable {
     pub items: Option<Vec<toml::Value>>,
 }
 
-/// `[offline]`: accepted, not served yet.
+/// `[offline]`: how rounds knows that it is cut off itself.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "checked, and served by a later version")]
 pub(super) struct OfflineTable {
-    /// Addresses that answer unless this machine is offline.
+    /// Addresses that answer unless this machine is cut off: `host:port`, or a URL. Without them it is when there is no default route.
     pub anchors: Option<Vec<String>>,
 }
 

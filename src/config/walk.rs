@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Level};
 use super::keys::{self, Schema, Spot};
-use super::model::{Entry, Journal, Site, Ui};
+use super::model::{Entry, Journal, Place, Site, Ui};
 use super::shape::{CommonTable, JournalTable, OfflineTable, PLANNED_KINDS, RoundTable, SiteTable, TOP, UiTable, WallTable};
 use super::show::{self, ShownTable};
 use super::{keymap, leaf, suggest};
@@ -53,6 +53,7 @@ pub(super) struct Walked {
     pub journal: Journal,
     pub keys: BTreeMap<String, Vec<String>>,
     pub ui: Ui,
+    pub anchors: Vec<Place>,
     pub shown: Vec<ShownTable>,
     /// Sources that would run a command.
     pub commands: usize,
@@ -125,7 +126,8 @@ impl Walk<'_> {
                     self.out.told.append(&mut told);
                     self.out.keys = keys;
                 }
-                name @ ("wall" | "round" | "notify" | "offline" | "include") => {
+                "offline" => self.offline(value),
+                name @ ("wall" | "round" | "notify" | "include") => {
                     self.not_served(name, value);
                     self.out.told.push(Diagnostic::warning(
                         key.span(),
@@ -148,7 +150,6 @@ impl Walk<'_> {
     fn not_served(&mut self, name: &str, value: &Spot<'_>) {
         match name {
             "wall" => drop(self.table::<WallTable>(name, value)),
-            "offline" => drop(self.table::<OfflineTable>(name, value)),
             "round" | "notify" => {
                 let DeValue::Table(named) = value.get_ref() else {
                     return self.error(value.span(), format!("`{name}` is a table: write [{name}.NAME]"), "");
@@ -201,6 +202,21 @@ impl Walk<'_> {
             zone: table.zone.map(|zone| zone.0),
         };
         self.show_own("ui", value, &schemars::schema_for!(UiTable).to_value());
+    }
+
+    fn offline(&mut self, value: &Spot<'_>) {
+        let Some(table) = self.table::<OfflineTable>("offline", value) else { return };
+        let place = match value.get_ref() {
+            DeValue::Table(table) => keys::place_of(table, value.span(), &["anchors".to_owned()]),
+            _ => value.span(),
+        };
+        for text in table.anchors.unwrap_or_default() {
+            match anchor(&text) {
+                Some(place) => self.out.anchors.push(place),
+                None => self.error(place.clone(), "this is no anchor", "write \"host:port\" or \"https://host\", without user or password"),
+            }
+        }
+        self.show_own("offline", value, &schemars::schema_for!(OfflineTable).to_value());
     }
 
     fn show_own(&mut self, header: &str, value: &Spot<'_>, schema: &Json) {
@@ -517,4 +533,38 @@ fn sentence(words: &[&str]) -> String {
 /// The last line of a message of several: what a regular expression's error says after it has drawn the pattern.
 fn last_line(text: &str) -> &str {
     text.lines().last().unwrap_or_default().trim_start_matches("error: ")
+}
+
+/// `host:port`, `[address]:port` or a URL: what is connected to.
+fn anchor(text: &str) -> Option<Place> {
+    let (url, needs_port) = if text.contains("://") { (text.to_owned(), false) } else { (format!("tcp://{text}"), true) };
+    let url = url::Url::parse(&url).ok()?;
+    let port = if needs_port { url.port() } else { url.port_or_known_default() };
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    let plain = url.username().is_empty() && url.password().is_none() && (!needs_port || url.path().is_empty());
+    (plain && !host.is_empty() && !host.contains(char::is_whitespace)).then_some((host.to_owned(), port?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::anchor;
+
+    #[test]
+    fn anchors_are_places_or_addresses_of_pages() {
+        for (text, place) in [
+            ("gateway.example:53", Some(("gateway.example", 53))),
+            ("192.0.2.1:443", Some(("192.0.2.1", 443))),
+            ("[2001:db8::1]:443", Some(("2001:db8::1", 443))),
+            ("https://example.com/x", Some(("example.com", 443))),
+            ("http://example.com:8080", Some(("example.com", 8080))),
+            ("example.com", None),
+            ("example.com/x:80", None),
+            ("https://me:hush@example.com", None),
+            ("", None),
+            ("a b:80", None),
+            ("host:99999", None),
+        ] {
+            assert_eq!(anchor(text), place.map(|(host, port)| (host.to_owned(), port)), "{text}");
+        }
+    }
 }

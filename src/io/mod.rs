@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod exec;
 pub mod http;
+pub mod net;
 pub mod secret;
 pub mod tail;
 pub mod watch;

@@ -10,6 +10,8 @@ pub enum Effect {
     Poll(SourceId),
     /// Poll all sources now.
     PollAll,
+    /// Look whether the way out is there, and tell by [`super::Msg::Network`].
+    LookAtNetwork,
     /// Keep the end of a poll.
     KeepPoll(Box<Polled>),
     /// Keep a transition.

@@ -13,6 +13,7 @@ pub mod logview;
 pub mod matching;
 pub mod menu;
 pub mod msg;
+pub mod offline;
 pub mod rank;
 pub mod silence;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Everything that can happen, as data: loggable, recordable, replayable.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Command, Notice, NoticeKind, world::Bucket};
@@ -33,6 +34,8 @@ pub enum Msg {
     Events(Vec<Transition>),
     /// Another process acknowledged a finding, or gave it back (`None`).
     Acknowledged(FindingId, Option<Acknowledgement>),
+    /// Whether the way out is there, as [`super::Effect::LookAtNetwork`] asked.
+    Network(Network),
     /// rounds has something to say of itself.
     Notice(Notice),
     /// That is over.
@@ -54,6 +57,20 @@ pub struct Polled {
     pub result: Result<Collected, SourceError>,
     /// When the next one is due.
     pub next_at: Option<Timestamp>,
+}
+
+/// Whether this machine is cut off, by a look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// There is no evidence that it is.
+    Online,
+    /// It is.
+    Offline {
+        /// The evidence, for reading: `nothing answers`.
+        text: String,
+        /// Sources that this explains.
+        excused: BTreeSet<SourceId>,
+    },
 }
 
 /// What the journal knows of a source's probes.

@@ -32,7 +32,11 @@ pub(super) fn cover(world: &mut World, now: Timestamp, effects: &mut Vec<Effect>
         if let Some(source) = world.sources.get_mut(id) {
             match window {
                 Some(at) => put(source, *at),
-                None => drop(lift(source)),
+                None => {
+                    lift(source);
+                    // It may have grown old beneath.
+                    world.ages_at = Some(now);
+                }
             }
         }
     }

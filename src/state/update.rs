@@ -3,7 +3,7 @@
 use super::ingest::{self, Settings};
 use super::msg::Polled;
 use super::world::World;
-use super::{Effect, Msg, SiteState, SourceState, State, act, findings, silence};
+use super::{Effect, Msg, SiteState, SourceState, State, act, findings, offline, silence};
 use crate::domain::time::human;
 use crate::domain::{FindingId, SourceId, Status, Timestamp, Transition, TransitionKind};
 use crate::sources::SourceSpec;
@@ -24,7 +24,16 @@ impl State {
 pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
     let mut effects = Vec::new();
     match msg {
-        Msg::Polled(polled) => take(&mut state.world, polled, now, false, &mut effects),
+        Msg::Polled(polled) => {
+            if let Some(polled) = offline::sift(&mut state.world, polled, now, &mut effects) {
+                take(&mut state.world, polled, now, false, &mut effects);
+            }
+        }
+        Msg::Network(network) => {
+            for polled in offline::told(&mut state.world, network, now, &mut effects) {
+                take(&mut state.world, polled, now, false, &mut effects);
+            }
+        }
         Msg::Followed(polled) => take(&mut state.world, polled, now, true, &mut effects),
         Msg::Command(command) => act::command(state, command, now, &mut effects),
         Msg::Edit(request) => act::edit(state, request),
@@ -188,15 +197,23 @@ fn tick(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     if ended.iter().any(|id| id.site_in_maintenance().is_some()) {
         silence::cover(world, now, effects);
     }
+    for polled in offline::tick(world, now, effects) {
+        take(world, polled, now, false, effects);
+    }
     let mut changed = Vec::new();
     if world.ages_at.is_some_and(|at| at <= now) {
-        for source in world.sources.values_mut() {
+        // While we are cut off, the age of what needs the network says nothing of it.
+        for source in world.sources.values_mut().filter(|source| !world.offline.excuses(&source.spec.id)) {
             let (before, remembered) = (source.status, source.remembered);
             if age(source, now) {
                 changed.push((source.spec.id.clone(), before, remembered));
             }
         }
-        world.ages_at = world.sources.values().filter_map(ages_at).min();
+        world.ages_at = world.sources.values().filter(|source| !world.offline.excuses(&source.spec.id)).filter_map(ages_at).min();
+    }
+    if changed.iter().any(|(id, _, remembered)| !remembered && world.offline.guarded.contains(id)) {
+        // Nobody looked at it in time: perhaps because whoever does is cut off.
+        offline::look(world, now, effects);
     }
     for (id, before, remembered) in changed {
         if let Some(source) = world.sources.get(&id)
@@ -223,5 +240,6 @@ pub fn next_tick(state: &State, now: Timestamp) -> Option<Timestamp> {
     let acks = state.world.acknowledgements.values().filter_map(|ack| ack.until);
     let toast = state.view.toast.as_ref().map(|toast| toast.until);
     let burst = state.world.findings.iter().any(|f| f.id.rule() == "burst").then(|| now + chrono::Duration::seconds(5));
-    stale.chain(acks).chain(toast).chain(burst).min()
+    let network = state.world.offline.next();
+    stale.chain(acks).chain(toast).chain(burst).chain(network).min()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::offline::Offline;
 use crate::domain::{
     Acknowledgement, Backup, Certificate, Finding, FindingId, Health, Histogram, Issues, Level, LogEvent, LogGroup, LogMark, Packages, SourceError, SourceId,
     Status, Timestamp, Transition,
@@ -52,6 +53,8 @@ pub struct World {
     /// Not later than the moment at which the next source turns stale or unknown; `None`: none can. Kept so that not every poll
     /// needs a look at all sources.
     pub ages_at: Option<Timestamp>,
+    /// Whether we are cut off, and what waits for the answer.
+    pub offline: Offline,
     /// One pass (`check`): thresholds count as one, nothing is pending.
     pub one_pass: bool,
 }

@@ -167,3 +167,40 @@ fn what_somebody_has_counts_no_more_in_the_exit_code_of_check() {
     assert_eq!(rounds(&["--site", "blog", "baseline", "--undo"]).0, 0);
     assert_eq!(rounds(&["check", "blog/http/feed"]).0, 1);
 }
+
+/// A port that nothing listens at, as far as anybody knows.
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn being_cut_off_is_said_on_evidence_only_and_hides_nothing_that_is_near() {
+    // No connection goes to the broadcast address: the system refuses it, and nothing leaves this machine.
+    let write = |place: &Place, anchor: u16| {
+        let text = format!(
+            "[offline]\nanchors = [\"127.0.0.1:{anchor}\"]\n[site.shop]\n[site.shop.http.far]\nurl = \"http://255.255.255.255/\"\nevery = \"1s\"\nretry_every = \"1s\"\ntimeout = \"500ms\"\nproxy = \"none\"\n[site.shop.http.near]\nurl = \"http://127.0.0.1:{}/\"\nevery = \"1s\"\nretry_every = \"1s\"\nfailures = 2\n",
+            closed_port()
+        );
+        std::fs::write(place.path().join("work/rounds.toml"), text).unwrap();
+    };
+    let place = Place::new();
+    let anchor = closed_port();
+    write(&place, anchor);
+    let (code, text) = said(&place, &["check", "shop/http/far"]);
+    assert!(code == 3 && text.contains("this machine is offline"), "{code} {text}");
+    let (code, text) = said(&place, &["check"]);
+    assert!(code == 2 && text.contains("DOWN shop/http/near") && text.contains("UNKNOWN shop/http/far"), "{code} {text}");
+
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("WE ARE OFFLINE");
+    terminal.wait_for_text("near is down");
+    assert!(!terminal.text().contains("far is down"), "{}", terminal.text());
+    // The anchor answers: it is the site that does not.
+    let _back = TcpListener::bind(("127.0.0.1", anchor)).unwrap();
+    terminal.wait_for_text("far is down");
+    assert!(!terminal.text().contains("OFFLINE"), "{}", terminal.text());
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    let (code, text) = said(&place, &["check", "shop/http/far"]);
+    assert!(code == 2 && text.contains("DOWN shop/http/far"), "{code} {text}");
+}
