@@ -1,5 +1,6 @@
 //! What comes from the terminal: a thread that waits for it, and its translation into messages.
 
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
@@ -7,27 +8,73 @@ use tokio::sync::mpsc;
 
 use super::Event;
 use super::terminal::SCREEN_THREAD;
+use crate::state::first_run::Choice;
 use crate::state::{Command, Msg, PromptKind, View};
 use crate::ui::keymap::Keymap;
 
-/// Starts the thread. It waits without a time-out, so that it costs nothing while nobody types; it ends with the process.
+/// Where the thread that reads sends to: one dashboard may follow another in one process, and what is typed goes to the present one.
+struct Desk {
+    present: Mutex<Present>,
+    changed: Condvar,
+}
+
+struct Present {
+    reads: bool,
+    events: Option<mpsc::Sender<Event>>,
+}
+
+static DESK: Desk = Desk { present: Mutex::new(Present { reads: false, events: None }), changed: Condvar::new() };
+
+/// Starts the thread, or turns the one that reads already to these `events`: a second reader would take keys away. It waits without a
+/// time-out, so that it costs nothing while nobody types; it ends with the process.
 ///
 /// # Errors
 /// When no thread can be started.
 pub fn start(events: mpsc::Sender<Event>) -> std::io::Result<()> {
-    thread::Builder::new().name(format!("{SCREEN_THREAD}-in")).spawn(move || {
-        loop {
-            let event = match event::read() {
-                Ok(input) => Event::Input(input),
-                Err(_) => Event::TerminalGone,
-            };
-            let gone = matches!(event, Event::TerminalGone);
-            if events.blocking_send(event).is_err() || gone {
-                return;
+    let mut present = DESK.present.lock().unwrap_or_else(PoisonError::into_inner);
+    present.events = Some(events);
+    DESK.changed.notify_all();
+    if !std::mem::replace(&mut present.reads, true) {
+        let started = thread::Builder::new().name(format!("{SCREEN_THREAD}-in")).spawn(read_on);
+        present.reads = started.is_ok();
+        started?;
+    }
+    Ok(())
+}
+
+fn read_on() {
+    loop {
+        let input = event::read().ok();
+        let gone = input.is_none();
+        let mut wanted = true;
+        while wanted {
+            let events = reader_of_events();
+            let event = input.clone().map_or(Event::TerminalGone, Event::Input);
+            wanted = events.blocking_send(event).is_err();
+            if wanted {
+                // That dashboard has ended; the next one gets the key.
+                let mut present = DESK.present.lock().unwrap_or_else(PoisonError::into_inner);
+                if present.events.as_ref().is_some_and(mpsc::Sender::is_closed) {
+                    present.events = None;
+                }
             }
         }
-    })?;
-    Ok(())
+        if gone {
+            DESK.present.lock().unwrap_or_else(PoisonError::into_inner).reads = false;
+            return;
+        }
+    }
+}
+
+/// The present dashboard's channel; waits for one while there is none.
+fn reader_of_events() -> mpsc::Sender<Event> {
+    let mut present = DESK.present.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if let Some(events) = &present.events {
+            return events.clone();
+        }
+        present = DESK.changed.wait(present).unwrap_or_else(PoisonError::into_inner);
+    }
 }
 
 /// What an input means where the reader stands; `None`: nothing.
@@ -37,6 +84,7 @@ pub fn message(input: &Input, view: &View, keymap: &Keymap) -> Option<Msg> {
         Input::Key(key) if key.kind == KeyEventKind::Release => None,
         Input::Key(key) => match &view.prompt {
             Some(prompt) => in_prompt(key, prompt.kind),
+            None if view.first_run.is_some() && chosen(key).is_some() => chosen(key).map(Msg::Choose),
             None => keymap.command(key, view).map(Msg::Command),
         },
         Input::Paste(text) => Some(Msg::Paste(text.clone())),
@@ -52,6 +100,12 @@ pub fn message(input: &Input, view: &View, keymap: &Keymap) -> Option<Msg> {
         // Losing the focus changes nothing.
         Input::FocusGained | Input::FocusLost => None,
     }
+}
+
+/// A choice of the first screen by its own key.
+fn chosen(key: &KeyEvent) -> Option<Choice> {
+    let plain = (key.modifiers - KeyModifiers::SHIFT).is_empty();
+    Choice::ALL.into_iter().find(|choice| plain && key.code == KeyCode::Char(choice.key()))
 }
 
 /// In a prompt keys are text, but for those that leave it, take it, or move in the list it narrows.

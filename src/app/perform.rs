@@ -169,7 +169,7 @@ impl Hands {
                     terminal.clear()?;
                     dashboard.touch();
                 }
-                Effect::Suspend | Effect::Quit => {}
+                Effect::Suspend | Effect::Quit | Effect::Choose(_) => {}
             }
         }
         Ok(())

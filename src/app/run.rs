@@ -19,9 +19,11 @@ use super::screen::{Screen, Writer};
 use super::signals::{self, Signal};
 use super::terminal::{self, Guard, TerminalError};
 use super::{Event, history, input};
+use crate::config::detect::{self, Project};
 use crate::config::model::Config;
 use crate::io::clock;
 use crate::journal::read_snapshot;
+use crate::state::first_run::{Choice, FirstRun, FoundProject};
 use crate::state::{Effect, Msg};
 use crate::ui::keymap::Keymap;
 use crate::ui::theme::Theme;
@@ -54,6 +56,8 @@ pub struct Options {
     pub theme: Theme,
     /// Further messages, as the demonstration's deploys.
     pub extra: Option<mpsc::Receiver<Msg>>,
+    /// The first screen instead of the pages: there is no configuration, and it was looked for here.
+    pub first_run: Option<Vec<String>>,
     /// One sentence to say at the start: what is odd in the configuration, and stops nothing.
     pub warning: Option<String>,
 }
@@ -63,8 +67,12 @@ pub struct Options {
 pub enum Ending {
     /// A person left.
     Quit,
+    /// A person chose this on the first screen.
+    Chosen(Choice),
     /// This signal ended it.
     Signal(i32),
+    /// A mistake of rounds itself ended it; its message has been printed.
+    Mistake,
 }
 
 /// Why there was no dashboard, or none to the end.
@@ -124,6 +132,7 @@ fn live(
     state.view.site = options.site;
     state.view.zone = options.config.ui.zone.map_or(crate::state::view::ZoneName::Local, crate::state::view::ZoneName::Named);
     state.view.size = terminal::size();
+    state.view.first_run = options.first_run.as_ref().map(|looked| FirstRun { looked: looked.clone(), ..FirstRun::default() });
     let snapshot = options.state_dir.as_deref().and_then(read_snapshot);
     let seq = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
     if let Some(snapshot) = snapshot {
@@ -145,6 +154,9 @@ fn live(
     let (messages, mut messages_in) = mpsc::channel(MESSAGES);
     if let Some(extra) = options.extra {
         forward(runtime, extra, messages.clone());
+    }
+    if options.first_run.is_some() {
+        look_around(messages.clone())?;
     }
     let mut hands = Hands::start(&options.config, runtime.handle().clone(), messages, options.state_dir.is_some());
     if let Some(dir) = &options.state_dir {
@@ -220,6 +232,9 @@ fn live(
             if effects.contains(&Effect::Quit) {
                 return Ok((Ending::Quit, hands));
             }
+            if let Some(choice) = effects.iter().find_map(|effect| if let Effect::Choose(choice) = effect { Some(*choice) } else { None }) {
+                return Ok((Ending::Chosen(choice), hands));
+            }
             if effects.contains(&Effect::Suspend) {
                 suspend(guard, &mut dashboard, &mut terminal)?;
                 continued = Some(Instant::now());
@@ -233,6 +248,20 @@ fn live(
             pace.drew(at);
         }
     }
+}
+
+/// Looks at the working directory on a thread of its own: a disk may be slow.
+fn look_around(messages: mpsc::Sender<Msg>) -> std::io::Result<()> {
+    std::thread::Builder::new().name("rounds-detect".to_owned()).spawn(move || {
+        let project = std::env::current_dir().and_then(|here| Project::of_process(&here));
+        let found = project.map(|project| {
+            let found = detect::detect(&project);
+            FoundProject { kind: found.kind(), rows: found.rows() }
+        });
+        // The loop has ended when this fails.
+        let _ = messages.blocking_send(Msg::Found(found.unwrap_or_default()));
+    })?;
+    Ok(())
 }
 
 /// Gives the terminal back, stops, and takes it again when continued.

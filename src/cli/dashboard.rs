@@ -1,18 +1,20 @@
 //! `rounds` without a verb: the dashboard where there is a terminal, else the text summary of one pass.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::sync::mpsc;
 
-use super::{Context, Exit, Failure, check, load};
+use super::{Context, Exit, Failure, check, demo, init, load, man};
 use crate::app::{self, Ending, pass, terminal};
-use crate::config::LoadError;
 use crate::config::model::Config;
+use crate::config::{LoadError, find};
 use crate::io::clock;
 use crate::journal::read_snapshot;
 use crate::report::{text, verdict};
 use crate::state::Msg;
+use crate::state::first_run::Choice;
 
 /// How long the pass of the text summary may take.
 const PASS: Duration = Duration::from_secs(30);
@@ -25,13 +27,42 @@ pub fn run(context: &Context, extra: Option<mpsc::Receiver<Msg>>) -> Result<Exit
     if !terminal::is_drawable() {
         return summary(context);
     }
+    let mut extra = extra;
+    // What to say on the next screen, when a choice of the first one could not be carried out.
+    let mut trouble = None;
+    loop {
+        let chosen = match screen(context, extra.take(), trouble.take())? {
+            Ending::Quit => return Ok(Exit::OK),
+            // As a shell tells a process that this signal ended.
+            Ending::Signal(number) => return Ok(Exit(128u8.saturating_add(u8::try_from(number).unwrap_or(0)))),
+            Ending::Mistake => return Ok(Exit(super::MISTAKE)),
+            Ending::Chosen(choice) => choice,
+        };
+        match chosen {
+            // With what was written there is a configuration, and the pages come up.
+            Choice::Init => trouble = init::here().err().map(|failure| failure.to_string()),
+            Choice::Demo => return demo::run(&demo::Args::default(), context),
+            Choice::Manual => return man::run(&man::Args {}, context),
+        }
+    }
+}
+
+/// The dashboard once, from its start to its end.
+fn screen(context: &Context, extra: Option<mpsc::Receiver<Msg>>, trouble: Option<String>) -> Result<Ending, Failure> {
+    let mut first_run = None;
     let (config, state_dir, warning) = match load::quietly(context) {
         Ok(loaded) => {
             let warning = loaded.warnings.lines().into_iter().next();
             (load::narrow(loaded, context)?, load::state_dir(context), warning)
         }
         // The first run: the screen says what to do. Nothing is written.
-        Err(Failure::Config(error)) if matches!(*error, LoadError::None { .. }) => (Config::empty(), None, None),
+        Err(Failure::Config(error)) => match *error {
+            LoadError::None { looked } => {
+                first_run = Some(places(&looked));
+                (Config::empty(), None, None)
+            }
+            error => return Err(error.into()),
+        },
         Err(failure) => return Err(failure),
     };
     let options = app::Options {
@@ -41,15 +72,30 @@ pub fn run(context: &Context, extra: Option<mpsc::Receiver<Msg>>) -> Result<Exit
         read_only: context.global.read_only,
         config,
         extra,
-        warning,
+        first_run,
+        warning: trouble.or(warning),
     };
     match app::dashboard(options) {
-        Ok(Ending::Quit) => Ok(Exit::OK),
-        // As a shell tells a process that this signal ended.
-        Ok(Ending::Signal(number)) => Ok(Exit(128u8.saturating_add(u8::try_from(number).unwrap_or(0)))),
-        Err(app::DashboardError::Panicked) => Ok(Exit(super::MISTAKE)),
+        Ok(ending) => Ok(ending),
+        Err(app::DashboardError::Panicked) => Ok(Ending::Mistake),
         Err(error) => Err(Failure::Other(anyhow!(error))),
     }
+}
+
+/// Where a configuration was looked for, as a person writes it.
+fn places(looked: &[PathBuf]) -> Vec<String> {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let in_folders = looked.iter().filter(|path| path.ends_with(find::FILE_NAME)).count();
+    let begin = match in_folders {
+        0 => None,
+        1 => Some("./rounds.toml".to_owned()),
+        _ => Some("./rounds.toml and its parents".to_owned()),
+    };
+    let rest = looked.iter().filter(|path| !path.ends_with(find::FILE_NAME)).map(|path| {
+        let below = home.as_ref().and_then(|home| path.strip_prefix(home).ok());
+        below.map_or_else(|| path.display().to_string(), |below| format!("~/{}", below.display()))
+    });
+    begin.into_iter().chain(rest).collect()
 }
 
 /// Where nothing can be drawn: one pass, as text, with the exit code of `check`.

@@ -25,6 +25,7 @@ pub mod dashboard;
 pub mod demo;
 pub mod deployed;
 pub mod doctor;
+pub mod init;
 pub mod load;
 pub mod logs;
 pub mod man;
@@ -88,6 +89,8 @@ pub enum Color {
 pub enum Verb {
     /// Show the dashboard on a built-in demonstration: real servers on this machine, with a story
     Demo(demo::Args),
+    /// Look at a project and write a commented configuration of what was found; never overwrites
+    Init(init::Args),
     /// Look once at all or the named sources; exit 0 ok, 1 warning, 2 critical, 3 unknown
     Check(check::Args),
     /// Print what is in the logs now
@@ -255,6 +258,7 @@ fn run(arguments: &[OsString]) -> u8 {
     let done = match &cli.verb {
         None => dashboard::run(&context, None),
         Some(Verb::Demo(args)) => demo::run(args, &context),
+        Some(Verb::Init(args)) => init::run(args, &context),
         Some(Verb::Check(args)) => check::run(args, &context),
         Some(Verb::Logs(args)) => logs::run(args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),

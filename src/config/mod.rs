@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub mod detect;
 pub mod diagnostic;
 #[cfg(test)]
 mod example_tests;
 pub mod find;
+pub mod init;
 mod keymap;
 mod keys;
 mod leaf;

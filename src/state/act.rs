@@ -29,6 +29,9 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
     if state.view.prompt.is_some() || state.view.overlay.is_some() {
         return in_front(state, command, now, effects);
     }
+    if super::first_run::command(state, command, effects) {
+        return;
+    }
     if state.view.page == Page::Logs && in_logs(state, command) {
         return;
     }

@@ -1,5 +1,6 @@
 //! What the update function asks for; the app performs it.
 
+use super::first_run::Choice;
 use super::msg::Polled;
 use crate::domain::{Acknowledgement, FindingId, SourceId, Transition};
 
@@ -30,4 +31,6 @@ pub enum Effect {
     Redraw,
     /// Leave.
     Quit,
+    /// Leave the first screen for this.
+    Choose(Choice),
 }

@@ -8,6 +8,7 @@ pub mod command;
 pub mod effect;
 pub mod filter;
 mod findings;
+pub mod first_run;
 mod ingest;
 pub mod logview;
 pub mod matching;

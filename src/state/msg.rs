@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::first_run::{Choice, FoundProject};
 use super::{Command, Notice, NoticeKind, world::Bucket};
 use crate::domain::{Acknowledgement, FindingId, SourceError, SourceId, Timestamp, Transition};
 use crate::sources::Collected;
@@ -42,6 +43,10 @@ pub enum Msg {
     NoticeOver(NoticeKind),
     /// One sentence for the line above the footer.
     Toast(String),
+    /// What was found in the working directory, for the first screen.
+    Found(FoundProject),
+    /// A choice on the first screen, by its key.
+    Choose(Choice),
 }
 
 /// The end of one poll. Kept in the journal as it is, so that a following process feeds the same into the same function.

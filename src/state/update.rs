@@ -71,6 +71,16 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
         Msg::NoticeOver(kind) => state.world.notices.retain(|known| known.kind != kind),
         Msg::Toast(text) => act::toast(state, text, now),
+        Msg::Found(project) => {
+            if let Some(first) = &mut state.view.first_run {
+                first.project = Some(project);
+            }
+        }
+        Msg::Choose(choice) => {
+            if state.view.first_run.is_some() {
+                effects.push(Effect::Choose(choice));
+            }
+        }
     }
     effects
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tui_input::Input;
 
+use super::first_run::FirstRun;
 use super::{CommandSpec, Page, World};
 use crate::domain::{Level, Timestamp};
 
@@ -183,6 +184,8 @@ pub struct View {
     pub zone: ZoneName,
     /// Keys of commands that were remapped, by the command's id, as the configuration writes keys. What is not here has its default keys.
     pub keys: BTreeMap<&'static str, Vec<String>>,
+    /// The first screen, while there is no configuration.
+    pub first_run: Option<FirstRun>,
     /// What the last frame held.
     pub drawn: Drawn,
 }

@@ -40,6 +40,11 @@ mod tests;
 pub fn draw(frame: &mut Frame<'_>, state: &State, theme: &theme::Theme, now: Timestamp) -> Drawn {
     let mut drawn = Drawn::default();
     let mut pen = pen::Pen::new(frame.buffer_mut(), theme);
+    if let Some(first) = state.view.first_run.as_ref().filter(|_| layout::rows(pen.area(), false).is_some()) {
+        panes::first_run::whole(&mut pen, state, first, theme);
+        drawn.next_change = state.view.toast.as_ref().map(|toast| toast.until);
+        return drawn;
+    }
     let Some(rows) = layout::rows(pen.area(), chrome::has_banner(state)) else {
         chrome::too_small(&mut pen, state, theme);
         return drawn;

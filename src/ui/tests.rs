@@ -7,6 +7,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::fixture::*;
 use super::theme::Theme;
+use crate::state::first_run::{FirstRun, FoundProject, FoundRow};
 
 /// With `ROUNDS_SCREENS=DIR` the screens are also written as ANSI text, to look at them with one's own eyes: `cat DIR/NAME.ansi`.
 pub(crate) fn look(name: &str, buffer: &Buffer) {
@@ -116,7 +117,34 @@ fn activity_and_empty_pages() {
         snapshot("activity", &opened(Page::Activity), &rich(), width, height);
     }
     snapshot("backups", &opened(Page::Backups), &rich(), 80, 24);
-    snapshot("first-run", &crate::state::State::default(), &rich(), 80, 24);
+    snapshot("nothing-named", &crate::state::State::default(), &rich(), 80, 24);
+    let mut state = crate::state::State::default();
+    let row = |known, what, found: &str, why: &str| FoundRow { known, what, found: found.to_owned(), why: why.to_owned() };
+    let looked = ["./rounds.toml and its parents", "~/.config/rounds/config.toml", "/etc/rounds/config.toml"].map(str::to_owned).to_vec();
+    state.view.first_run = Some(FirstRun { looked, ..FirstRun::default() });
+    snapshot("first-run-looking", &state, &rich(), 80, 24);
+    let rows = vec![
+        row(true, "site", "shop", "manage.py, shop/settings/production.py"),
+        row(true, "health", "https://shop.example.com", "first of ALLOWED_HOSTS"),
+        row(true, "packages", "requirements.txt, .venv", "38 packages, Python 3.12, Django 5.2.15"),
+        row(true, "logs", "/var/log/shop/*.log", "LOGGING, 2 files"),
+        row(false, "errors", "Sentry", "DSN seen, SENTRY_AUTH_TOKEN is not set"),
+        row(true, "processes", "supervisor", "/etc/supervisor/conf.d/shop.conf"),
+        row(true, "deploys", "fabfile.py", "3 tasks: deploy, rollback, restart"),
+        row(false, "backups", "none found", "no restic, no borg, no dump is seen"),
+    ];
+    if let Some(first) = &mut state.view.first_run {
+        first.project = Some(FoundProject { kind: Some("a Django project"), rows });
+    }
+    for (width, height) in SIZES {
+        snapshot("first-run", &state, &rich(), width, height);
+    }
+    snapshot("first-run-mono", &state, &mono(), 80, 24);
+    snapshot("first-run-ascii", &state, &Theme { glyphs: super::theme::Glyphs::Ascii, ..rich() }, 80, 24);
+    if let Some(first) = &mut state.view.first_run {
+        first.project = Some(FoundProject::default());
+    }
+    snapshot("first-run-elsewhere", &state, &rich(), 80, 24);
 }
 
 #[test]

@@ -104,6 +104,47 @@ fn a_wrong_command_line_is_64_and_never_taken_for_critical() {
 }
 
 #[test]
+fn init_writes_what_check_accepts_and_never_overwrites() {
+    let place = Place::new();
+    let work = place.path().join("work");
+    let project = work.join("shop");
+    std::fs::create_dir_all(project.join("shop")).unwrap();
+    std::fs::write(project.join("manage.py"), "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n").unwrap();
+    // Nothing listens there: the look itself must work.
+    std::fs::write(
+        project.join("shop/settings.py"),
+        "ALLOWED_HOSTS = ['shop.invalid']\nLOGGING = {'handlers': {'f': {'filename': BASE_DIR / 'app.log'}}}\nBASE_DIR = Path(__file__).parent.parent\n",
+    )
+    .unwrap();
+    std::fs::write(project.join("app.log"), "").unwrap();
+    std::fs::write(project.join(".env"), "SENTRY_DSN=https://feedfacefeedface@sentry.example/1\n").unwrap();
+    let output = place.run(&["init", "shop"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(stdout(&output).contains("a Django project") && output.stderr.is_empty(), "{output:?}");
+    let written = std::fs::read_to_string(project.join("rounds.toml")).unwrap();
+    assert!(!written.contains("feedface"));
+    let output = place.run(&["--config", "shop/rounds.toml", "config", "check"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let output = place.run(&["--config", "shop/rounds.toml", "check", "shop/log/django"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+
+    let again = place.run(&["init", "shop"]);
+    assert_eq!(code(&again), 64);
+    assert!(stderr(&again).contains("--output"), "{again:?}");
+    assert_eq!(std::fs::read_to_string(project.join("rounds.toml")).unwrap(), written);
+    // Elsewhere it names the folder that its paths are relative to.
+    let output = place.run(&["init", "shop", "--output", "elsewhere.toml"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let output = place.run(&["--config", "elsewhere.toml", "check", "shop/log/django"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    for arguments in [&["init", "nowhere"][..], &["init", "shop/manage.py"], &["init", "shop", "--output", "nowhere/x.toml"]] {
+        let output = place.run(arguments);
+        assert_eq!(code(&output), 64, "{output:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+    }
+}
+
+#[test]
 fn help_version_manual_and_completions_are_data() {
     let place = Place::new();
     for (arguments, holds) in [

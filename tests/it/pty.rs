@@ -196,6 +196,73 @@ fn without_a_configuration_it_says_so_and_writes_nothing() {
     assert!(is_empty(&place.path().join("home")) && is_empty(&place.path().join("work")));
 }
 
+/// A project that is told from its files.
+fn project(place: &Place) {
+    let work = place.path().join("work");
+    std::fs::create_dir(work.join("shop")).unwrap();
+    std::fs::write(work.join("manage.py"), "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\nopen('ran', 'w')\n").unwrap();
+    std::fs::write(work.join("shop/settings.py"), "ALLOWED_HOSTS = ['shop.example']\nopen('ran', 'w')\n").unwrap();
+    std::fs::write(work.join("requirements.txt"), "Django==5.2\n").unwrap();
+}
+
+#[test]
+fn in_a_project_the_first_screen_writes_a_configuration_and_starts_on_it() {
+    let place = Place::new();
+    project(&place);
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("a Django project");
+    terminal.wait_for_text("https://shop.example");
+    let written = place.path().join("work/rounds.toml");
+    assert!(!written.exists() && is_empty(&place.path().join("home")), "something was written before a key");
+    // Down and up again, and the first choice by Enter.
+    terminal.press("j");
+    terminal.press("k");
+    terminal.press("\r");
+    terminal.wait_for_text("attention");
+    terminal.wait_for_text("shop");
+    assert!(std::fs::read_to_string(&written).unwrap().contains("[site.shop.http.home]"));
+    assert!(!place.path().join("work/ran").exists(), "the project was run");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_first_screen_that_cannot_write_says_so_and_stays() {
+    let place = Place::new();
+    project(&place);
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("a Django project");
+    // The folder is gone, and nothing can be written into it.
+    std::fs::remove_dir_all(place.path().join("work")).unwrap();
+    terminal.press("i");
+    terminal.wait_for_text("name the directory of a project");
+    terminal.wait_for_text("Nothing is watched yet");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+}
+
+#[test]
+fn the_first_screen_leads_to_the_demonstration_and_to_the_manual() {
+    let place = Place::new();
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("does not look like a project");
+    terminal.press("\r");
+    terminal.wait_for_text("blog.localhost");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("Nothing is watched yet");
+    terminal.press("h");
+    terminal.wait_for("the manual on the ordinary screen", |screen| !screen.alternate_screen() && screen.contents().contains("Usage: rounds"));
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+    assert!(is_empty(&place.path().join("home")) && is_empty(&place.path().join("work")));
+}
+
 fn is_empty(dir: &Path) -> bool {
     std::fs::read_dir(dir).unwrap().next().is_none()
 }
@@ -311,7 +378,7 @@ fn nothing_new_means_nothing_sent() {
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(terminal.bytes(), before);
     // A key that changes nothing sends nothing either.
-    terminal.press("k");
+    terminal.press("x");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(terminal.bytes(), before);
     terminal.press("q");
