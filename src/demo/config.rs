@@ -3,6 +3,7 @@
 use super::certificate::HOST;
 use super::lines::File;
 use super::pages::Page;
+use super::sentry;
 
 /// The ports that the servers got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Ports {
     pub blog: u16,
     /// That of the blog's feed, over TLS.
     pub feed: u16,
+    /// That of the error tracker.
+    pub tracker: u16,
 }
 
 impl Ports {
@@ -97,6 +100,15 @@ expect.redirect = "/admin/login/?next=/admin/"
 path = "{django}"
 project = ["/srv/shop"]     # frames of a traceback below this are your own code
 
+# An error tracker that speaks Sentry's API. After the first deploy it has a new issue that grows.
+[site.shop.sentry.errors]
+url = "http://127.0.0.1:{tracker}"
+organization = "{organization}"
+project = "{project}"
+token = {{ file = "tracker.token" }}      # its first line; or {{ env = "SENTRY_AUTH_TOKEN" }}
+every = "2s"                # a real tracker is asked once a minute
+timeout = "3s"
+
 
 [site.blog]
 title = "Blog"
@@ -135,6 +147,9 @@ path = "{worker}"           # one JSON object a line
 "#,
         shop = ports.shop,
         blog = ports.blog,
+        tracker = ports.tracker,
+        organization = sentry::ORGANIZATION,
+        project = sentry::PROJECT,
         home = url(Page::ShopHome),
         health = url(Page::ShopHealth),
         search = url(Page::ShopSearch),
@@ -157,11 +172,12 @@ mod tests {
 
     #[test]
     fn the_text_parses_and_names_every_page_and_log() {
-        let ports = Ports { shop: 18_001, blog: 18_002, feed: 18_003 };
+        let ports = Ports { shop: 18_001, blog: 18_002, feed: 18_003, tracker: 18_004 };
         let text = text(ports);
         let table: toml::Table = text.parse().unwrap();
         assert_eq!(table["site"]["shop"]["http"]["basket"]["url"].as_str(), Some("http://127.0.0.1:18001/basket/"));
         assert_eq!(table["site"]["blog"]["http"]["feed"]["url"].as_str(), Some("https://blog.localhost:18003/feed/"));
+        assert_eq!(table["site"]["shop"]["sentry"]["errors"]["url"].as_str(), Some("http://127.0.0.1:18004"));
         for page in pages::ALL {
             assert!(text.contains(&ports.url(page)), "{page:?}");
         }

@@ -26,9 +26,11 @@ use crate::state::Msg;
 mod certificate;
 pub mod config;
 mod dice;
+mod issues;
 mod lines;
 pub mod pages;
 pub mod script;
+pub mod sentry;
 mod servers;
 mod writer;
 
@@ -121,7 +123,8 @@ impl Site {
         Ok(site)
     }
 
-    /// Starts in `dir`, which is made when it is not there, and leaves the files behind: `rounds.toml`, `ca.pem`, `logs/`, `state/`.
+    /// Starts in `dir`, which is made when it is not there, and leaves the files behind: `rounds.toml`, `ca.pem`,
+    /// `tracker.token`, `logs/`, `state/`.
     /// When this returns, the servers accept and the log files exist.
     ///
     /// # Errors
@@ -129,19 +132,21 @@ impl Site {
     pub fn start(dir: &Path, options: Options) -> Result<Self, Error> {
         let config = dir.join("rounds.toml");
         let authority = dir.join("ca.pem");
-        for path in [&config, &authority, &dir.join("logs"), &dir.join("state")] {
+        let token = dir.join("tracker.token");
+        for path in [&config, &authority, &token, &dir.join("logs"), &dir.join("state")] {
             if path.symlink_metadata().is_ok() {
                 return Err(Error::Exists(path.clone()));
             }
         }
         let certificate = certificate::make(clock::now(), options.certificate_days)?;
-        let (shop, blog, feed) = (listen()?, listen()?, listen()?);
+        let (shop, blog, feed, tracker) = (listen()?, listen()?, listen()?, listen()?);
         let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port()).map_err(Error::Serve);
-        let ports = Ports { shop: port(&shop)?, blog: port(&blog)?, feed: port(&feed)? };
+        let ports = Ports { shop: port(&shop)?, blog: port(&blog)?, feed: port(&feed)?, tracker: port(&tracker)? };
 
         let state = dir.join("state");
         DirBuilder::new().recursive(true).mode(0o700).create(&state).map_err(|e| Error::io("make the directory", &state, e))?;
         write_new(&authority, &certificate.authority)?;
+        write_new(&token, &format!("{}\n", sentry::TOKEN))?;
         write_new(&config, &config_text(ports))?;
         let writer = writer::Writer::create(dir)?;
 
@@ -158,6 +163,7 @@ impl Site {
                 tokio::spawn(servers::serve(shop, pages::Host::Shop, None, Arc::clone(&shared)));
                 tokio::spawn(servers::serve(blog, pages::Host::Blog, None, Arc::clone(&shared)));
                 tokio::spawn(servers::serve(feed, pages::Host::Feed, Some(TlsAcceptor::from(certificate.server)), shared));
+                tokio::spawn(sentry::serve(tracker, Arc::new(sentry::Tracker::new(sentry::Setup::default())), move || watch.elapsed()));
                 tokio::spawn(tell_deploys(watch, tell));
                 stop.cancelled().await;
             });

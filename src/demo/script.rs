@@ -119,6 +119,12 @@ pub fn trouble(t: Duration) -> Option<Trouble> {
     (TROUBLE..RECOVERY).contains(&within).then(|| trouble_of(period))
 }
 
+/// The trouble of a period: which, from when, until when, since the start of the story.
+pub fn trouble_in(period: u64) -> Option<(Trouble, Duration, Duration)> {
+    let start = PERIOD.checked_mul(u32::try_from(period).ok()?)?;
+    Some((trouble_of(period), start + TROUBLE, start + RECOVERY))
+}
+
 /// Whether the checkout fails at `t`, and how.
 fn flake(t: Duration) -> Option<Answer> {
     let slot = t.as_secs() / FLAKY_EVERY.as_secs();

@@ -1,5 +1,6 @@
 //! Ports to the world, each with a fake for tests.
 
+pub mod api;
 pub mod clock;
 pub mod exec;
 pub mod http;

@@ -46,6 +46,13 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::log::Config>,
     },
     Kind {
+        name: "sentry",
+        doc: "An error tracker that speaks Sentry's API.",
+        capability: Capability::Issues,
+        schema: schema::<super::sentry::Config>,
+        parse: parse::<super::sentry::Config>,
+    },
+    Kind {
         name: "files",
         doc: "Backups that are plain files: dumps and archives in a folder.",
         capability: Capability::Backup,

@@ -20,6 +20,7 @@ pub mod http;
 pub mod kinds;
 pub mod log;
 pub mod runner;
+pub mod sentry;
 
 /// A future that can be sent between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -13,6 +13,8 @@ const REFRESH: i64 = 30;
 const FEW: usize = 120;
 /// Hours kept in memory.
 const HOURS: i64 = 48;
+/// Issues of one source that are kept, also when a list that was read in part is joined to what was known.
+const ISSUES: usize = 500;
 /// Days kept in memory.
 const DAYS: i64 = 31;
 
@@ -87,8 +89,12 @@ fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settin
                 take_batch(log, batch, at);
             }
             Data::Issues(issues) => {
-                summary = Some(issues_summary(issues));
-                source.issues = Some((at, issues.clone()));
+                let mut issues = issues.clone();
+                if let Some((_, before)) = source.issues.as_mut().filter(|_| !collected.complete) {
+                    keep_unseen(&mut issues, std::mem::take(&mut before.items));
+                }
+                summary = Some(issues_summary(&issues));
+                source.issues = Some((at, issues));
             }
             Data::Packages(packages) => {
                 summary = Some(packages_summary(packages));
@@ -365,6 +371,13 @@ fn take_batch(log: &mut LogState, batch: &LogBatch, at: Timestamp) {
     while log.marks.len() > LOG_EVENTS || log.marks.front().is_some_and(|(seq, _)| *seq < log.first_seq) {
         log.marks.pop_front();
     }
+}
+
+/// A list that was read in part takes nothing away: what it did not come to stays as it was known.
+fn keep_unseen(issues: &mut Issues, before: Vec<crate::domain::Issue>) {
+    let seen: std::collections::HashSet<String> = issues.items.iter().map(|issue| issue.id.clone()).collect();
+    let room = ISSUES.saturating_sub(issues.items.len());
+    issues.items.extend(before.into_iter().filter(|issue| !seen.contains(&issue.id)).take(room));
 }
 
 fn issues_summary(issues: &Issues) -> String {

@@ -615,6 +615,15 @@ fn new_and_returned_issues_are_findings_and_ongoing_ones_are_not() {
     update(&mut state, poll(&id, 30, Err(SourceError::auth("the token has expired", "make a new one"))), at(30));
     assert!(state.world.findings.iter().any(|f| f.title == "Errors of x not known: the token has expired"));
     assert_eq!(state.world.sources[&crate::domain::SourceId::parse(&id).unwrap()].issues.as_ref().unwrap().1.items.len(), 4, "the last good list stays");
+    // A list of which a page did not come takes nothing away.
+    let mut part = poll(&id, 60, Ok(vec![Data::Issues(Issues { total: 4, items: vec![issue("2", IssueState::Ongoing, 3)], server: "sentry".into() })]));
+    if let Msg::Polled(Polled { result: Ok(collected), .. }) = &mut part {
+        collected.complete = false;
+    }
+    update(&mut state, part, at(60));
+    let known = &state.world.sources[&crate::domain::SourceId::parse(&id).unwrap()].issues.as_ref().unwrap().1;
+    let ids: Vec<(&str, IssueState)> = known.items.iter().map(|issue| (issue.id.as_str(), issue.state)).collect();
+    assert_eq!(ids, [("2", IssueState::Ongoing), ("1", IssueState::New), ("3", IssueState::Ongoing), ("4", IssueState::Archived)]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ struct Target {
     body: fn(&[u8]),
 }
 
-const TARGETS: &[Target] = &[Target { name: "config", body: config }];
+const TARGETS: &[Target] = &[Target { name: "config", body: config }, Target { name: "sentry", body: rounds::sources::sentry::fuzz_answer }];
 
 fn config(bytes: &[u8]) {
     let _ = rounds::config::parse(bytes, None, rounds::config::trust::Standing::Never, &|_| None).map_err(|error| error.render(false, 80));

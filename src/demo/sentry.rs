@@ -1,0 +1,568 @@
+//! A stand-in for an error tracker, as strict as the real ones: Sentry's API as far as rounds asks it, and where GlitchTip and
+//! old Sentry servers differ. The demonstration's tracker, and that of the source's tests.
+//!
+//! What does not belong here: which issues there are (`issues`), and what rounds makes of the answers (`sources::sentry`).
+//!
+//! Facts: Sentry's OpenAPI document and its `api/base.py` (paging), `api/exceptions.py` (details of refusals),
+//! `middleware/ratelimit.py` (the 429 is a bare JSON string); GlitchTip's sources.
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::issues::{self, Row, Standing};
+use crate::domain::Timestamp;
+use crate::domain::time::rfc3339;
+use crate::io::clock;
+
+/// The demonstration's organization and project.
+pub const ORGANIZATION: &str = "acme";
+/// The project's slug, and its number.
+pub const PROJECT: &str = "shop";
+const PROJECT_ID: &str = "41";
+/// The demonstration's token; it opens nothing but this stand-in.
+pub const TOKEN: &str = "sntryu_demonstration";
+/// What a token that may do all has.
+pub const SCOPES: [&str; 4] = ["org:read", "project:read", "event:read", "event:write"];
+
+/// Connections served at once.
+const CONNECTIONS: usize = 64;
+/// Bounds the wait for a request's head and the idle time of a kept connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The body of a change is not larger.
+const BODY_BYTES: usize = 64 << 10;
+/// Requests that are remembered.
+const REMEMBERED: usize = 200;
+
+/// Which server it is like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Flavour {
+    /// Sentry as it is.
+    #[default]
+    Sentry,
+    /// A Sentry of years ago: projects by number only, no substatus, no events below the organization.
+    OldSentry,
+    /// GlitchTip.
+    GlitchTip,
+}
+
+/// How the stand-in is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setup {
+    /// Which server it is like.
+    pub flavour: Flavour,
+    /// Tokens with their scopes.
+    pub tokens: Vec<(String, Vec<&'static str>)>,
+    /// Further issues, to have several pages.
+    pub crowd: u64,
+    /// Whether every third issue is dropped after the page was cut, as the real server does, so that pages are short.
+    pub gaps: bool,
+    /// Requests to each endpoint in one window of two seconds; the headers that tell of it come only with it.
+    pub allowance: Option<u32>,
+    /// What the organization says its region is.
+    pub region: Option<String>,
+    /// No project can be seen with any token.
+    pub blind: bool,
+    /// The page of the list, counted from one, that fails.
+    pub broken_page: Option<usize>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            flavour: Flavour::Sentry,
+            tokens: vec![(TOKEN.to_owned(), SCOPES.to_vec())],
+            crowd: 0,
+            gaps: false,
+            allowance: None,
+            region: None,
+            blind: false,
+            broken_page: None,
+        }
+    }
+}
+
+/// One request as it came, for tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// Path and query as sent.
+    pub target: String,
+    /// Whether it had a token.
+    pub with_token: bool,
+    /// The body.
+    pub body: String,
+}
+
+/// What was changed through the API.
+#[derive(Debug, Clone, Copy)]
+struct Changed {
+    standing: Standing,
+    /// The issue's events when it was changed: more of them bring it back.
+    events: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    changed: HashMap<u64, Changed>,
+    windows: HashMap<String, (Instant, u32)>,
+    seen: VecDeque<Seen>,
+}
+
+/// The stand-in.
+#[derive(Debug)]
+pub struct Tracker {
+    setup: Setup,
+    state: Mutex<State>,
+}
+
+/// One request, whatever carried it.
+struct Ask<'a> {
+    method: &'a Method,
+    path: &'a str,
+    query: Vec<(String, String)>,
+    token: Option<&'a str>,
+    body: &'a [u8],
+}
+
+impl Ask<'_> {
+    fn first(&self, key: &str) -> Option<&str> {
+        self.query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One answer.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+impl Reply {
+    fn of(status: u16, body: Value) -> Self {
+        Self { status, headers: Vec::new(), body: Some(body) }
+    }
+
+    fn detail(status: u16, detail: &str) -> Self {
+        Self::of(status, json!({ "detail": detail }))
+    }
+
+    fn gone() -> Self {
+        Self::detail(404, "The requested resource does not exist")
+    }
+}
+
+impl Tracker {
+    /// A stand-in that nobody has asked yet.
+    pub fn new(setup: Setup) -> Self {
+        Self { setup, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The requests that came, oldest first.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state().seen.iter().cloned().collect()
+    }
+
+    /// The issues at `t`, with what was changed.
+    fn rows(&self, t: Duration) -> Vec<Row> {
+        let state = self.state();
+        let mut rows = issues::rows(t);
+        rows.extend(issues::crowd(self.setup.crowd));
+        for row in &mut rows {
+            if let Some(changed) = state.changed.get(&row.id) {
+                let more = row.events > changed.events;
+                row.standing = if more && changed.standing == Standing::Resolved { Standing::Regressed } else { changed.standing };
+            }
+        }
+        rows
+    }
+
+    /// Answers one request at `t` of the story.
+    fn answer(&self, ask: &Ask<'_>, t: Duration, now: Timestamp) -> Reply {
+        if ask.path == "/api/settings/" && self.setup.flavour == Flavour::GlitchTip {
+            return Reply::of(
+                200,
+                json!({"socialApps": [], "billingEnabled": false, "iPaidForGlitchTip": false, "enableUserRegistration": true, "version": "5.1.0"}),
+            );
+        }
+        let Some(path) = ask.path.strip_prefix("/api/0/").and_then(|path| path.strip_suffix('/')) else { return Reply::gone() };
+        let Some(token) = ask.token else { return Reply::detail(401, "Authentication credentials were not provided.") };
+        let Some((_, scopes)) = self.setup.tokens.iter().find(|(known, _)| known == token) else { return Reply::detail(401, "Invalid token") };
+        let parts: Vec<&str> = path.split('/').collect();
+        let get = *ask.method == Method::GET;
+        if let ["organizations", organization, ..] = parts.as_slice()
+            && *organization != ORGANIZATION
+        {
+            return Reply::gone();
+        }
+        let mut limits = Vec::new();
+        if let Some(allowance) = self.setup.allowance {
+            match self.count(&format!("{} {}", ask.method, parts.last().unwrap_or(&"")), allowance, now) {
+                Ok(headers) => limits = headers,
+                Err(reply) => return reply,
+            }
+        }
+        let scope = match parts.as_slice() {
+            ["organizations", _] => "org:read",
+            ["organizations", _, "projects"] => "project:read",
+            _ if get => "event:read",
+            _ => "event:write",
+        };
+        if !scopes.contains(&scope) {
+            return Reply::detail(403, "You do not have permission to perform this action.");
+        }
+        let flavour = self.setup.flavour;
+        let mut reply = match parts.as_slice() {
+            ["organizations", _] if get => {
+                let region = self.setup.region.as_ref().map_or_else(|| json!({}), |region| json!({"organizationUrl": region, "regionUrl": region}));
+                Reply::of(200, json!({"id": "1", "slug": ORGANIZATION, "links": region}))
+            }
+            ["organizations", _, "projects"] if get && self.setup.blind => Reply::of(200, json!([])),
+            ["organizations", _, "projects"] if get => {
+                Reply::of(200, json!([{"id": "40", "slug": "blog", "name": "Blog"}, {"id": PROJECT_ID, "slug": PROJECT, "name": "Shop"}]))
+            }
+            ["organizations", _, "issues"] if get => self.list(ask, t, now),
+            // Without ids this would change every issue there is; nobody may want that here.
+            ["organizations", _, "issues"] => Reply::detail(409, "A change of all issues at once"),
+            ["organizations", _, "issues-stats"] if get && flavour == Flavour::GlitchTip => self.stats(ask, t, now),
+            ["organizations", _, "issues", id] if *ask.method == Method::PUT => self.change(id, ask.body, t, now),
+            ["organizations", _, "issues", id, "events", "latest"] if get && flavour == Flavour::Sentry => self.event(id, t, now),
+            ["issues", id, "events", "latest"] if get => self.event(id, t, now),
+            _ => Reply::gone(),
+        };
+        reply.headers.extend(limits);
+        reply
+    }
+
+    /// Counts one request; the headers that tell of the window, or the refusal.
+    fn count(&self, endpoint: &str, allowance: u32, now: Timestamp) -> Result<Vec<(&'static str, String)>, Reply> {
+        const WINDOW: Duration = Duration::from_secs(2);
+        let mut state = self.state();
+        let window = state.windows.entry(endpoint.to_owned()).or_insert((Instant::now(), 0));
+        if window.0.elapsed() >= WINDOW {
+            *window = (Instant::now(), 0);
+        }
+        window.1 += 1;
+        let left = WINDOW.saturating_sub(window.0.elapsed());
+        let reset = now + TimeDelta::milliseconds(left.as_millis() as i64 + 999);
+        let headers = vec![
+            ("x-sentry-rate-limit-limit", allowance.to_string()),
+            ("x-sentry-rate-limit-remaining", allowance.saturating_sub(window.1).to_string()),
+            ("x-sentry-rate-limit-reset", reset.timestamp().to_string()),
+        ];
+        if window.1 > allowance {
+            let words = format!("You are attempting to use this endpoint too frequently. Limit is {allowance} requests in 2 seconds");
+            return Err(Reply { status: 429, headers, body: Some(Value::String(words)) });
+        }
+        Ok(headers)
+    }
+
+    fn list(&self, ask: &Ask<'_>, t: Duration, now: Timestamp) -> Reply {
+        let glitchtip = self.setup.flavour == Flavour::GlitchTip;
+        if let Err(reply) = self.well_asked(ask) {
+            return reply;
+        }
+        let limit = ask.first("limit").and_then(|limit| limit.parse().ok()).unwrap_or(if glitchtip { 50 } else { 100 });
+        let offset = ask.first("cursor").and_then(|cursor| cursor.split(':').nth(1)?.parse().ok()).unwrap_or(0_usize);
+        let search = ask.first("query").unwrap_or(if glitchtip { "" } else { "is:unresolved" });
+        let rows: Vec<Row> = if matches!(ask.first("project"), Some("40" | "blog")) {
+            Vec::new()
+        } else {
+            self.rows(t).into_iter().filter(|row| matches(row, search)).collect()
+        };
+        let number = offset / limit + 1;
+        if self.setup.broken_page == Some(number) {
+            return Reply::of(500, json!({"detail": "Internal Error", "errorId": "5f1e8c"}));
+        }
+        let host = "https://tracker.example";
+        let more = offset + limit < rows.len();
+        let page: Vec<Value> =
+            rows.iter().skip(offset).take(limit).filter(|row| !(self.setup.gaps && row.id % 3 == 0)).map(|row| self.issue(row, now)).collect();
+        let entry = |rel: &str, results: bool, offset: usize| {
+            let cursor = format!("0:{offset}:{}", u8::from(rel == "previous"));
+            if glitchtip && !results {
+                return format!("<{host}{}>; rel=\"{rel}\"; results=\"false\"", ask.path);
+            }
+            format!("<{host}{}?limit={limit}&cursor={cursor}>; rel=\"{rel}\"; results=\"{results}\"; cursor=\"{cursor}\"", ask.path)
+        };
+        let link = format!("{}, {}", entry("previous", offset > 0, offset.saturating_sub(limit)), entry("next", more, offset + limit));
+        let link = if glitchtip { format!("{{'{link}'}}") } else { link };
+        let hits = rows.len().to_string();
+        Reply { status: 200, headers: vec![("link", link), ("x-hits", hits), ("x-max-hits", "1000".to_owned())], body: Some(Value::Array(page)) }
+    }
+
+    /// Whether the parameters are those that the server knows.
+    fn well_asked(&self, ask: &Ask<'_>) -> Result<(), Reply> {
+        let bad = |detail: &str| Err(Reply::detail(400, detail));
+        for (key, value) in &ask.query {
+            let number = || value.parse::<usize>().is_ok_and(|n| (1..=100).contains(&n));
+            let window = || value.len() > 1 && value[..value.len() - 1].bytes().all(|b| b.is_ascii_digit()) && value.ends_with(['s', 'm', 'h', 'd', 'w']);
+            match (key.as_str(), self.setup.flavour) {
+                ("query" | "environment", _) => {}
+                ("limit", _) if number() => {}
+                ("cursor", _) if value.split(':').count() == 3 && value.split(':').all(|part| part.parse::<u64>().is_ok()) => {}
+                ("project", _) if value == PROJECT_ID || value == "40" => {}
+                ("project", Flavour::Sentry) if value == PROJECT || value == "blog" => {}
+                ("project", Flavour::Sentry) => return Err(Reply::detail(403, "You do not have permission to perform this action.")),
+                ("project", Flavour::OldSentry) => return bad("Invalid project parameter. Values must be numbers."),
+                (_, Flavour::GlitchTip) => {
+                    return Err(Reply::of(422, json!({"detail": [{"loc": ["query", key], "msg": "Input should be a valid value", "type": "enum"}]})));
+                }
+                ("statsPeriod", _) if window() => {}
+                ("groupStatsPeriod", _) if matches!(value.as_str(), "" | "24h" | "14d" | "auto") => {}
+                ("sort", _) if matches!(value.as_str(), "date" | "new" | "freq" | "user") => {}
+                ("collapse", _) if matches!(value.as_str(), "stats" | "lifetime" | "filtered" | "unhandled" | "base") => {}
+                _ => return bad(&format!("Invalid {key}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn stats(&self, ask: &Ask<'_>, t: Duration, now: Timestamp) -> Reply {
+        let wanted: Vec<&str> = ask.query.iter().filter(|(key, _)| key == "groups").map(|(_, id)| id.as_str()).collect();
+        if wanted.is_empty() {
+            return Reply::of(422, json!({"detail": [{"loc": ["query", "groups"], "msg": "Field required", "type": "missing"}]}));
+        }
+        // Sparse: only hours in which something came.
+        let rows = self.rows(t).into_iter().filter(|row| wanted.contains(&row.id.to_string().as_str()));
+        let all: Vec<Value> = rows
+            .map(|row| {
+                let pairs: Vec<Value> = buckets(&row, now).into_iter().filter(|pair| pair[1] != json!(0)).collect();
+                json!({"id": row.id.to_string(), "count": row.events.to_string(), "stats": {"24h": pairs}})
+            })
+            .collect();
+        Reply::of(200, Value::Array(all))
+    }
+
+    fn change(&self, id: &str, body: &[u8], t: Duration, now: Timestamp) -> Reply {
+        let Some(row) = self.rows(t).into_iter().find(|row| row.id.to_string() == id) else { return Reply::gone() };
+        let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(body) else { return Reply::detail(400, "JSON parse error") };
+        let text = |key: &str| fields.get(key).and_then(Value::as_str);
+        let known = |key: &String| key == "status" || self.setup.flavour != Flavour::GlitchTip && (key == "substatus" || key == "statusDetails");
+        if let Some(odd) = fields.keys().find(|key| !known(key)) {
+            return Reply::of(400, json!({ odd.as_str(): ["Unknown field."] }));
+        }
+        let standing = match (text("status"), text("substatus")) {
+            (Some("resolved"), None) => Standing::Resolved,
+            (Some("unresolved"), None) => Standing::Ongoing,
+            (Some("ignored"), None | Some("archived_until_escalating" | "archived_forever")) => Standing::Archived,
+            _ => return Reply::of(400, json!({"status": ["Invalid status"]})),
+        };
+        self.state().changed.insert(row.id, Changed { standing, events: row.events });
+        Reply::of(200, self.issue(&Row { standing, ..row }, now))
+    }
+
+    fn event(&self, id: &str, t: Duration, now: Timestamp) -> Reply {
+        let Some(row) = self.rows(t).into_iter().find(|row| row.id.to_string() == id) else { return Reply::gone() };
+        let at = now - row.last;
+        Reply::of(
+            200,
+            json!({
+                "eventID": format!("{:032x}", row.id), "id": format!("{:032x}", row.id), "groupID": id, "projectID": PROJECT_ID,
+                "title": format!("{}: {}", row.kind, row.value), "message": "", "culprit": row.culprit, "platform": "python", "dateCreated": rfc3339(at),
+                "user": {"id": "7", "email": "visitor@shop.example"},
+                "tags": [{"key": "environment", "value": "demonstration"}, {"key": "release", "value": "shop@214"}, {"key": "user", "value": "id:7"}],
+                "entries": [], "release": {"version": "shop@214"}, "errors": []
+            }),
+        )
+    }
+
+    /// One issue in the server's shape.
+    fn issue(&self, row: &Row, now: Timestamp) -> Value {
+        let ago = |ago: Duration| rfc3339(now - ago);
+        let (status, substatus) = match row.standing {
+            Standing::New => ("unresolved", Some("new")),
+            Standing::Regressed => ("unresolved", Some("regressed")),
+            Standing::Escalating => ("unresolved", Some("escalating")),
+            Standing::Ongoing => ("unresolved", Some("ongoing")),
+            Standing::Archived => ("ignored", Some("archived_until_escalating")),
+            Standing::Resolved => ("resolved", None),
+        };
+        let title = format!("{}: {}", row.kind, row.value);
+        let permalink = format!("https://{ORGANIZATION}.tracker.example/issues/{}/", row.id);
+        let base = json!({
+            "id": row.id.to_string(), "shortId": row.short_id, "title": title, "culprit": row.culprit, "permalink": permalink, "level": row.level,
+            "status": status, "statusDetails": {}, "type": "error", "metadata": {"type": row.kind, "value": row.value}, "numComments": 0,
+            "project": {"id": PROJECT_ID, "name": "Shop", "slug": PROJECT, "platform": "python-django"},
+            "count": row.events.to_string(), "firstSeen": ago(row.first), "lastSeen": ago(row.last),
+        });
+        let more = match self.setup.flavour {
+            Flavour::GlitchTip => json!({"userCount": 0, "stats": {"24h": []}}),
+            Flavour::OldSentry => json!({"userCount": row.users, "annotations": ["a"], "stats": {"24h": buckets(row, now)}}),
+            Flavour::Sentry => json!({
+                "substatus": substatus, "priority": if row.level == "error" { "high" } else { "low" }, "isUnhandled": !row.handled, "userCount": row.users,
+                "assignedTo": row.assignee.map(|name| json!({"type": "team", "id": "9", "name": name})), "annotations": [], "filtered": null,
+                "stats": {"24h": buckets(row, now)},
+                "lifetime": {"count": row.events.to_string(), "userCount": row.users, "firstSeen": ago(row.first), "lastSeen": ago(row.last), "stats": null},
+            }),
+        };
+        let (Value::Object(mut base), Value::Object(more)) = (base, more) else { return Value::Null };
+        base.extend(more);
+        Value::Object(base)
+    }
+}
+
+/// Hourly buckets of the last day, as `[epoch seconds, count]`.
+fn buckets(row: &Row, now: Timestamp) -> Vec<Value> {
+    let hour = now.timestamp() / 3_600;
+    (-23..=0).zip(issues::hours(row)).map(|(back, count)| json!([(hour + back) * 3_600, count])).collect()
+}
+
+/// The few words of the search language that are understood: `is:` and free text.
+fn matches(row: &Row, search: &str) -> bool {
+    let open = !matches!(row.standing, Standing::Archived | Standing::Resolved);
+    search.split_whitespace().all(|word| match word {
+        "is:unresolved" => open,
+        "is:resolved" => row.standing == Standing::Resolved,
+        "is:archived" | "is:ignored" => row.standing == Standing::Archived,
+        "is:new" => row.standing == Standing::New,
+        "is:regressed" => row.standing == Standing::Regressed,
+        text => format!("{}: {}", row.kind, row.value).to_lowercase().contains(&text.to_lowercase()),
+    })
+}
+
+/// Serves one listener until the task is dropped; `at` gives the time of the story.
+///
+/// # Errors
+/// When the listener cannot be handed to the runtime.
+pub async fn serve(listener: TcpListener, tracker: Arc<Tracker>, at: impl Fn() -> Duration + Clone + Send + Sync + 'static) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return Ok(()) };
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = socket.set_nodelay(true);
+        let (tracker, at) = (Arc::clone(&tracker), at.clone());
+        // They end with this task.
+        connections.spawn(async move {
+            let _slot = slot;
+            let service = service_fn(|request: Request<Incoming>| respond(request, Arc::clone(&tracker), at()));
+            let _ = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .max_buf_size(16 << 10)
+                .serve_connection(TokioIo::new(socket), service)
+                .await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn respond(request: Request<Incoming>, tracker: Arc<Tracker>, t: Duration) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_BYTES).collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+    let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    {
+        let mut state = tracker.state();
+        if state.seen.len() == REMEMBERED {
+            state.seen.pop_front();
+        }
+        let body = String::from_utf8_lossy(&body).into_owned();
+        state.seen.push_back(Seen { method: head.method.to_string(), target, with_token: token.is_some(), body });
+    }
+    let query = url::form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let ask = Ask { method: &head.method, path: head.uri.path(), query, token, body: &body };
+    let reply = tracker.answer(&ask, t, clock::now());
+    let text = reply.body.map(|body| body.to_string()).unwrap_or_default();
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(tracker: &Tracker, method: &Method, target: &str, token: Option<&str>, body: &str, t: u64) -> (u16, Value, String) {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let reply = tracker.answer(&Ask { method, path, query, token, body: body.as_bytes() }, Duration::from_secs(t), clock::now());
+        let link = reply.headers.iter().find(|(name, _)| *name == "link").map(|(_, value)| value.clone()).unwrap_or_default();
+        (reply.status, reply.body.unwrap_or_default(), link)
+    }
+
+    #[test]
+    fn it_is_strict() {
+        let tracker = Tracker::new(Setup { tokens: vec![(TOKEN.to_owned(), SCOPES.to_vec()), ("reader".to_owned(), vec!["event:read"])], ..Setup::default() });
+        let list = "/api/0/organizations/acme/issues/";
+        for (method, target, token, status) in [
+            (Method::GET, list, Some(TOKEN), 200),
+            (Method::GET, "/api/0/organizations/acme/issues", Some(TOKEN), 404),
+            (Method::GET, list, None, 401),
+            (Method::GET, list, Some("other"), 401),
+            (Method::GET, "/api/0/organizations/acme/projects/", Some("reader"), 403),
+            (Method::GET, "/api/0/organizations/other/issues/", Some(TOKEN), 404),
+            (Method::GET, "/api/0/organizations/acme/issues/?limit=101", Some(TOKEN), 400),
+            (Method::GET, "/api/0/organizations/acme/issues/?per_page=5", Some(TOKEN), 400),
+            (Method::GET, "/api/0/organizations/acme/issues/?statsPeriod=soon", Some(TOKEN), 400),
+            (Method::GET, "/api/0/organizations/acme/issues/?cursor=x", Some(TOKEN), 400),
+            (Method::PUT, list, Some(TOKEN), 409),
+            (Method::PUT, "/api/0/organizations/acme/issues/5466/", Some("reader"), 403),
+            (Method::PUT, "/api/0/organizations/acme/issues/1/", Some(TOKEN), 404),
+            (Method::DELETE, "/api/0/organizations/acme/issues/5466/", Some(TOKEN), 404),
+            (Method::GET, "/api/settings/", None, 404),
+        ] {
+            assert_eq!(ask(&tracker, &method, target, token, "{\"status\":\"resolved\"}", 0).0, status, "{method} {target}");
+        }
+        for body in ["", "[]", "{}", "{\"status\":\"gone\"}", "{\"status\":\"resolved\",\"discard\":true}"] {
+            assert_eq!(ask(&tracker, &Method::PUT, "/api/0/organizations/acme/issues/5466/", Some(TOKEN), body, 0).0, 400, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_change_is_seen_in_the_next_list() {
+        let tracker = Tracker::new(Setup::default());
+        let ids = |search: &str, t: u64| {
+            let (_, body, _) = ask(&tracker, &Method::GET, &format!("/api/0/organizations/acme/issues/?query={search}"), Some(TOKEN), "", t);
+            body.as_array().unwrap().iter().map(|issue| issue["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let put = |id: &str, body: &str, t: u64| ask(&tracker, &Method::PUT, &format!("/api/0/organizations/acme/issues/{id}/"), Some(TOKEN), body, t).0;
+        assert!(ids("is:unresolved", 0).contains(&"5466".to_owned()));
+        assert_eq!(put("5466", "{\"status\":\"resolved\"}", 0), 200);
+        assert!(!ids("is:unresolved", 0).contains(&"5466".to_owned()));
+        assert!(ids("is:resolved", 0).contains(&"5466".to_owned()));
+        // What goes on after it was resolved is back.
+        assert_eq!(put("5512", "{\"status\":\"resolved\"}", 30), 200);
+        assert!(!ids("is:unresolved", 30).contains(&"5512".to_owned()));
+        assert!(ids("is:regressed", 40).contains(&"5512".to_owned()));
+    }
+
+    #[test]
+    fn pages_are_linked_and_may_be_short() {
+        let tracker = Tracker::new(Setup { crowd: 20, gaps: true, ..Setup::default() });
+        let (_, body, link) = ask(&tracker, &Method::GET, "/api/0/organizations/acme/issues/?limit=10", Some(TOKEN), "", 0);
+        assert!(body.as_array().unwrap().len() < 10);
+        assert!(link.contains("rel=\"next\"; results=\"true\"; cursor=\"0:10:0\"") && link.contains("rel=\"previous\"; results=\"false\""), "{link}");
+    }
+}

@@ -1,0 +1,464 @@
+//! One tracker, asked: its kind and region found once, its lists read page by page, its issues changed. Shared by polling, details
+//! and changes.
+//!
+//! What does not belong here: reading what it says (`parse`), what a refusal means (`refusal`), when to ask (`runner`).
+//!
+//! Facts: Sentry's API documentation, "Pagination" and "Data storage location"; paths always end with a slash, because a
+//! redirect would lose a body. The token goes to the configured server and to regions that this server names below itself.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::Method;
+use reqwest::header::{HeaderMap, LINK};
+use serde_json::json;
+use url::Url;
+
+use super::parse;
+use super::refusal::{self, Endpoint};
+use super::wire::{Answer, Ask, Wire};
+use crate::config::value::Dur;
+use crate::domain::{Issue, IssueState, Issues, Problem, SourceError};
+use crate::io::clock;
+
+/// Pages of issues that are read in one poll.
+pub const PAGES: usize = 5;
+/// Issues of a page; the most that the API gives.
+const PAGE: usize = 100;
+/// Pages of projects that are looked through for one name.
+const PROJECT_PAGES: usize = 10;
+/// What is asked for where `query` is not given. Without it Sentry means the same, and GlitchTip everything.
+const QUERY: &str = "is:unresolved";
+
+/// Which program the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// Sentry, hosted or one's own.
+    Sentry,
+    /// GlitchTip.
+    GlitchTip,
+}
+
+impl Server {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Sentry => "sentry",
+            Self::GlitchTip => "glitchtip",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Keys {
+    /// Only this environment.
+    pub environment: Option<String>,
+    /// The search.
+    pub query: Option<String>,
+    /// The window of the search.
+    pub period: Dur,
+}
+
+/// What was found out; kept between polls.
+#[derive(Debug, Default)]
+struct Known {
+    server: Option<Server>,
+    region: Option<Url>,
+    /// The project's id, where the server takes no slug.
+    project_id: Option<String>,
+    sees_projects: bool,
+    /// Issues of the last poll: how they stood, and their page.
+    issues: HashMap<String, (IssueState, Option<String>)>,
+}
+
+/// One tracker.
+#[derive(Debug)]
+pub struct Client {
+    wire: Wire,
+    keys: Keys,
+    known: Mutex<Known>,
+}
+
+/// What one poll read.
+pub struct Read {
+    /// The issues.
+    pub issues: Issues,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+    /// Whether all pages that were wanted came.
+    pub complete: bool,
+}
+
+impl Client {
+    /// A client that has asked nothing yet.
+    pub fn new(wire: Wire, keys: Keys) -> Self {
+        Self { wire, keys, known: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which program it is. Asked once, without the token, of what everybody may read.
+    async fn server(&self) -> Result<Server, SourceError> {
+        if let Some(server) = self.known().server {
+            return Ok(server);
+        }
+        let host = self.wire.url.host_str().unwrap_or_default();
+        let found = match host {
+            "sentry.io" => Server::Sentry,
+            "app.glitchtip.com" => Server::GlitchTip,
+            _ if host.ends_with(".sentry.io") => Server::Sentry,
+            _ => {
+                let answer = self.wire.ask(Ask::get(Endpoint::Settings, &self.wire.url, &["settings"], &[])).await?;
+                match answer.status {
+                    // It will have to be asked again.
+                    429 | 500..=599 => return Ok(Server::Sentry),
+                    200 if parse::is_glitchtip(&answer.body) => Server::GlitchTip,
+                    _ => Server::Sentry,
+                }
+            }
+        };
+        self.known().server = Some(found);
+        Ok(found)
+    }
+
+    /// Where the organization lives. A server without regions is its own; so is one that will not say.
+    async fn base(&self, server: Server) -> Result<Url, SourceError> {
+        if server == Server::GlitchTip {
+            return Ok(self.wire.url.clone());
+        }
+        if let Some(region) = &self.known().region {
+            return Ok(region.clone());
+        }
+        let organization = self.wire.organization.as_str();
+        let secret = self.wire.token().await?;
+        let answer = self.wire.ask(Ask::get(Endpoint::Organization, &self.wire.url, &["0", "organizations", organization], &[])).await?;
+        let region = match answer.status {
+            200..=299 => parse::region(&answer.body).and_then(|region| Url::parse(&region).ok()).filter(|region| self.wire.trusts(region)),
+            // A token may well read issues and nothing else.
+            403 => None,
+            // Trouble that passes: the list tells it.
+            500..=599 => return Ok(self.wire.url.clone()),
+            _ => return Err(self.wire.good(answer, Endpoint::Organization, Some(&secret)).err().unwrap_or_else(|| SourceError::protocol("an odd answer"))),
+        };
+        let base = region.unwrap_or_else(|| self.wire.url.clone());
+        self.known().region = Some(base.clone());
+        Ok(base)
+    }
+
+    /// The project's id, looked up among those that the token sees.
+    ///
+    /// # Errors
+    /// When it is not among them, with those that are.
+    async fn project_id(&self, base: &Url, project: &str) -> Result<String, SourceError> {
+        if let Some(id) = &self.known().project_id {
+            return Ok(id.clone());
+        }
+        let mut seen = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..PROJECT_PAGES {
+            let mut query = vec![("per_page", "100")];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let answer = self.wire.fetch(Ask::get(Endpoint::Projects, base, &["0", "organizations", &self.wire.organization, "projects"], &query)).await?;
+            let page = parse::projects(&answer.body).map_err(SourceError::protocol)?;
+            if let Some((id, _)) = page.iter().find(|(_, slug)| slug == project) {
+                self.known().project_id = Some(id.clone());
+                return Ok(id.clone());
+            }
+            seen.extend(page.into_iter().map(|(_, slug)| slug));
+            let next = next_page(&answer.headers);
+            if next.is_none() || next == cursor {
+                break;
+            }
+            cursor = next;
+        }
+        seen.sort();
+        let some: Vec<&str> = seen.iter().take(6).map(String::as_str).collect();
+        let remedy =
+            if some.is_empty() { "the token sees no project at all: give its owner the right to".to_owned() } else { format!("it sees {}", some.join(", ")) };
+        Err(SourceError::config(format!("the token sees no project {project} in {}", self.wire.organization), remedy))
+    }
+
+    /// One page of issues.
+    async fn page(&self, server: Server, base: &Url, project: Option<&str>, cursor: Option<&str>) -> Result<Answer, SourceError> {
+        let period = period_text(self.keys.period.get());
+        let limit = PAGE.to_string();
+        let mut query = vec![("query", self.keys.query.as_deref().unwrap_or(QUERY)), ("limit", limit.as_str())];
+        query.extend(project.map(|project| ("project", project)));
+        query.extend(self.keys.environment.as_deref().map(|environment| ("environment", environment)));
+        if server == Server::Sentry {
+            // The counts under the search's conditions are not used; whether an issue is unhandled is.
+            query.extend([("statsPeriod", period.as_str()), ("groupStatsPeriod", "24h"), ("collapse", "filtered")]);
+        }
+        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        self.wire.ask(Ask::get(Endpoint::Issues, base, &["0", "organizations", &self.wire.organization, "issues"], &query)).await
+    }
+
+    /// The first page; a project that the server knows by its id only is asked for by its id.
+    async fn first_page(&self, server: Server, base: &Url, project: &mut Option<String>) -> Result<Answer, SourceError> {
+        let secret = self.wire.token().await?;
+        let slug = project.as_deref().filter(|project| !project.bytes().all(|byte| byte.is_ascii_digit())).map(ToOwned::to_owned);
+        if let Some(slug) = slug.as_deref()
+            && (server == Server::GlitchTip || self.known().project_id.is_some())
+        {
+            *project = Some(self.project_id(base, slug).await?);
+        }
+        let answer = self.page(server, base, project.as_deref(), None).await?;
+        if let Some(slug) = slug.filter(|slug| Some(slug) == project.as_ref())
+            && matches!(answer.status, 400 | 403 | 404)
+        {
+            match self.project_id(base, &slug).await {
+                Ok(id) if answer.status == 400 => {
+                    *project = Some(id);
+                    let answer = self.page(server, base, project.as_deref(), None).await?;
+                    if !answer.is_good() {
+                        self.known().project_id = None;
+                    }
+                    return self.wire.good(answer, Endpoint::Issues, Some(&secret));
+                }
+                Ok(_) => self.known().project_id = None,
+                // That the project is not there says more than that it is forbidden.
+                Err(error) if error.kind == crate::domain::ErrorKind::Config => return Err(error),
+                Err(_) => {}
+            }
+        }
+        self.wire.good(answer, Endpoint::Issues, Some(&secret))
+    }
+
+    /// The issues, newest first, at most [`PAGES`] pages of them.
+    ///
+    /// # Errors
+    /// When the first page does not come. A later one that does not is a problem.
+    pub async fn issues(&self) -> Result<Read, SourceError> {
+        let server = self.server().await?;
+        let base = self.base(server).await?;
+        let mut project = self.wire.project.clone();
+        let mut answer = self.first_page(server, &base, &mut project).await?;
+        let secret = self.wire.token().await?;
+        let mut read = Read { issues: Issues { total: 0, items: Vec::new(), server: server.word().to_owned() }, problems: Vec::new(), complete: true };
+        let mut seen = std::collections::HashSet::new();
+        let mut cursors = Vec::new();
+        let mut hits = 0;
+        for number in 1.. {
+            hits = hits.max(refusal::hits(&answer.headers).unwrap_or(0));
+            let next = next_page(&answer.headers);
+            let page = parse_page(answer.body).await;
+            match page {
+                Ok(page) => {
+                    read.problems.extend(page.problems);
+                    // What moved between two pages comes twice.
+                    read.issues.items.extend(page.issues.into_iter().filter(|issue| seen.insert(issue.id.clone())));
+                }
+                Err(message) if number == 1 => return Err(SourceError::protocol(message)),
+                Err(message) => {
+                    read.fail(number, message);
+                    break;
+                }
+            }
+            // A short page is no last one, and a cursor that comes again leads nowhere.
+            let Some(cursor) = next.filter(|cursor| number < PAGES && !cursors.contains(cursor)) else { break };
+            let got =
+                self.page(server, &base, project.as_deref(), Some(&cursor)).await.and_then(|answer| self.wire.good(answer, Endpoint::Issues, Some(&secret)));
+            cursors.push(cursor);
+            match got {
+                Ok(next) => answer = next,
+                Err(error) => {
+                    read.fail(number + 1, error.message);
+                    break;
+                }
+            }
+        }
+        if read.issues.items.is_empty() && hits == 0 && read.problems.is_empty() {
+            self.assure_projects(&base).await?;
+        }
+        if server == Server::GlitchTip {
+            self.fill(&base, &mut read.issues.items).await;
+        }
+        read.issues.total = hits.max(read.issues.items.len() as u64);
+        let mut known = self.known();
+        known.issues = read.issues.items.iter().map(|issue| (issue.id.clone(), (issue.state, issue.permalink.clone()))).collect();
+        drop(known);
+        Ok(read)
+    }
+
+    /// A token that sees no project gets an empty list, which looks like all is well.
+    async fn assure_projects(&self, base: &Url) -> Result<(), SourceError> {
+        if self.known().sees_projects {
+            return Ok(());
+        }
+        let path = ["0", "organizations", self.wire.organization.as_str(), "projects"];
+        let answer = self.wire.ask(Ask::get(Endpoint::Projects, base, &path, &[("per_page", "100")])).await?;
+        if answer.is_good() && parse::projects(&answer.body).is_ok_and(|projects| projects.is_empty()) {
+            return Err(SourceError::nothing(
+                format!("the token sees no project of {}, so no issue either", self.wire.organization),
+                "add the token's owner to the team of the project",
+            ));
+        }
+        // Where it may not be asked, the list is believed.
+        self.known().sees_projects = true;
+        Ok(())
+    }
+
+    /// What GlitchTip has apart from its list: events by hour. Its user counts are never counted.
+    async fn fill(&self, base: &Url, items: &mut [Issue]) {
+        for item in items.iter_mut() {
+            item.users = item.users.filter(|users| *users > 0);
+        }
+        let wanted: Vec<String> = items.iter().take(PAGE).map(|issue| issue.id.clone()).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let mut query: Vec<(&str, &str)> = wanted.iter().map(|id| ("groups", id.as_str())).collect();
+        query.push(("statsPeriod", "24h"));
+        let path = ["0", "organizations", self.wire.organization.as_str(), "issues-stats"];
+        // Without them the list is still right.
+        let Ok(answer) = self.wire.fetch(Ask::get(Endpoint::Hours, base, &path, &query)).await else { return };
+        let mut by_id = parse::hours_by_id(&answer.body, clock::now());
+        for item in items {
+            if let Some(hours) = by_id.remove(&item.id) {
+                item.hours = hours;
+            }
+        }
+    }
+
+    /// The latest event of an issue, as lines.
+    ///
+    /// # Errors
+    /// As [`Client::issues`]; also when none is kept any more.
+    pub async fn latest_event(&self, issue: &str) -> Result<Vec<String>, SourceError> {
+        let server = self.server().await?;
+        let base = self.base(server).await?;
+        let organization = self.wire.organization.as_str();
+        let long = ["0", "organizations", organization, "issues", issue, "events", "latest"];
+        let short = ["0", "issues", issue, "events", "latest"];
+        let path = if server == Server::GlitchTip { short.as_slice() } else { long.as_slice() };
+        let environment: Vec<(&str, &str)> = self.keys.environment.as_deref().map(|environment| ("environment", environment)).into_iter().collect();
+        let secret = self.wire.token().await?;
+        let mut answer = self.wire.ask(Ask::get(Endpoint::Event, &base, path, &environment)).await?;
+        if matches!(answer.status, 404 | 405) && server == Server::Sentry {
+            // Older servers have it without the organization.
+            answer = self.wire.ask(Ask::get(Endpoint::Event, &base, &short, &environment)).await?;
+        }
+        let answer = self.wire.good(answer, Endpoint::Event, Some(&secret))?;
+        parse::event(&answer.body).map_err(SourceError::protocol)
+    }
+
+    /// Changes one issue, named by its id, to this state.
+    ///
+    /// # Errors
+    /// As [`Client::issues`]; also when the tracker did not do it.
+    pub async fn change(&self, issue: &str, change: Change) -> Result<(), SourceError> {
+        // Without an id the same request would change every issue of the organization.
+        if !parse::is_id(issue) {
+            return Err(SourceError::config("this is no id of an issue", "name one issue; nothing was changed"));
+        }
+        let server = self.server().await?;
+        let base = self.base(server).await?;
+        let path = ["0", "organizations", self.wire.organization.as_str(), "issues", issue];
+        let ask = Ask { endpoint: Endpoint::Change, method: Method::PUT, base: &base, path: &path, query: &[], body: Some(change.body(server)) };
+        let answer = self.wire.fetch(ask).await?;
+        let status = parse::status_word(&answer.body);
+        if answer.status == 204 || status.as_deref().is_some_and(|status| status != change.status()) {
+            return Err(SourceError::protocol(format!(
+                "the tracker accepted the change and did not make it; the issue is {}",
+                status.as_deref().unwrap_or("as it was")
+            )));
+        }
+        if let Some((state, _)) = self.known().issues.get_mut(issue) {
+            *state = change.state();
+        }
+        Ok(())
+    }
+
+    /// How the issue stood when it was last seen.
+    pub fn state_of(&self, issue: &str) -> Option<IssueState> {
+        self.known().issues.get(issue).map(|(state, _)| *state)
+    }
+
+    /// The issue's page.
+    pub fn page_of(&self, issue: &str) -> Option<String> {
+        self.known().issues.get(issue)?.1.clone()
+    }
+}
+
+impl Read {
+    /// A page after the first did not come: what was read stays.
+    fn fail(&mut self, page: usize, message: String) {
+        self.problems.push(Problem { subject: format!("page {page} of the issues"), message });
+        self.complete = false;
+    }
+}
+
+/// What can be done to an issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Done with.
+    Resolve,
+    /// Put aside until it comes much more often.
+    ArchiveUntilEscalating,
+    /// Put aside.
+    ArchiveForever,
+    /// Open again.
+    Unresolve,
+}
+
+impl Change {
+    const fn status(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolved",
+            Self::ArchiveUntilEscalating | Self::ArchiveForever => "ignored",
+            Self::Unresolve => "unresolved",
+        }
+    }
+
+    const fn state(self) -> IssueState {
+        match self {
+            Self::Resolve => IssueState::Resolved,
+            Self::ArchiveUntilEscalating | Self::ArchiveForever => IssueState::Archived,
+            Self::Unresolve => IssueState::Ongoing,
+        }
+    }
+
+    fn body(self, server: Server) -> serde_json::Value {
+        let substatus = match self {
+            Self::ArchiveUntilEscalating => "archived_until_escalating",
+            Self::ArchiveForever => "archived_forever",
+            Self::Resolve | Self::Unresolve => "",
+        };
+        // GlitchTip knows the status only.
+        if substatus.is_empty() || server == Server::GlitchTip {
+            json!({ "status": self.status() })
+        } else {
+            json!({ "status": self.status(), "substatus": substatus })
+        }
+    }
+}
+
+/// The cursor of the next page, of one header or several.
+fn next_page(headers: &HeaderMap) -> Option<String> {
+    let lines: Vec<&str> = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).collect();
+    parse::next_cursor(&lines.join(", "))
+}
+
+/// Reads a page away from the tasks' threads: one may be megabytes.
+async fn parse_page(body: Vec<u8>) -> Result<parse::Page, String> {
+    let now: DateTime<Utc> = clock::now();
+    let work = tokio::task::spawn_blocking(move || parse::page(&body, now));
+    work.await.unwrap_or_else(|_| Err("the answer could not be read".to_owned()))
+}
+
+/// A duration as the API writes it: `24h`, `14d`.
+pub fn period_text(period: Duration) -> String {
+    let seconds = period.as_secs().max(1);
+    match seconds {
+        // A day is written as the API's own documentation does.
+        86_400 => "24h".to_owned(),
+        _ if seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
+        _ if seconds.is_multiple_of(3_600) => format!("{}h", seconds / 3_600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
+    }
+}

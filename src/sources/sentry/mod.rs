@@ -1,0 +1,284 @@
+//! Error trackers that speak Sentry's API: the issues of an organization or one of its projects, and what may be done to them.
+//!
+//! What does not belong here: which issues need a person (`rules::issues`), showing them.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `client` | one tracker: what is asked of it and in which order; shared by polling, details and changes |
+//! | `wire` | one request |
+//! | `parse` | what it says; pure |
+//! | `refusal` | what an answer that is none means; pure |
+//! | `token` | where the token is |
+
+mod client;
+mod parse;
+mod refusal;
+#[cfg(test)]
+mod tests;
+mod token;
+mod wire;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use self::client::{Change, Client, Keys};
+pub use self::parse::fuzz as fuzz_answer;
+use self::wire::Wire;
+use super::{BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, ItemKey, Offer, Outcome, Reach, Service};
+use super::{Source, SourceConfig, SourceSpec};
+use crate::config::value::Dur;
+use crate::domain::{Capability, Data, IssueState, Observation, SourceError};
+use crate::io::secret::SecretRef;
+use crate::io::{api, clock};
+
+/// The interval where none is configured.
+const EVERY: Duration = Duration::from_secs(60);
+/// The time limit of one poll where none is configured.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest window that the API takes.
+const LONGEST: Duration = Duration::from_secs(90 * 86_400);
+
+/// The keys of one tracker.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The server itself, without `/api/0/`; the hosted service when not given.
+    #[serde(default = "hosted")]
+    pub url: String,
+    /// The organization's slug, as in the address of its pages.
+    pub organization: String,
+    /// The project's slug or its number; all that the token sees when not given.
+    pub project: Option<String>,
+    /// Only issues of this environment.
+    pub environment: Option<String>,
+    /// The search, in the tracker's own language; `is:unresolved` when not given.
+    pub query: Option<String>,
+    /// The token, which needs the scopes org:read, project:read and event:read, and event:write for changes. When not given,
+    /// `SENTRY_AUTH_TOKEN` and `~/.sentryclirc` are looked at.
+    pub token: Option<SecretRef>,
+    /// How far back an issue's events are looked for; 24 hours when not given.
+    pub period: Option<Dur>,
+}
+
+fn hosted() -> String {
+    token::HOSTED.to_owned()
+}
+
+fn complaint(key: &str, message: String, help: &str) -> Complaint {
+    Complaint { path: vec![key.to_owned()], message, help: help.to_owned(), warning: false }
+}
+
+/// The server's address as it is asked: without `/api/0`, which people copy along.
+fn server(url: &str) -> Result<Url, String> {
+    let mut url = Url::parse(url.trim()).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
+        return Err("it begins with neither https:// nor http://".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a user and a password have no place in it".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a part after the path".to_owned());
+    }
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/api/0").or_else(|| path.strip_suffix("/api")).unwrap_or(path).to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+impl Config {
+    fn is_slug(text: &str) -> bool {
+        parse::is_id(text)
+    }
+}
+
+impl SourceConfig for Config {
+    fn check(&self) -> Vec<Complaint> {
+        let mut all = Vec::new();
+        match server(&self.url) {
+            Err(reason) => {
+                all.push(complaint("url", format!("the address is not right: {reason}"), "write the tracker's own address, such as \"https://sentry.io\""));
+            }
+            Ok(url) if url.scheme() == "http" && !api::is_loopback(&url) => {
+                let mut one = complaint("url", "the token goes over the network for all to read".to_owned(), "write https:// where the server has it");
+                one.warning = true;
+                all.push(one);
+            }
+            Ok(_) => {}
+        }
+        if !Self::is_slug(&self.organization) {
+            all.push(complaint(
+                "organization",
+                "this is no slug of an organization".to_owned(),
+                "it is the word in the address of its pages: letters, digits, '-' and '_'",
+            ));
+        }
+        if self.project.as_deref().is_some_and(|project| !Self::is_slug(project) || project == "-1") {
+            all.push(complaint(
+                "project",
+                "this is no slug of a project".to_owned(),
+                "it is the word in the address of its pages, or its number; leave the key out for all projects",
+            ));
+        }
+        if self.environment.as_deref().is_some_and(|environment| environment.trim().is_empty()) {
+            all.push(complaint("environment", "the environment is empty".to_owned(), "leave the key out for all environments"));
+        }
+        if self.period.is_some_and(|period| period.get() < Duration::from_secs(60) || period.get() > LONGEST) {
+            all.push(complaint("period", "a period is between a minute and 90 days".to_owned(), "write for example \"24h\" or \"14d\""));
+        }
+        all
+    }
+
+    fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
+        self.token.iter().map(|token| (vec!["token".to_owned()], token)).collect()
+    }
+
+    fn reaches(&self, _: &BuildContext) -> Vec<Reach> {
+        let Ok(url) = server(&self.url) else { return Vec::new() };
+        let target = url.as_str().parse::<hyper::Uri>().ok();
+        // What stands behind a proxy is the proxy's to reach.
+        if !api::is_loopback(&url) && target.is_some_and(|target| crate::io::http::environment_proxy(&target).is_some()) {
+            return Vec::new();
+        }
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        vec![Reach::Tcp(host, url.port_or_known_default().unwrap_or(443))]
+    }
+
+    fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
+        let spec = self.spec(context);
+        let url = server(&self.url).map_err(|reason| SourceError::config(format!("the address of the tracker is not right: {reason}"), "correct `url`"))?;
+        let wire = Wire {
+            url,
+            organization: self.organization.clone(),
+            project: self.project.clone(),
+            token: self.token.clone(),
+            timeout: spec.timeout,
+            context: context.clone(),
+            kept: Mutex::default(),
+        };
+        let keys = Keys { environment: self.environment.clone(), query: self.query.clone(), period: self.period.unwrap_or(Dur::days(1)) };
+        let client = Arc::new(Client::new(wire, keys));
+        let source = SentrySource { client: Arc::clone(&client), every: spec.every, timeout: spec.timeout };
+        let service = SentryService { client, spec: spec.clone() };
+        Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(service)) })
+    }
+
+    fn spec(&self, context: &BuildContext) -> SourceSpec {
+        let common = &context.common;
+        let every = common.every.unwrap_or(EVERY);
+        let project = self.project.as_deref().map(|project| format!("/{project}")).unwrap_or_default();
+        SourceSpec {
+            id: context.id.clone(),
+            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
+            capability: Capability::Issues,
+            every,
+            timeout: common.timeout.unwrap_or(TIMEOUT),
+            retry_every: every,
+            failures: 1,
+            successes: 1,
+            enabled: common.enabled.unwrap_or(true),
+            continuous: false,
+            runbook: common.runbook.clone(),
+            needs: common.needs.clone(),
+            target: format!("{}{project}", self.organization),
+        }
+    }
+}
+
+/// Polls one tracker.
+struct SentrySource {
+    client: Arc<Client>,
+    every: Duration,
+    timeout: Duration,
+}
+
+impl Source for SentrySource {
+    fn cadence(&self) -> Cadence {
+        Cadence::Every(self.every)
+    }
+
+    fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
+        Box::pin(async move {
+            let read = bounded(self.timeout, self.client.issues()).await?;
+            let observation = Observation { at: clock::now(), data: Data::Issues(read.issues) };
+            Ok(Collected { observations: vec![observation], problems: read.problems, complete: read.complete })
+        })
+    }
+}
+
+/// Several requests are bounded as one.
+async fn bounded<T>(limit: Duration, work: impl Future<Output = Result<T, SourceError>>) -> Result<T, SourceError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(SourceError::timeout(limit)))
+}
+
+/// Details and changes.
+struct SentryService {
+    client: Arc<Client>,
+    spec: SourceSpec,
+}
+
+const RESOLVE: &str = "resolve";
+const ARCHIVE: &str = "archive";
+const ARCHIVE_FOREVER: &str = "archive_forever";
+const UNRESOLVE: &str = "unresolve";
+
+fn offer(id: &str, title: &str, undo: Option<&str>) -> Offer {
+    Offer { id: id.to_owned(), title: title.to_owned(), dangerous: false, undo: undo.map(ToOwned::to_owned) }
+}
+
+impl SentryService {
+    fn own<'a>(&self, key: &'a ItemKey) -> Result<&'a str, SourceError> {
+        if key.source == self.spec.id && parse::is_id(&key.item) {
+            Ok(&key.item)
+        } else {
+            Err(SourceError::config(format!("{} has no such issue", self.spec.id), "name the issue by the id that `rounds errors --json` gives"))
+        }
+    }
+}
+
+impl Service for SentryService {
+    fn detail(&self, key: &ItemKey) -> BoxFuture<'_, Result<Detail, SourceError>> {
+        let key = key.clone();
+        Box::pin(async move {
+            let issue = self.own(&key)?;
+            let lines = bounded(self.spec.timeout, self.client.latest_event(issue)).await?;
+            let link = self.client.page_of(issue);
+            Ok(Detail { key, lines, link })
+        })
+    }
+
+    fn offers(&self, item: &ItemKey) -> Vec<Offer> {
+        if self.own(item).is_err() {
+            return Vec::new();
+        }
+        match self.client.state_of(&item.item) {
+            Some(IssueState::Resolved) => vec![offer(UNRESOLVE, "open again", Some(RESOLVE))],
+            Some(IssueState::Archived) => vec![offer(RESOLVE, "resolve", Some(ARCHIVE)), offer(UNRESOLVE, "open again", Some(ARCHIVE))],
+            _ => vec![
+                offer(RESOLVE, "resolve", Some(UNRESOLVE)),
+                offer(ARCHIVE, "archive until it escalates", Some(UNRESOLVE)),
+                offer(ARCHIVE_FOREVER, "archive for ever", Some(UNRESOLVE)),
+            ],
+        }
+    }
+
+    fn perform(&self, call: &Call) -> BoxFuture<'_, Result<Outcome, SourceError>> {
+        let call = call.clone();
+        Box::pin(async move {
+            let issue = self.own(&call.key)?;
+            let (change, done) = match call.offer.as_str() {
+                RESOLVE => (Change::Resolve, "is resolved"),
+                ARCHIVE => (Change::ArchiveUntilEscalating, "is archived until it escalates"),
+                ARCHIVE_FOREVER => (Change::ArchiveForever, "is archived for ever"),
+                UNRESOLVE => (Change::Unresolve, "is open again"),
+                other => return Err(SourceError::config(format!("an issue cannot be told to {other}"), "resolve, archive, archive_forever or unresolve")),
+            };
+            bounded(self.spec.timeout, self.client.change(issue, change)).await?;
+            Ok(Outcome { message: format!("issue {issue} {done}") })
+        })
+    }
+}

@@ -1,0 +1,384 @@
+//! The source against a strict stand-in and against the contract's faults, over real sockets.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::super::contract::{self, Faulty, Page, SECRET, Server, kind_of};
+use super::super::{Common, Source};
+use super::client::period_text;
+use super::*;
+use crate::demo::sentry::{Flavour, Seen, Setup, TOKEN, Tracker, serve};
+use crate::domain::{ErrorKind, Issue, Issues, SourceId};
+
+/// A stand-in that serves, and where.
+struct Place {
+    tracker: Arc<Tracker>,
+    address: SocketAddr,
+}
+
+impl Place {
+    fn of(setup: Setup) -> Self {
+        Self::at(setup, Duration::from_secs(30))
+    }
+
+    /// At this time of the demonstration's story.
+    fn at(setup: Setup, t: Duration) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let tracker = Arc::new(Tracker::new(setup));
+        // Ends with the test's runtime.
+        tokio::spawn(serve(listener, Arc::clone(&tracker), move || t));
+        Self { tracker, address }
+    }
+
+    fn built(&self, keys: &str) -> Built {
+        built(&format!("url = \"http://{}\"\n{keys}", self.address)).unwrap()
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        self.tracker.seen()
+    }
+
+    /// Method and path of what was asked, without the query.
+    fn asked(&self) -> Vec<String> {
+        self.seen().iter().map(|seen| format!("{} {}", seen.method, seen.target.split('?').next().unwrap())).collect()
+    }
+}
+
+const KEYS: &str = "organization = \"acme\"\nproject = \"shop\"\ntoken = \"sntryu_demonstration\"";
+
+fn context() -> BuildContext {
+    BuildContext {
+        id: SourceId::parse("shop/sentry/errors").unwrap(),
+        common: Common { timeout: Some(Duration::from_secs(10)), ..Common::default() },
+        base: std::env::temp_dir(),
+        trusted: true,
+        zone: None,
+    }
+}
+
+fn config(keys: &str) -> Config {
+    toml::from_str(keys).unwrap_or_else(|error| panic!("{keys}: {error}"))
+}
+
+fn built(keys: &str) -> Result<Built, SourceError> {
+    let config = config(keys);
+    assert_eq!(config.check(), [], "{keys}");
+    config.build(&context())
+}
+
+fn issues(collected: &Collected) -> &Issues {
+    let Some(Data::Issues(issues)) = collected.observations.first().map(|observation| &observation.data) else { panic!("no issues: {collected:?}") };
+    issues
+}
+
+fn issue<'a>(collected: &'a Collected, short_id: &str) -> &'a Issue {
+    issues(collected).items.iter().find(|issue| issue.short_id == short_id).unwrap_or_else(|| panic!("no {short_id}: {collected:?}"))
+}
+
+#[tokio::test]
+async fn the_issues_of_a_project_are_read() {
+    let place = Place::of(Setup::default());
+    let mut built = place.built(KEYS);
+    let collected = built.source.collect().await.unwrap();
+    assert!(collected.complete && collected.problems.is_empty());
+    let new = issue(&collected, "SHOP-4K2");
+    assert_eq!((new.title.as_str(), new.state, new.unhandled), ("KeyError: 'currency'", IssueState::New, Some(true)));
+    assert_eq!((new.events, new.users), (144, Some(21)));
+    assert_eq!((new.hours.len(), new.hours.iter().sum::<u64>()), (24, 144));
+    assert_eq!(issue(&collected, "SHOP-31C").state, IssueState::Regressed);
+    assert_eq!((issues(&collected).total, issues(&collected).server.as_str()), (5, "sentry"));
+    // What was found out once is not asked again.
+    built.source.collect().await.unwrap();
+    let list = "GET /api/0/organizations/acme/issues/";
+    assert_eq!(place.asked(), ["GET /api/settings/", "GET /api/0/organizations/acme/", list, list]);
+    let seen = place.seen();
+    assert_eq!(seen.iter().map(|seen| seen.with_token).collect::<Vec<_>>(), [false, true, true, true]);
+    assert!(seen[2].target.contains("query=is%3Aunresolved&limit=100&project=shop&statsPeriod=24h&groupStatsPeriod=24h&collapse=filtered"), "{:?}", seen[2]);
+}
+
+#[tokio::test]
+async fn every_page_is_read_also_after_a_short_one_up_to_a_bound() {
+    let place = Place::of(Setup { crowd: 220, gaps: true, ..Setup::default() });
+    let collected = place.built(KEYS).source.collect().await.unwrap();
+    let crowd = issues(&collected).items.iter().filter(|issue| issue.culprit.as_deref() == Some("crowd")).count();
+    assert_eq!(crowd, (9_001..=9_220).filter(|id| id % 3 != 0).count(), "a short page is no last page");
+    assert_eq!(issues(&collected).total, 225);
+    assert!(collected.complete);
+    let large = Place::of(Setup { crowd: 2_000, ..Setup::default() });
+    let collected = large.built(KEYS).source.collect().await.unwrap();
+    assert_eq!((issues(&collected).items.len(), issues(&collected).total), (500, 2_005));
+    assert_eq!(large.asked().len(), 2 + client::PAGES);
+}
+
+#[tokio::test]
+async fn a_page_that_fails_costs_that_page() {
+    let place = Place::of(Setup { crowd: 300, broken_page: Some(2), ..Setup::default() });
+    let collected = place.built(KEYS).source.collect().await.unwrap();
+    assert_eq!((issues(&collected).items.len(), collected.complete), (100, false));
+    assert_eq!(collected.problems[0].subject, "page 2 of the issues");
+    assert!(collected.problems[0].message.contains("its error 5f1e8c"), "{collected:?}");
+}
+
+#[tokio::test]
+async fn old_servers_and_glitchtip_are_asked_as_they_understand() {
+    let old = Place::of(Setup { flavour: Flavour::OldSentry, ..Setup::default() });
+    let mut built = old.built(KEYS);
+    let collected = built.source.collect().await.unwrap();
+    assert_eq!(issue(&collected, "SHOP-4K2").state, IssueState::New, "first seen a moment ago");
+    assert_eq!(issue(&collected, "SHOP-31C").state, IssueState::Ongoing);
+    let before = old.seen().len();
+    built.source.collect().await.unwrap();
+    assert_eq!(old.seen().len(), before + 1, "the project's number is known now");
+    assert!(old.seen()[before].target.contains("&project=41&"));
+
+    let tip = Place::of(Setup { flavour: Flavour::GlitchTip, crowd: 120, ..Setup::default() });
+    let built_tip = tip.built(KEYS);
+    let mut source = built_tip.source;
+    let collected = source.collect().await.unwrap();
+    assert_eq!((issues(&collected).server.as_str(), issues(&collected).items.len()), ("glitchtip", 125));
+    let new = issue(&collected, "SHOP-4K2");
+    assert_eq!((new.users, new.hours.iter().sum::<u64>(), new.hours.len()), (None, 144, 24));
+    let list = tip.seen().into_iter().find(|seen| seen.target.contains("/issues/?")).unwrap();
+    assert!(list.target.contains("query=is%3Aunresolved&limit=100&project=41"), "{list:?}");
+    let service = built_tip.service.unwrap();
+    let detail = service.detail(&key("5512")).await.unwrap();
+    assert_eq!(detail.lines[0], "KeyError: 'currency'");
+    service.perform(&call("5466", "archive")).await.unwrap();
+    assert_eq!(tip.seen().last().unwrap().body, "{\"status\":\"ignored\"}");
+}
+
+#[tokio::test]
+async fn the_token_goes_to_the_region_and_nowhere_else() {
+    let region = Place::of(Setup::default());
+    let front = Place::of(Setup { region: Some(format!("http://{}", region.address)), ..Setup::default() });
+    front.built(KEYS).source.collect().await.unwrap();
+    assert_eq!(front.asked(), ["GET /api/settings/", "GET /api/0/organizations/acme/"]);
+    assert_eq!(region.asked(), ["GET /api/0/organizations/acme/issues/"]);
+    // Another name is not believed, whoever says it.
+    let other = format!("http://localhost:{}", region.address.port());
+    let front = Place::of(Setup { region: Some(other), ..Setup::default() });
+    front.built(KEYS).source.collect().await.unwrap();
+    assert_eq!((front.asked().len(), region.asked().len()), (3, 1));
+
+    let trusts = |url: &str, to: &str| {
+        let wire = Wire {
+            url: server(url).unwrap(),
+            organization: "acme".into(),
+            project: None,
+            token: None,
+            timeout: TIMEOUT,
+            context: context(),
+            kept: Mutex::default(),
+        };
+        wire.trusts(&Url::parse(to).unwrap())
+    };
+    for (url, to, expected) in [
+        ("https://sentry.io", "https://us2.sentry.io", true),
+        ("https://de.sentry.io", "https://us.sentry.io", true),
+        ("https://sentry.io", "http://us.sentry.io", false),
+        ("https://sentry.io", "https://us.sentry.io.evil.example", false),
+        ("https://sentry.io", "https://evilsentry.io", false),
+        ("https://errors.example", "https://eu.errors.example", true),
+        ("https://errors.example", "https://us.sentry.io", false),
+        ("https://errors.example", "http://localhost:9000", false),
+        ("http://10.0.0.1", "http://1.10.0.0.1.example", false),
+    ] {
+        assert_eq!(trusts(url, to), expected, "{url} {to}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let scopes = |scopes: &[&'static str]| vec![(TOKEN.to_owned(), scopes.to_vec())];
+    let other = "organization = \"acme\"\nproject = \"shoop\"\ntoken = \"sntryu_demonstration\"";
+    let wrong = "organization = \"acme\"\nproject = \"shop\"\ntoken = \"sntryu_wrong\"";
+    let nobody = "organization = \"nobody\"\ntoken = \"sntryu_demonstration\"";
+    for (setup, keys, kind, message, remedy) in [
+        (Setup { tokens: scopes(&["org:read"]), ..Setup::default() }, KEYS, ErrorKind::Auth, "it needs event:read (403)", "the scope event:read"),
+        (Setup::default(), wrong, ErrorKind::Auth, "refuses the token (401): Invalid token", "make a new token"),
+        (Setup::default(), other, ErrorKind::Config, "the token sees no project shoop in acme", "it sees blog, shop"),
+        (Setup::default(), nobody, ErrorKind::Status, "has no organization nobody", "check `organization`"),
+        (Setup { broken_page: Some(1), ..Setup::default() }, KEYS, ErrorKind::Status, "500 (its error 5f1e8c)", "500"),
+        (
+            Setup { blind: true, ..Setup::default() },
+            "organization = \"acme\"\nquery = \"is:new nothing-like-it\"\ntoken = \"sntryu_demonstration\"",
+            ErrorKind::Nothing,
+            "the token sees no project of acme",
+            "add the token's owner",
+        ),
+    ] {
+        let place = Place::of(setup);
+        let error = place.built(keys).source.collect().await.unwrap_err();
+        assert_eq!(error.kind, kind, "{error:?}");
+        assert!(error.message.contains(message) && error.remedy.contains(remedy), "{error:?}");
+        assert!(!error.message.contains("sntryu_"), "{error:?}");
+    }
+    // A token that may read issues only is enough.
+    let place = Place::of(Setup { tokens: scopes(&["event:read"]), ..Setup::default() });
+    assert_eq!(issues(&place.built(KEYS).source.collect().await.unwrap()).items.len(), 5);
+    // No issue at all, and projects to have them: that is all well.
+    let keys = "organization = \"acme\"\nproject = \"blog\"\ntoken = \"sntryu_demonstration\"";
+    let place = Place::of(Setup::default());
+    let mut built = place.built(keys);
+    assert_eq!(issues(&built.source.collect().await.unwrap()).total, 0);
+    built.source.collect().await.unwrap();
+    assert_eq!(place.asked().iter().filter(|asked| asked.ends_with("/projects/")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_limit_is_kept_before_it_refuses() {
+    // Two requests in two seconds: the third waits for the next window instead of being refused.
+    let place = Place::of(Setup { crowd: 200, allowance: Some(2), ..Setup::default() });
+    let mut built = place.built(KEYS);
+    let collected = built.source.collect().await.unwrap();
+    assert_eq!((issues(&collected).items.len(), collected.complete), (205, true), "{:?}", collected.problems);
+}
+
+#[tokio::test]
+async fn a_limit_that_was_passed_says_when_to_come_back() {
+    let place = Place::of(Setup { allowance: Some(0), ..Setup::default() });
+    let error = place.built(KEYS).source.collect().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::RateLimited);
+    assert!((1..=60).contains(&error.retry_after_s.unwrap()) && error.message.contains("too frequently"), "{error:?}");
+}
+
+fn key(item: &str) -> ItemKey {
+    ItemKey { source: SourceId::parse("shop/sentry/errors").unwrap(), item: item.to_owned() }
+}
+
+fn call(item: &str, offer: &str) -> Call {
+    Call { key: key(item), offer: offer.to_owned(), arguments: BTreeMap::new() }
+}
+
+#[tokio::test]
+async fn an_issue_is_resolved_archived_and_opened_again() {
+    let place = Place::of(Setup::default());
+    let Built { mut source, service, .. } = place.built(KEYS);
+    let service = service.unwrap();
+    source.collect().await.unwrap();
+    let ids = |item: &str| service.offers(&key(item)).into_iter().map(|offer| (offer.id, offer.undo)).collect::<Vec<_>>();
+    let undone_by = |id: &str, undo: &str| (id.to_owned(), Some(undo.to_owned()));
+    assert_eq!(ids("5466"), [undone_by("resolve", "unresolve"), undone_by("archive", "unresolve"), undone_by("archive_forever", "unresolve")]);
+    for (offer, body, message) in [
+        ("resolve", r#"{"status":"resolved"}"#, "issue 5466 is resolved"),
+        ("unresolve", r#"{"status":"unresolved"}"#, "issue 5466 is open again"),
+        ("archive", r#"{"status":"ignored","substatus":"archived_until_escalating"}"#, "issue 5466 is archived until it escalates"),
+        ("unresolve", r#"{"status":"unresolved"}"#, "issue 5466 is open again"),
+        ("archive_forever", r#"{"status":"ignored","substatus":"archived_forever"}"#, "issue 5466 is archived for ever"),
+    ] {
+        let outcome = service.perform(&call("5466", offer)).await.unwrap();
+        assert_eq!(outcome.message, message);
+        let seen = place.seen().pop().unwrap();
+        assert_eq!((seen.method.as_str(), seen.target.as_str(), seen.body.as_str()), ("PUT", "/api/0/organizations/acme/issues/5466/", body));
+    }
+    assert_eq!(ids("5466"), [undone_by("resolve", "archive"), undone_by("unresolve", "archive")]);
+    let collected = source.collect().await.unwrap();
+    assert!(issues(&collected).items.iter().all(|issue| issue.id != "5466"), "the change is seen in the next list");
+    // Without one issue's own id nothing is sent: it would change them all.
+    let before = place.seen().len();
+    for item in ["", "5466/../5401", "?id=", " "] {
+        assert_eq!(service.perform(&call(item, "resolve")).await.unwrap_err().kind, ErrorKind::Config);
+        assert!(service.offers(&key(item)).is_empty());
+    }
+    let elsewhere = Call { key: ItemKey { source: SourceId::parse("blog/sentry/errors").unwrap(), item: "5466".into() }, ..call("5466", "resolve") };
+    assert!(service.perform(&elsewhere).await.is_err());
+    assert!(service.perform(&call("5466", "delete")).await.is_err());
+    assert_eq!(place.seen().len(), before);
+    // A token that may only read.
+    let reader = Setup { tokens: vec![(TOKEN.to_owned(), vec!["org:read", "event:read"])], ..Setup::default() };
+    let place = Place::of(reader);
+    let error = place.built(KEYS).service.unwrap().perform(&call("5466", "resolve")).await.unwrap_err();
+    assert!(error.message.contains("it needs event:write"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_detail_is_the_latest_event() {
+    for flavour in [Flavour::Sentry, Flavour::OldSentry] {
+        let place = Place::of(Setup { flavour, ..Setup::default() });
+        let Built { mut source, service, .. } = place.built(KEYS);
+        source.collect().await.unwrap();
+        let detail = service.as_ref().unwrap().detail(&key("5512")).await.unwrap();
+        assert_eq!(detail.lines[..2], ["KeyError: 'currency'", "in basket.views in total"]);
+        assert!(detail.lines.contains(&"environment: demonstration".to_owned()) && !detail.lines.join(" ").contains("visitor@"), "{detail:?}");
+        assert_eq!(detail.link.as_deref(), Some("https://acme.tracker.example/issues/5512/"));
+        let error = service.unwrap().detail(&key("1")).await.unwrap_err();
+        assert!(error.message.contains("keeps no event"), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_is_told() {
+    let page = Page::json(r#"[{"id":"1","shortId":"SHOP-1","title":"KeyError: 'a'","status":"unresolved","count":"3"}]"#);
+    let answers = contract::suite(&page, |server: &Server| -> Box<dyn Source> {
+        let keys = format!("url = \"{}\"\norganization = \"acme\"\ntoken = \"{SECRET}\"", server.url(""));
+        let mut context = context();
+        context.common.timeout = Some(contract::TIMEOUT);
+        config(&keys).build(&context).unwrap().source
+    })
+    .await;
+    let of = |faulty: Faulty| &answers.iter().find(|(of, _)| *of == faulty).unwrap().1;
+    assert_eq!(issues(of(Faulty::Ok).as_ref().unwrap()).items.len(), 1);
+    for (faulty, kind) in [
+        (Faulty::Empty, ErrorKind::Protocol),
+        (Faulty::EmptyBody, ErrorKind::Protocol),
+        (Faulty::Partial, ErrorKind::Protocol),
+        (Faulty::Unauthorized, ErrorKind::Auth),
+        (Faulty::NotFound, ErrorKind::Status),
+        (Faulty::RateLimited, ErrorKind::RateLimited),
+        (Faulty::ServerError, ErrorKind::Status),
+        (Faulty::Html, ErrorKind::Protocol),
+        (Faulty::HalfBody, ErrorKind::Protocol),
+        (Faulty::HalfHead, ErrorKind::Protocol),
+        (Faulty::Endless, ErrorKind::TooLarge),
+        (Faulty::Gigabyte, ErrorKind::TooLarge),
+        (Faulty::Hang, ErrorKind::Timeout),
+        (Faulty::Drip, ErrorKind::Timeout),
+        (Faulty::Refused, ErrorKind::Connect),
+        (Faulty::Garbage, ErrorKind::Protocol),
+        (Faulty::Controls, ErrorKind::Protocol),
+        (Faulty::Redirects, ErrorKind::Protocol),
+        (Faulty::TlsPlain, ErrorKind::Tls),
+        (Faulty::TlsHalf, ErrorKind::Tls),
+    ] {
+        assert_eq!(kind_of(&answers, faulty), Some(kind), "{faulty:?}: {:?}", of(faulty));
+    }
+    for faulty in [Faulty::EndlessHead, Faulty::BadChunks, Faulty::TlsOk, Faulty::TlsExpired, Faulty::TlsWrongName, Faulty::TlsSelfSigned] {
+        assert!(of(faulty).is_err(), "{faulty:?}");
+    }
+    assert_eq!(of(Faulty::RateLimited).as_ref().unwrap_err().retry_after_s, Some(7));
+}
+
+#[test]
+fn keys_are_checked() {
+    let places = |keys: &str| config(keys).check().into_iter().map(|complaint| (complaint.path.join("."), complaint.warning)).collect::<Vec<_>>();
+    let wrong = |key: &str| vec![(key.to_owned(), false)];
+    assert_eq!(places("organization = \"acme\""), []);
+    assert_eq!(places("organization = \"acme\"\nurl = \"https://errors.example/api/0/\""), []);
+    assert_eq!(places("organization = \"acme\"\nurl = \"http://errors.example\""), [("url".to_owned(), true)]);
+    assert_eq!(places("organization = \"acme\"\nurl = \"ftp://errors.example\""), wrong("url"));
+    assert_eq!(places("organization = \"acme\"\nurl = \"https://me:pw@errors.example\""), wrong("url"));
+    assert_eq!(places("organization = \"a/b\""), wrong("organization"));
+    assert_eq!(places("organization = \"acme\"\nproject = \"-1\""), wrong("project"));
+    assert_eq!(places("organization = \"acme\"\nperiod = \"91d\""), wrong("period"));
+    assert_eq!(places("organization = \"acme\"\nenvironment = \"\""), wrong("environment"));
+    for (url, expected) in [
+        ("https://sentry.io", "https://sentry.io/"),
+        ("https://errors.example/api/0/", "https://errors.example/"),
+        ("https://example.org/sentry/", "https://example.org/sentry"),
+    ] {
+        assert_eq!(server(url).unwrap().as_str(), expected);
+    }
+    for (seconds, text) in [(86_400, "24h"), (14 * 86_400, "14d"), (7_200, "2h"), (90, "90s"), (120, "2m")] {
+        assert_eq!(period_text(Duration::from_secs(seconds)), text);
+    }
+}
+
+#[test]
+fn what_must_be_there_is_told() {
+    let reach = |keys: &str| config(keys).reaches(&context());
+    assert_eq!(reach("organization = \"acme\"\nurl = \"http://127.0.0.1:9000\""), [Reach::Tcp("127.0.0.1".into(), 9000)]);
+    assert!(!format!("{:?}", config("organization = \"acme\"\ntoken = \"sntryu_x\"")).contains("sntryu_x"));
+}
