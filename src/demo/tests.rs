@@ -75,6 +75,19 @@ fn trouble_shows_on_the_wire_and_in_the_log() {
 }
 
 #[test]
+fn the_tracker_knows_the_new_error_and_who_may_ask() {
+    let site = Site::temporary(begin(40)).unwrap();
+    let target = "/api/0/organizations/acme/issues/?query=is%3Anew";
+    assert!(ask(site.ports().tracker, "GET", target).starts_with("HTTP/1.1 401 "));
+    let token = fs::read_to_string(site.dir().join("tracker.token")).unwrap();
+    let mut socket = connect(site.ports().tracker);
+    write!(socket, "GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n", token.trim()).unwrap();
+    let mut answer = String::new();
+    let _ = socket.read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"shortId\":\"SHOP-4K2\"") && answer.contains("KeyError: 'currency'"), "{answer}");
+}
+
+#[test]
 fn a_flaky_answer_ends_in_the_middle() {
     let whole = pages::Page::ShopCheckout.body();
     // The moment is short; a busy machine may miss it once.

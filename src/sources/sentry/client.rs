@@ -13,9 +13,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, LINK};
-use serde_json::json;
 use url::Url;
 
+use super::change::Change;
 use super::parse;
 use super::refusal::{self, Endpoint};
 use super::wire::{Answer, Ask, Wire};
@@ -225,6 +225,11 @@ impl Client {
                 Err(_) => {}
             }
         }
+        if !answer.is_good() {
+            // Projects are made anew and organizations move: what was found out is looked for again.
+            let mut known = self.known();
+            (known.project_id, known.region) = (None, None);
+        }
         self.wire.good(answer, Endpoint::Issues, Some(&secret))
     }
 
@@ -389,51 +394,6 @@ impl Read {
     fn fail(&mut self, page: usize, message: String) {
         self.problems.push(Problem { subject: format!("page {page} of the issues"), message });
         self.complete = false;
-    }
-}
-
-/// What can be done to an issue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// Done with.
-    Resolve,
-    /// Put aside until it comes much more often.
-    ArchiveUntilEscalating,
-    /// Put aside.
-    ArchiveForever,
-    /// Open again.
-    Unresolve,
-}
-
-impl Change {
-    const fn status(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolved",
-            Self::ArchiveUntilEscalating | Self::ArchiveForever => "ignored",
-            Self::Unresolve => "unresolved",
-        }
-    }
-
-    const fn state(self) -> IssueState {
-        match self {
-            Self::Resolve => IssueState::Resolved,
-            Self::ArchiveUntilEscalating | Self::ArchiveForever => IssueState::Archived,
-            Self::Unresolve => IssueState::Ongoing,
-        }
-    }
-
-    fn body(self, server: Server) -> serde_json::Value {
-        let substatus = match self {
-            Self::ArchiveUntilEscalating => "archived_until_escalating",
-            Self::ArchiveForever => "archived_forever",
-            Self::Resolve | Self::Unresolve => "",
-        };
-        // GlitchTip knows the status only.
-        if substatus.is_empty() || server == Server::GlitchTip {
-            json!({ "status": self.status() })
-        } else {
-            json!({ "status": self.status(), "substatus": substatus })
-        }
     }
 }
 

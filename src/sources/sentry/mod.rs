@@ -6,10 +6,12 @@
 //! | --- | --- |
 //! | `client` | one tracker: what is asked of it and in which order; shared by polling, details and changes |
 //! | `wire` | one request |
+//! | `change` | what can be done to an issue; pure |
 //! | `parse` | what it says; pure |
 //! | `refusal` | what an answer that is none means; pure |
 //! | `token` | where the token is |
 
+mod change;
 mod client;
 mod parse;
 mod refusal;
@@ -25,7 +27,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use self::client::{Change, Client, Keys};
+use self::change::Change;
+use self::client::{Client, Keys};
 pub use self::parse::fuzz as fuzz_answer;
 use self::wire::Wire;
 use super::{BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, ItemKey, Offer, Outcome, Reach, Service};
