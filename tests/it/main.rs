@@ -9,5 +9,6 @@ mod fuzz;
 mod journal;
 mod layering;
 mod pty;
+mod sentry;
 mod several;
 mod whole_app;
