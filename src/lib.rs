@@ -9,6 +9,7 @@
 //! | [`rules`] | one file for each question an on-call asks; pure |
 //! | [`state`] | the reducer: world, view, messages, effects, commands; pure |
 //! | [`sources`] | one folder for each integration, the table of kinds, the runner |
+//! | [`actions`] | runs and audits every change of the outside world that a person asked for |
 //! | [`journal`] | the history kept on disk |
 //! | [`io`] | ports to the world: HTTP clients, file tails, commands, secrets |
 //! | [`config`] | the configuration walked, its diagnostics, trust |
@@ -18,6 +19,7 @@
 //! | [`demo`] | the built-in demonstration site |
 //! | [`cli`] | one file for each verb |
 
+pub mod actions;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -85,7 +85,10 @@ pub fn message(input: &Input, view: &View, keymap: &Keymap) -> Option<Msg> {
         Input::Key(key) => match &view.prompt {
             Some(prompt) => in_prompt(key, prompt.kind),
             None if view.first_run.is_some() && chosen(key).is_some() => chosen(key).map(Msg::Choose),
-            None => keymap.command(key, view).map(Msg::Command),
+            None => {
+                let acting = || if view.overlay.is_none() { keymap.action(key, view).map(Msg::ActKey) } else { None };
+                keymap.command(key, view).map(Msg::Command).or_else(acting)
+            }
         },
         Input::Paste(text) => Some(Msg::Paste(text.clone())),
         Input::Mouse(mouse) => match mouse.kind {

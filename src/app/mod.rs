@@ -48,6 +48,10 @@ pub fn initial_state(config: &Config) -> State {
     let specs = config.sources.iter().map(|entry| entry.config.spec(&entry.context)).collect();
     let mut state = State::new(sites, specs, person());
     state.world.offline.guarded = network_targets(config).into_iter().map(|(id, _)| id).collect();
+    state.world.actions = config.actions.iter().map(|action| action.spec.clone()).collect();
+    if !config.trusted {
+        state.world.untrusted = Some(config.path.as_ref().map_or_else(String::new, |path| path.display().to_string()));
+    }
     state
 }
 
@@ -84,5 +88,6 @@ pub fn person() -> String {
 pub fn narrow_to_site(config: &mut Config, site: &str) -> bool {
     config.sites.retain(|known| known.name == site);
     config.sources.retain(|entry| entry.id.site() == site);
+    config.actions.retain(|action| action.spec.id.site() == site);
     !config.sites.is_empty()
 }

@@ -1,6 +1,6 @@
 //! Performs what the reducer asks for. Nothing here waits: what takes time is handed on.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,13 +10,16 @@ use crossterm::queue;
 use ratatui::Terminal;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::Event;
 use super::dashboard::Dashboard;
 use super::history::History;
 use super::screen::Screen;
+use crate::actions::{Action, Order, Progress, audit, runner};
 use crate::config::model::{Config, Place};
-use crate::domain::{SourceId, Timestamp};
+use crate::domain::{ActionEnd, SourceId, Timestamp, Transition, TransitionKind};
 use crate::io::exec::{self, Limits, Program};
 use crate::io::net;
 use crate::journal::Journal;
@@ -43,6 +46,9 @@ pub struct Hands {
     continuous: BTreeSet<SourceId>,
     leads: Option<BTreeSet<SourceId>>,
     network: Arc<Way>,
+    actions: Vec<Action>,
+    trusted: bool,
+    running: BTreeMap<String, Ours>,
 }
 
 /// What is looked at to know whether we are cut off, and whether somebody does.
@@ -51,6 +57,16 @@ struct Way {
     anchors: Vec<Place>,
     targets: Vec<(SourceId, Vec<Place>)>,
     looking: AtomicBool,
+}
+
+/// A run of ours whose end is not recorded yet.
+#[derive(Debug)]
+struct Ours {
+    stop: CancellationToken,
+    task: JoinHandle<ActionEnd>,
+    /// The record of its beginning.
+    record: Transition,
+    title: String,
 }
 
 /// Where what is kept goes.
@@ -77,7 +93,19 @@ impl Hands {
         };
         let keeping = if journal_to_come { Keeping::Later(VecDeque::new()) } else { Keeping::Nowhere };
         let network = Way { anchors: config.anchors.clone(), targets: super::network_targets(config), looking: AtomicBool::new(false) };
-        Self { runner, runtime, messages, keeping, polled: ids(polled), continuous: ids(continuous), leads: None, network: Arc::new(network) }
+        Self {
+            runner,
+            runtime,
+            messages,
+            keeping,
+            polled: ids(polled),
+            continuous: ids(continuous),
+            leads: None,
+            network: Arc::new(network),
+            actions: config.actions.clone(),
+            trusted: config.trusted,
+            running: BTreeMap::new(),
+        }
     }
 
     /// Begins with the journal that was opened, or without one.
@@ -120,6 +148,9 @@ impl Hands {
     }
 
     fn keep(&mut self, effect: Effect) {
+        if let Effect::KeepTransition(Transition { kind: TransitionKind::Action { run, ended: Some(_), .. }, .. }) = &effect {
+            self.running.remove(run);
+        }
         match &mut self.keeping {
             Keeping::Nowhere => {}
             Keeping::Later(waiting) => {
@@ -154,6 +185,12 @@ impl Hands {
                 Effect::Poll(id) => self.runner.poll(&id),
                 Effect::PollAll => self.runner.poll_all(),
                 Effect::KeepPoll(_) | Effect::KeepTransition(_) | Effect::KeepAcknowledgement(..) => self.keep(effect),
+                Effect::RunAction(order) => self.run_action(*order, dashboard, now),
+                Effect::StopAction(run) => {
+                    if let Some(ours) = self.running.get(&run) {
+                        ours.stop.cancel();
+                    }
+                }
                 Effect::Copy(text) => {
                     if text.len() > CLIPBOARD {
                         dashboard.take(Msg::Toast("too long for the clipboard".to_owned()), now);
@@ -190,6 +227,39 @@ impl Hands {
         });
     }
 
+    /// Runs what was confirmed, and tells what comes of it.
+    fn run_action(&mut self, order: Order, dashboard: &mut Dashboard, now: Timestamp) {
+        let action = self.actions.iter().find(|action| action.spec.id == order.action).filter(|_| self.trusted).cloned();
+        let begun = dashboard.state.world.runs.iter().find(|run| run.id == order.run).map(|run| (run.record.clone(), run.title.clone()));
+        let (Some(action), Some((record, title))) = (action, begun) else {
+            let end = ActionEnd { ok: false, words: "not run: this configuration is not trusted".to_owned(), took_ms: 0 };
+            let effects = dashboard.take(Msg::ActionEnded { run: order.run, end }, now);
+            for effect in effects.into_iter().filter(|effect| matches!(effect, Effect::KeepTransition(_))) {
+                self.keep(effect);
+            }
+            return;
+        };
+        let (stop, messages, run) = (CancellationToken::new(), self.messages.clone(), order.run.clone());
+        let stopped = stop.clone();
+        let task = self.runtime.spawn(async move {
+            let run = order.run.clone();
+            let tell = |progress| {
+                let run = run.clone();
+                messages
+                    .try_send(match progress {
+                        Progress::Step(step, state) => Msg::ActionStep { run, step, state },
+                        Progress::Output(lines, dropped) => Msg::ActionOutput { run, lines, dropped },
+                    })
+                    .is_ok()
+            };
+            let end = runner::run(&action, &order, &stopped, tell).await;
+            // The loop has ended when this fails; then the end is recorded by whoever ended it.
+            let _ = messages.send(Msg::ActionEnded { run: order.run.clone(), end: end.clone() }).await;
+            end
+        });
+        self.running.insert(run, Ours { stop, task, record, title });
+    }
+
     /// Opens a link where there is something to open it with, else shows it.
     fn open(&self, link: String, dashboard: &mut Dashboard, now: Timestamp) {
         let Some(mut argv) = opener(&link) else {
@@ -209,7 +279,31 @@ impl Hands {
 
     /// Ends what is under way, within `limit`, and writes what the journal still holds.
     pub fn let_go(self, runtime: &Runtime, limit: Duration) {
-        let Self { runner, keeping, .. } = self;
+        let mut this = self;
+        let running = std::mem::take(&mut this.running);
+        for ours in running.values() {
+            ours.stop.cancel();
+        }
+        let ends = runtime.block_on(async {
+            // What does not end in time is killed with all it started when its task is dropped with the runtime.
+            let until = tokio::time::Instant::now() + limit;
+            let mut ends = Vec::new();
+            for (_, ours) in running {
+                let end = tokio::time::timeout_at(until, ours.task).await.ok().and_then(Result::ok);
+                let took = crate::domain::time::since(ours.record.at, crate::io::clock::now());
+                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                let mut end = end.unwrap_or_else(|| ActionEnd { ok: false, words: "stopped".to_owned(), took_ms });
+                if end.words == "stopped" {
+                    "stopped: rounds was left".clone_into(&mut end.words);
+                }
+                ends.extend(audit::ended(&ours.record, end, &ours.title, crate::io::clock::now()));
+            }
+            ends
+        });
+        for end in ends {
+            this.keep(Effect::KeepTransition(end));
+        }
+        let Self { runner, keeping, .. } = this;
         runtime.block_on(async {
             // What does not end in time is dropped with the runtime.
             let _ = tokio::time::timeout(limit, runner.stop()).await;

@@ -125,7 +125,8 @@ fn live(
     events: &mpsc::Sender<Event>,
     mut events_in: mpsc::Receiver<Event>,
 ) -> Result<(Ending, Hands), DashboardError> {
-    let keymap = Keymap::new(&options.config.keys).unwrap_or_default();
+    let actions = options.config.actions.iter().filter_map(|action| action.spec.key.as_deref());
+    let keymap = Keymap::new(&options.config.keys).unwrap_or_default().with_actions(actions);
     let now = clock::now();
     let mut state = super::initial_state(&options.config);
     state.view.read_only = options.read_only;

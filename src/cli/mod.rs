@@ -17,6 +17,7 @@ use crate::domain::SourceError;
 use crate::report::text::Signs;
 
 pub mod ack;
+pub mod act;
 pub mod baseline;
 pub mod check;
 pub mod completions;
@@ -95,6 +96,8 @@ pub enum Verb {
     Check(check::Args),
     /// Print what is in the logs now
     Logs(logs::Args),
+    /// Run an action, as its key does: asked first, recorded before and after
+    Act(act::Args),
     /// Look whether all that rounds needs is there, with what to do
     Doctor(doctor::Args),
     /// Print what was last known, without looking
@@ -261,6 +264,7 @@ fn run(arguments: &[OsString]) -> u8 {
         Some(Verb::Init(args)) => init::run(args, &context),
         Some(Verb::Check(args)) => check::run(args, &context),
         Some(Verb::Logs(args)) => logs::run(args, &context),
+        Some(Verb::Act(args)) => act::run(args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Status(args)) => status::run(args, &context),
         Some(Verb::Ack(args)) => ack::run(args, &context),

@@ -53,16 +53,21 @@ fn commands(config: &Config) -> String {
             lines.push(format!("  {}: {}\n", source.id, clean(&written(&argv, &source.context.base))));
         }
     }
+    for action in &config.actions {
+        for argv in &action.spec.steps {
+            lines.push(format!("  {}: {}\n", action.spec.id, clean(&written(argv, &action.directory))));
+        }
+        for (name, secret) in &action.env {
+            if let SecretRef::Command(argv) = secret {
+                lines.push(format!("  {} ({}): {}\n", action.spec.id, clean(name), clean(&written(argv, &action.base))));
+            }
+        }
+    }
     if lines.is_empty() { "it runs no command\n".to_owned() } else { format!("these commands may run now:\n{}", lines.concat()) }
 }
 
 /// An argument vector for reading, its parts told apart.
 fn written(argv: &[String], base: &Path) -> String {
-    let parts: Vec<String> = argv
-        .iter()
-        .map(
-            |part| if part.is_empty() || part.contains(|c: char| c.is_whitespace() || "\"'\\$`;&|<>".contains(c)) { format!("{part:?}") } else { part.clone() },
-        )
-        .collect();
-    if base.as_os_str().is_empty() { parts.join(" ") } else { format!("{}  (in {})", parts.join(" "), base.display()) }
+    let words = crate::actions::written(argv);
+    if base.as_os_str().is_empty() { words } else { format!("{words}  (in {})", base.display()) }
 }

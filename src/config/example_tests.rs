@@ -68,7 +68,11 @@ fn every_key_it_shows_could_be_set() {
     for (at, line) in lines.iter().enumerate() {
         let Some(key) = uncommented(line) else { continue };
         // A secret of a file is looked for, and the example's are nowhere; a log has a path or a command.
-        if key.contains("{ file") || key.starts_with("command") || key.starts_with("needs") {
+        if key.contains("{ file")
+            || key.starts_with("command")
+            || key.starts_with("needs")
+            || ["steps", "prompt", "after"].iter().any(|word| key.starts_with(word))
+        {
             continue;
         }
         let text: Vec<&str> = lines.iter().enumerate().map(|(other, line)| if other == at { key } else { line }).collect();
@@ -100,12 +104,15 @@ fn it_mentions_every_key_of_every_kind() {
         }
     }
     let all = tables();
+    let action = schemars::schema_for!(crate::actions::ActionTable).to_value();
+    assert_has(&all["site.shop.action.deploy"], Schema::new(&action), "action: ");
+    assert_defaults(&all["site.shop.action.deploy"], Schema::new(&action), "action: ");
     let whole = super::schema::whole();
     for name in ["journal", "ui"] {
         assert_has(&all[name], Schema::new(&whole["properties"][name]), &format!("{name}: "));
     }
     let site = &whole["properties"]["site"]["patternProperties"]["^[a-z0-9][a-z0-9._-]*$"]["properties"];
-    for key in site.as_object().unwrap().keys().filter(|key| !KINDS.iter().any(|kind| kind.name == *key)) {
+    for key in site.as_object().unwrap().keys().filter(|key| !KINDS.iter().any(|kind| kind.name == *key) && *key != "action") {
         assert!(all["site.shop"].contains_key(key), "site: {key}");
     }
 }

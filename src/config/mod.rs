@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+mod actions;
 pub mod detect;
 pub mod diagnostic;
 #[cfg(test)]
@@ -185,12 +186,17 @@ fn parse_with(
         told.retain(|one| one.level == Level::Error && !broken.contains(&line_at(one)));
         told.append(&mut syntax);
     }
-    if walked.commands > 0 && standing != Standing::Trusted && told.iter().all(|one| one.level == Level::Warning) {
-        told.push(untrusted(walked.commands, standing, shown_path));
+    if walked.commands + walked.actions.len() > 0 && standing != Standing::Trusted && told.iter().all(|one| one.level == Level::Warning) {
+        told.push(untrusted(walked.commands, walked.actions.len(), standing, shown_path));
     }
     let report = Report::new(shown_path, text, walked.secrets, told);
     if report.is_error() {
         return Err(wrong(report));
+    }
+    let mut actions = walked.actions;
+    let known = actions::secrets_of(&walked.sources);
+    for action in &mut actions {
+        action.known.clone_from(&known);
     }
     let config = Config {
         path: path.map(Path::to_owned),
@@ -198,6 +204,7 @@ fn parse_with(
         trusted: around.trusted,
         sites: walked.sites,
         sources: walked.sources,
+        actions,
         journal: walked.journal,
         keys: walked.keys,
         ui: walked.ui,
@@ -207,9 +214,14 @@ fn parse_with(
 }
 
 /// Told once for the whole file: which of its sources do not run, and what makes them run.
-fn untrusted(commands: usize, standing: Standing, path: &Path) -> Diagnostic {
+fn untrusted(commands: usize, actions: usize, standing: Standing, path: &Path) -> Diagnostic {
     let what = if standing == Standing::Changed { "was changed since it was trusted" } else { "was found in the working directory and is not trusted" };
-    let sources = if commands == 1 { "the one source that runs a command stays unknown" } else { "the sources that run commands stay unknown" };
+    let sources = match (commands, actions) {
+        (0, _) => "its actions do not run",
+        (1, 0) => "the one source that runs a command stays unknown",
+        (_, 0) => "the sources that run commands stay unknown",
+        _ => "the sources that run commands stay unknown, its actions do not run",
+    };
     Diagnostic::whole(Level::Warning, format!("this configuration {what}: {sources}"), format!("read it, then run `rounds trust {}`", path.display()))
 }
 

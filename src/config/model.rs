@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::actions::Action;
 use crate::domain::SourceId;
 use crate::sources::{BuildContext, SourceConfig};
 
@@ -82,6 +83,8 @@ pub struct Config {
     pub sites: Vec<Site>,
     /// In the order of the file.
     pub sources: Vec<Entry>,
+    /// In the order of the file.
+    pub actions: Vec<Action>,
     /// `[journal]`.
     pub journal: Journal,
     /// `[keys]`: command id to keys.
@@ -108,6 +111,7 @@ impl Config {
             trusted: true,
             sites: Vec::new(),
             sources: Vec::new(),
+            actions: Vec::new(),
             journal: Journal::default(),
             keys: BTreeMap::new(),
             ui: Ui::default(),

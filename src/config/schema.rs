@@ -30,6 +30,10 @@ pub fn whole() -> Json {
             keys.insert(kind.name.to_owned(), named(&source, kind.doc));
         }
     }
+    let action = of::<crate::actions::ActionTable>("action", &mut definitions);
+    if let Some(keys) = site["properties"].as_object_mut() {
+        keys.insert("action".to_owned(), named(&action, "A command that a key can run."));
+    }
     let commands: Map<String, Json> = COMMANDS
         .iter()
         .map(|row| {

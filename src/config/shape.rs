@@ -241,7 +241,6 @@ pub(super) static PLANNED_KINDS: &[&str] = &[
     "varnish",
     "nginx",
     "celery",
-    "action",
     "task",
     "objective",
 ];

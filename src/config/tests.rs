@@ -662,7 +662,7 @@ fn keys_that_clash_are_told_at_the_command() {
     let told = told("[keys]\npoll = \"j\"\nsort = [\"ctrl-nothing\"]\n");
     assert!(told.contains("rounds.toml:2:1") && told.contains("the key j is bound to both"), "{told}");
     assert!(told.contains("rounds.toml:3:1") && told.contains("is not a key"), "{told}");
-    assert_eq!(self::told("[keys]\npoll = \"x\"\n"), "right\n");
+    assert_eq!(self::told("[keys]\npoll = \"X\"\n"), "right\n");
 }
 
 #[test]
@@ -780,6 +780,102 @@ warning: a journal in PostgreSQL is not served yet by this version
    = help: history is kept in the embedded journal
 "#
     );
+}
+
+const ACTIONS: &str = r#"
+[site.shop]
+directory = "/srv/shop"
+
+[site.shop.http.home]
+url = "https://shop.example/"
+
+[site.shop.http.basket]
+url = "https://shop.example/basket/"
+
+[site.shop.action.deploy]
+run = ["fab", "prod", "deploy", "--ref", "{prompt}"]
+prompt = "which version?"
+title = "Deploy"
+scope = "http/basket"
+dangerous = true
+timeout = "15m"
+directory = "deploy"
+env = { STAGE = "production", TOKEN = { env = "TOKEN" } }
+after = "action/warm"
+key = "D"
+poll = ["http/*"]
+
+[site.shop.action.warm]
+steps = [["curl", "-sf", "https://shop.example/"], ["true"]]
+output = "quiet"
+"#;
+
+#[test]
+fn an_action_becomes_what_it_says() {
+    let config = read(&ACTIONS.replace("\"TOKEN\"", "\"SET\"")).unwrap().config;
+    assert_eq!(config.actions.len(), 2);
+    let deploy = &config.actions[0];
+    assert_eq!(deploy.spec.id.as_str(), "shop/action/deploy");
+    assert_eq!(deploy.directory, Path::new("/srv/shop/deploy"));
+    assert_eq!(deploy.spec.filled(Some("v1 x"))[0].last().map(String::as_str), Some("v1 x"));
+    assert_eq!(deploy.spec.after.iter().map(crate::domain::SourceId::as_str).collect::<Vec<_>>(), ["shop/action/warm"]);
+    assert_eq!(deploy.spec.poll.len(), 2);
+    assert_eq!((deploy.spec.key.as_deref(), deploy.spec.timeout), (Some("D"), std::time::Duration::from_secs(900)));
+    assert_eq!(deploy.spec.env, ["STAGE", "TOKEN"]);
+    let fit = |id: &str| deploy.spec.fit(&crate::domain::SourceId::parse(id).unwrap());
+    assert!(fit("shop/http/basket") < fit("shop/http/home"));
+    // Without `poll` all of the site is looked at afterwards.
+    assert_eq!(config.actions[1].spec.poll.len(), 2);
+    assert_eq!(config.actions[1].spec.steps.len(), 2);
+}
+
+#[test]
+fn mistakes_of_actions_are_told_at_their_places() {
+    for (change, expected) in [
+        (("title = \"Deploy\"", "titel = \"Deploy\""), &["unknown key `titel`", "did you mean `title`?"][..]),
+        (("dangerous = true", "dangerous = 1"), &["expected `true` or `false`"]),
+        (("timeout = \"15m\"", "timeout = 15"), &["a duration needs its unit"]),
+        (("timeout = \"15m\"", "timeout = \"0s\""), &["`timeout` is nothing"]),
+        (("after = \"action/warm\"", "after = \"action/wram\""), &["\"action/wram\" is no action of the site `shop`", "did you mean \"action/warm\"?"]),
+        (("after = \"action/warm\"", "after = [\"action/deploy\"]"), &["has a `prompt`"]),
+        (("output = \"quiet\"", "after = \"action/warm\""), &["an action cannot follow itself"]),
+        (("poll = [\"http/*\"]", "poll = [\"htp\"]"), &["\"htp\" names no source of the site `shop`"]),
+        (("scope = \"http/basket\"", "scope = \"http/baskt\""), &["did you mean \"http/basket\"?"]),
+        (("prompt = \"which version?\"", ""), &["`{prompt}` stands in the arguments and nothing is asked"]),
+        (("\"{prompt}\"", "\"v1\""), &["the answer to `prompt` is not used"]),
+        (("\"fab\", \"prod\"", "\"{prompt}\""), &["the program itself is not asked for"]),
+        (("[[\"curl\", \"-sf\", \"https://shop.example/\"], [\"true\"]]", "[[\"curl\"], []]"), &["an empty command"]),
+        (("output = \"quiet\"", "run = [\"true\"]"), &["`run` or `steps`, not both"]),
+        (("steps = [[\"curl\", \"-sf\", \"https://shop.example/\"], [\"true\"]]", ""), &["needs the key `run` or `steps`"]),
+        (("output = \"quiet\"", "output = \"loud\""), &["\"loud\" is not possible here"]),
+        (("key = \"D\"", "key = \"a\""), &["the key a is bound to acknowledge already"]),
+        (("key = \"D\"", "key = \"ctrl-k\""), &["the key ctrl-k is never bound"]),
+        (("key = \"D\"", "key = \"DD\""), &["\"DD\" is not a key"]),
+        (("output = \"quiet\"", "key = \"D\""), &["the key D is bound to action/deploy of this site already"]),
+        (("[site.shop.action.warm]", "[site.shop.action]"), &["an action needs a name"]),
+        (("[site.shop.action.warm]", "[site.shop.action.Warm]"), &["is no name of an action"]),
+        (("[site.shop.action.warm]", "[action.warm]"), &["write [site.NAME.action.NAME]"]),
+    ] {
+        assert!(ACTIONS.contains(change.0), "{change:?}");
+        let told = told(&ACTIONS.replacen(change.0, change.1, 1));
+        for part in expected {
+            assert!(told.contains(part), "{change:?}: {part}\n{told}");
+        }
+        assert!(told.contains("rounds.toml:"), "no place: {told}");
+    }
+}
+
+#[test]
+fn an_action_without_its_secret_is_told_and_stops_nothing() {
+    let loaded = parse(ACTIONS.as_bytes(), None, Standing::Trusted, &|_| None).unwrap();
+    assert!(loaded.warnings.render(false, 120).contains("this action cannot run: the environment variable TOKEN is not set"));
+    let literal = ACTIONS.replace("TOKEN = { env = \"TOKEN\" }", "API_TOKEN = \"hunter2-hunter2\"");
+    let loaded = parse(literal.as_bytes(), None, Standing::Trusted, &|_| None).unwrap();
+    let said = format!("{}{}{:?}", loaded.warnings.render(false, 120), show::text(&loaded), loaded.config);
+    assert!(said.contains("a secret is written into the file") && !said.contains("hunter2"), "{said}");
+    assert!(show::text(&loaded).contains("[site.shop.action.deploy]"));
+    let untrusted = parse(ACTIONS.as_bytes(), None, Standing::Never, &|_| Some("x".to_owned())).unwrap();
+    assert!(untrusted.warnings.render(false, 120).contains("its actions do not run") && !untrusted.config.trusted);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use super::model::{Entry, Journal, Place, Site, Ui};
 use super::shape::{CommonTable, JournalTable, OfflineTable, PLANNED_KINDS, RoundTable, SiteTable, TOP, UiTable, WallTable};
 use super::show::{self, ShownTable};
 use super::{keymap, leaf, suggest};
+use crate::actions::Action;
 use crate::domain::SourceId;
 use crate::domain::id::is_name;
 use crate::domain::time::duration_text;
@@ -50,6 +51,7 @@ pub(super) struct Walked {
     pub secrets: Vec<Range<usize>>,
     pub sites: Vec<Site>,
     pub sources: Vec<Entry>,
+    pub actions: Vec<Action>,
     pub journal: Journal,
     pub keys: BTreeMap<String, Vec<String>>,
     pub ui: Ui,
@@ -60,21 +62,29 @@ pub(super) struct Walked {
 }
 
 /// One element of `needs`, and where it stands.
-type Need = (String, Range<usize>);
+pub(super) type Need = (String, Range<usize>);
 
-struct Walk<'a> {
-    text: &'a str,
-    around: &'a Around<'a>,
+pub(super) struct Walk<'a> {
+    pub(super) text: &'a str,
+    pub(super) around: &'a Around<'a>,
     schemas: HashMap<&'static str, Json>,
     /// `needs`, to be looked at when all sources are known.
-    needs: Vec<(SourceId, Vec<Need>)>,
-    out: Walked,
+    pub(super) needs: Vec<(SourceId, Vec<Need>)>,
+    /// What actions name, to be looked at then too.
+    pub(super) named: Vec<super::actions::Named>,
+    pub(super) out: Walked,
 }
 
 /// Walks a document.
 pub(super) fn walk(text: &str, document: &DeTable<'_>, around: &Around<'_>) -> Walked {
-    let mut walk =
-        Walk { text, around, schemas: around.kinds.iter().map(|kind| (kind.name, (kind.schema)())).collect(), needs: Vec::new(), out: Walked::default() };
+    let mut walk = Walk {
+        text,
+        around,
+        schemas: around.kinds.iter().map(|kind| (kind.name, (kind.schema)())).collect(),
+        needs: Vec::new(),
+        named: Vec::new(),
+        out: Walked::default(),
+    };
     keys::secret_places(document, None, &mut walk.out.secrets);
     let defaults = walk.defaults(document.get("defaults"));
     walk.top(document);
@@ -83,6 +93,7 @@ pub(super) fn walk(text: &str, document: &DeTable<'_>, around: &Around<'_>) -> W
     }
     if !around.broken {
         walk.check_needs();
+        walk.check_actions();
     }
     walk.out
 }
@@ -95,7 +106,7 @@ impl Walk<'_> {
         self.around.kinds.iter().map(|kind| kind.name).collect()
     }
 
-    fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         self.out.told.push(Diagnostic::error(span, message, help));
     }
 
@@ -136,7 +147,9 @@ impl Walk<'_> {
                     ));
                 }
                 name => {
-                    let help = if self.names_of_kinds().contains(&name) || PLANNED_KINDS.contains(&name) {
+                    let help = if name == "action" {
+                        "an action belongs to a site: write [site.NAME.action.NAME]".to_owned()
+                    } else if self.names_of_kinds().contains(&name) || PLANNED_KINDS.contains(&name) {
                         format!("`{name}` is a kind of source: write [site.NAME.{name}.NAME]")
                     } else {
                         suggest::help(name, TOP.iter().copied())
@@ -290,7 +303,7 @@ impl Walk<'_> {
         }
     }
 
-    fn name(&mut self, what: &str, key: &toml::Spanned<std::borrow::Cow<'_, str>>) -> bool {
+    pub(super) fn name(&mut self, what: &str, key: &toml::Spanned<std::borrow::Cow<'_, str>>) -> bool {
         let name = key.get_ref();
         if is_name(name) {
             return true;
@@ -299,13 +312,13 @@ impl Walk<'_> {
             name.to_lowercase().chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-') { c } else { '-' }).collect();
         let better = better.trim_start_matches(['.', '_', '-']).trim_end_matches('-');
         let help = if is_name(better) { format!("write `{better}`; `title` may be any text") } else { "`title` may be any text".to_owned() };
-        let message = format!("\"{name}\" is no name of a {what}: lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or digit");
+        let message = format!("\"{name}\" is no name of {what}: lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or digit");
         self.error(key.span(), message, help);
         false
     }
 
     fn site(&mut self, key: &toml::Spanned<std::borrow::Cow<'_, str>>, value: &Spot<'_>, table: &DeTable<'_>, defaults: &HashMap<&'static str, DeTable<'_>>) {
-        let named = self.name("site", key);
+        let named = self.name("a site", key);
         let name = key.get_ref().as_ref();
         let schema = schemars::schema_for!(SiteTable).to_value();
         let site_keys = Schema::new(&schema).keys();
@@ -330,12 +343,14 @@ impl Walk<'_> {
             let word = key.get_ref().as_ref();
             if let Some(kind) = self.around.kinds.iter().find(|kind| kind.name == word) {
                 self.kind(&site, kind, value, defaults.get(kind.name));
+            } else if word == "action" {
+                self.actions(&site, value);
             } else if site_keys.contains(&word) {
             } else if PLANNED_KINDS.contains(&word) {
                 let help = format!("it knows {}", sentence(&self.names_of_kinds()));
                 self.error(key.span(), format!("this version does not know the kind `{word}` yet"), help);
             } else if matches!(value.get_ref(), DeValue::Table(_)) {
-                let all: Vec<&str> = self.names_of_kinds().into_iter().chain(PLANNED_KINDS.iter().copied()).collect();
+                let all: Vec<&str> = self.names_of_kinds().into_iter().chain(PLANNED_KINDS.iter().copied()).chain(["action"]).collect();
                 let help = suggest::nearest(word, all).map_or_else(|| suggest::help("", self.names_of_kinds()), |near| format!("did you mean `{near}`?"));
                 self.error(key.span(), format!("unknown kind `{word}`"), help);
             } else {
@@ -400,7 +415,7 @@ impl Walk<'_> {
         table: &DeTable<'_>,
         default: Option<&DeTable<'_>>,
     ) {
-        let named = self.name("source", key);
+        let named = self.name("a source", key);
         let here = value.span();
         keys::secret_places(table, Some(schema), &mut self.out.secrets);
         let mut own = table.clone();

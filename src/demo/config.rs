@@ -5,6 +5,26 @@ use super::lines::File;
 use super::pages::Page;
 use super::sentry;
 
+/// The program that the action `rollback` runs, below the demonstration's directory.
+pub const SCRIPT: &str = "rollback.sh";
+/// What it leaves behind for the demonstration.
+pub const ASKED: &str = "rollback.asked";
+/// Its text: it says what a roll back would, takes its time, and asks the demonstration to go back.
+pub const SCRIPT_TEXT: &str = r#"#!/bin/sh
+# Rolls the demonstration's shop back. The demonstration looks for the file that this leaves behind.
+set -eu
+version=$1
+for server in web1 web2; do
+    echo "[$server] checking out $version"
+    sleep 0.3
+    echo "[$server] reloading gunicorn-shop.service"
+    sleep 0.4
+    echo "[$server] 4 of 4 workers booted"
+done
+: > "$(dirname "$0")/rollback.asked"
+echo "shop runs $version"
+"#;
+
 /// The ports that the servers got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ports {
@@ -54,7 +74,7 @@ proxy = "none"              # these servers are on this machine; without this ke
 [site.shop]
 title = "Shop"
 url = "http://127.0.0.1:{shop}/"
-environment = "demonstration"
+environment = "production"  # a dangerous action asks for the name of the site here
 zone = "UTC"                # the zone of its logs' time stamps
 
 # A health endpoint. Only the address is required.
@@ -109,6 +129,22 @@ token = {{ file = "tracker.token" }}      # its first line; or {{ env = "SENTRY_
 every = "2s"                # a real tracker is asked once a minute
 timeout = "3s"
 
+# A command that a key can run, always asked first: press x on a finding. Also `rounds act shop/action/rollback`.
+[site.shop.action.rollback]
+title = "Roll back to v213"
+run = ["sh", "{script}", "v213"]       # a program and its arguments; no shell reads them
+scope = ["http/basket", "http/search"]      # suggested first for findings of these
+dangerous = true
+confirm = "v214 to v213 on both servers; the next deploy undoes it"
+timeout = "1m"
+poll = ["http", "log", "sentry"]    # looked at when it has ended
+key = "D"
+
+# Harmless: what it prints is shown, nothing is changed.
+[site.shop.action.disk]
+title = "Disk space"
+run = ["df", "-h", "."]
+
 
 [site.blog]
 title = "Blog"
@@ -146,6 +182,7 @@ path = "{access}"
 path = "{worker}"           # one JSON object a line
 "#,
         shop = ports.shop,
+        script = SCRIPT,
         blog = ports.blog,
         tracker = ports.tracker,
         organization = sentry::ORGANIZATION,

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -40,6 +40,9 @@ pub use config::{Ports, text as config_text};
 const LOG_QUEUE: usize = 1_024;
 /// Deploys that wait to be told; one comes every minute at most.
 const MESSAGE_QUEUE: usize = 16;
+
+/// How often the story listens to a person.
+const LISTEN: Duration = Duration::from_millis(200);
 
 /// Why the demonstration does not start.
 #[derive(Debug, thiserror::Error)]
@@ -87,15 +90,23 @@ impl Default for Options {
 }
 
 /// The time of the story.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Watch {
     started: Instant,
     begin: Duration,
+    /// What a person's action skipped of it, in milliseconds.
+    skipped: Arc<AtomicU64>,
 }
 
 impl Watch {
-    fn elapsed(self) -> Duration {
-        self.begin + self.started.elapsed()
+    fn elapsed(&self) -> Duration {
+        self.begin + self.started.elapsed() + Duration::from_millis(self.skipped.load(Ordering::Relaxed))
+    }
+
+    /// Goes on where the deploy is taken back, if it has brought trouble.
+    fn roll_back(&self) {
+        let skip = script::until_rollback(self.elapsed());
+        self.skipped.fetch_add(u64::try_from(skip.as_millis()).unwrap_or(0), Ordering::Relaxed);
     }
 }
 
@@ -133,7 +144,7 @@ impl Site {
         let config = dir.join("rounds.toml");
         let authority = dir.join("ca.pem");
         let token = dir.join("tracker.token");
-        for path in [&config, &authority, &token, &dir.join("logs"), &dir.join("state")] {
+        for path in [&config, &authority, &token, &dir.join(config::SCRIPT), &dir.join("logs"), &dir.join("state")] {
             if path.symlink_metadata().is_ok() {
                 return Err(Error::Exists(path.clone()));
             }
@@ -148,29 +159,34 @@ impl Site {
         write_new(&authority, &certificate.authority)?;
         write_new(&token, &format!("{}\n", sentry::TOKEN))?;
         write_new(&config, &config_text(ports))?;
+        write_new(&dir.join(config::SCRIPT), config::SCRIPT_TEXT)?;
+        let asked = dir.join(config::ASKED);
         let writer = writer::Writer::create(dir)?;
 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Serve)?;
-        let watch = Watch { started: Instant::now(), begin: options.begin };
+        let watch = Watch { started: Instant::now(), begin: options.begin, skipped: Arc::default() };
         let (log, requests) = sync_channel(LOG_QUEUE);
-        let shared = Arc::new(servers::Shared { watch, log, requests: AtomicU64::new(0) });
+        let shared = Arc::new(servers::Shared { watch: watch.clone(), log, requests: AtomicU64::new(0) });
         let (tell, messages) = mpsc::channel(MESSAGE_QUEUE);
         let stop = CancellationToken::new();
 
         let mut site = Self { dir: dir.to_owned(), ports, messages: Some(messages), stop: stop.clone(), threads: Vec::new(), temporary: None };
+        let story = watch.clone();
         site.threads.push(spawn("demo-servers", move || {
             runtime.block_on(async {
                 tokio::spawn(servers::serve(shop, pages::Host::Shop, None, Arc::clone(&shared)));
                 tokio::spawn(servers::serve(blog, pages::Host::Blog, None, Arc::clone(&shared)));
                 tokio::spawn(servers::serve(feed, pages::Host::Feed, Some(TlsAcceptor::from(certificate.server)), shared));
-                tokio::spawn(sentry::serve(tracker, Arc::new(sentry::Tracker::new(sentry::Setup::default())), move || watch.elapsed()));
-                tokio::spawn(tell_deploys(watch, tell));
+                let time = story.clone();
+                tokio::spawn(sentry::serve(tracker, Arc::new(sentry::Tracker::new(sentry::Setup::default())), move || time.elapsed()));
+                tokio::spawn(tell_deploys(story.clone(), tell));
+                tokio::spawn(listen_for_rollbacks(story, asked));
                 stop.cancelled().await;
             });
             // Ends every connection; the last sender of log lines goes with them, and with it the writer.
             drop(runtime);
         })?);
-        site.threads.push(spawn("demo-logs", move || writer.run(watch, &requests))?);
+        site.threads.push(spawn("demo-logs", move || writer.run(&watch, &requests))?);
         Ok(site)
     }
 
@@ -235,10 +251,23 @@ fn write_new(path: &Path, text: &str) -> Result<(), Error> {
     write().map_err(|e| Error::io("write", path, e))
 }
 
+/// Looks for what the action `rollback` leaves behind.
+async fn listen_for_rollbacks(watch: Watch, asked: PathBuf) {
+    loop {
+        tokio::time::sleep(LISTEN).await;
+        if tokio::fs::remove_file(&asked).await.is_ok() {
+            watch.roll_back();
+        }
+    }
+}
+
 async fn tell_deploys(watch: Watch, tell: mpsc::Sender<Msg>) {
     let mut told = watch.elapsed();
     while let Some(deploy) = script::next_deploy(told) {
-        tokio::time::sleep(deploy.at.saturating_sub(watch.elapsed())).await;
+        // In small steps: a person may take a deploy back before its time.
+        while watch.elapsed() < deploy.at {
+            tokio::time::sleep(deploy.at.saturating_sub(watch.elapsed()).min(LISTEN)).await;
+        }
         told = deploy.at;
         let transition = Transition {
             at: clock::now(),

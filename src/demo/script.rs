@@ -125,6 +125,12 @@ pub fn trouble_in(period: u64) -> Option<(Trouble, Duration, Duration)> {
     Some((trouble_of(period), start + TROUBLE, start + RECOVERY))
 }
 
+/// How long it is from `t` until the shop's deploy is taken back; nothing while there is no trouble to cure.
+pub fn until_rollback(t: Duration) -> Duration {
+    let within = place(t).1;
+    if trouble(t).is_some() { ROLLBACK.saturating_sub(within) } else { Duration::ZERO }
+}
+
 /// Whether the checkout fails at `t`, and how.
 fn flake(t: Duration) -> Option<Answer> {
     let slot = t.as_secs() / FLAKY_EVERY.as_secs();
@@ -230,6 +236,13 @@ mod tests {
         for (page, limit_ms) in [(Page::ShopHome, 300), (Page::ShopSearch, 500), (Page::BlogArchive, 800)] {
             let slowest = (0..2_000).map(|number| behaviour(page, s(5.0)).think(number)).max().unwrap();
             assert!(slowest < Duration::from_millis(limit_ms - 40), "{page:?}: {slowest:?}");
+        }
+    }
+
+    #[test]
+    fn a_rollback_cures_trouble_and_nothing_else() {
+        for (t, skipped) in [(5.0, 0.0), (17.0, 0.0), (20.0, 28.0), (47.0, 1.0), (49.0, 0.0), (60.0, 0.0), (445.0, 23.0)] {
+            assert_eq!(until_rollback(s(t)), s(skipped), "{t} s");
         }
     }
 

@@ -61,7 +61,7 @@ impl Writer {
     }
 
     /// Writes until the servers are gone, which is when the channel closes.
-    pub fn run(mut self, watch: Watch, requests: &Receiver<Served>) {
+    pub fn run(mut self, watch: &Watch, requests: &Receiver<Served>) {
         let mut next = Instant::now() + STEP;
         let mut seed = 0u64;
         loop {

@@ -32,4 +32,4 @@ pub use package::{Advisory, Bump, Package, Packages};
 pub use status::Status;
 pub use time::Timestamp;
 pub use time::size_text;
-pub use transition::{Transition, TransitionKind};
+pub use transition::{ActionEnd, Transition, TransitionKind};

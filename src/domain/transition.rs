@@ -44,8 +44,34 @@ pub enum TransitionKind {
         /// By whom, may be empty.
         by: String,
     },
+    /// A person's action began, or ended: the audit. The action's id (`site/action/name`) is the transition's `source`.
+    Action {
+        /// Which run of it: the same for its beginning and its end.
+        run: String,
+        /// Who.
+        by: String,
+        /// What was run: an argument vector for each step.
+        steps: Vec<Vec<String>>,
+        /// Where.
+        directory: String,
+        /// For how long at most, in seconds: past it a run whose end is not told is not running any more.
+        limit_s: u64,
+        /// How it ended; `None`: it begins.
+        ended: Option<ActionEnd>,
+    },
     /// rounds itself: started, configuration changed, journal trouble, machine slept.
     Note,
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionEnd {
+    /// Whether every step ended with exit code 0.
+    pub ok: bool,
+    /// In words: `exit 0`, `exit 1 in step 2`, `ended by SIGTERM`, `stopped by ana`, `not ended within 15m: stopped`.
+    pub words: String,
+    /// How long it ran, in milliseconds.
+    pub took_ms: u64,
 }
 
 /// One change of state.
@@ -69,6 +95,8 @@ impl Transition {
     pub fn in_feed(&self) -> bool {
         match &self.kind {
             TransitionKind::Opened { finding, .. } | TransitionKind::Closed { finding } => !matches!(finding.rule(), "availability" | "staleness"),
+            // What runs stands in the command log; the feed tells how it went.
+            TransitionKind::Action { ended, .. } => ended.is_some(),
             _ => true,
         }
     }

@@ -261,9 +261,19 @@ impl Running {
     }
 
     /// Asks the whole group to end, and kills it when it does not within half a second.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        self.stop_within(GRACE).await;
+    }
+
+    /// The program ended and left nothing behind that holds its output: what it started in the background goes on.
+    pub fn ended_alone(&mut self) {
+        self.group.over();
+    }
+
+    /// Asks the whole group to end, and kills it when the program itself does not within `grace`.
+    pub async fn stop_within(mut self, grace: Duration) {
         self.group.signal(Signal::SIGTERM);
-        let _ = timeout(GRACE, self.child.wait()).await;
+        let _ = timeout(grace, self.child.wait()).await;
         self.group.signal(Signal::SIGKILL);
         let _ = timeout(GRACE, self.child.wait()).await;
     }

@@ -38,6 +38,8 @@ impl Ready {
                         finding.as_str()
                     }
                     TransitionKind::Status { .. } => transition.source.as_ref().map_or(transition.site.as_str(), SourceId::as_str),
+                    // Two people may run one action at once: each run is a subject of its own.
+                    TransitionKind::Action { run, .. } => run.as_str(),
                     TransitionKind::Deploy { .. } | TransitionKind::Note => transition.site.as_str(),
                 };
                 Self::Transition { at_ms: transition.at.timestamp_millis(), subject: subject.to_owned(), body: redactor.json(transition)? }

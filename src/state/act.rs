@@ -7,7 +7,7 @@ use tui_input::{Input, InputRequest};
 use super::logview::{self, Merged, Seek};
 use super::menu::Choice;
 use super::view::{Paused, PromptKind};
-use super::{Command, Effect, Filter, Overlay, Page, Part, Prompt, State, Toast, command, findings};
+use super::{Command, Effect, Filter, Overlay, Page, Part, Prompt, State, Toast, acting, command, findings};
 use crate::domain::time::{human, parse_duration};
 use crate::domain::{Acknowledgement, Bound, Level, Timestamp, Transition, TransitionKind};
 
@@ -58,7 +58,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
             back(state);
         }
         Command::Quit | Command::Interrupt => {
-            if !close(state) {
+            if !close(state) && acting::may_leave(state, now) {
                 effects.push(Effect::Quit);
             }
         }
@@ -116,6 +116,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::Range => range(state, 1, true, now),
         Command::ZoomIn => range(state, -1, false, now),
         Command::ZoomOut => range(state, 1, false, now),
+        Command::Actions => acting::open(state),
         Command::Acknowledge => prompt_for_finding(state, PromptKind::Acknowledge, now),
         Command::Snooze => prompt_for_finding(state, PromptKind::Snooze, now),
         Command::Undo => undo(state, now, effects),
@@ -128,11 +129,22 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
 
 /// One sentence above the footer.
 pub(super) fn toast(state: &mut State, text: String, now: Timestamp) {
-    state.view.toast = Some(Toast { text, until: now + chrono::Duration::seconds(TOAST) });
+    state.view.toast = Some(Toast { text, until: now + chrono::Duration::seconds(TOAST), trouble: false });
+}
+
+/// One sentence about what went wrong.
+pub(super) fn complain(state: &mut State, text: String, now: Timestamp) {
+    toast(state, text, now);
+    if let Some(toast) = &mut state.view.toast {
+        toast.trouble = true;
+    }
 }
 
 /// A command while a prompt or an overlay is in front.
 fn in_front(state: &mut State, command: Command, now: Timestamp, effects: &mut Vec<Effect>) {
+    if acting::in_front(state, command, now, effects) {
+        return;
+    }
     let count = match state.view.overlay {
         Some(Overlay::Help { .. }) => super::menu::help_entries(state).len(),
         Some(Overlay::Palette { .. }) => super::menu::palette_entries(state).len(),
@@ -179,6 +191,7 @@ fn submit(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
         match chosen {
             Some((_, Some(reason))) => toast(state, format!("not here: {reason}"), now),
             Some((Choice::Run(chosen), None)) => command(state, chosen, now, effects),
+            Some((Choice::Act(id), None)) => acting::choose(state, &id, now),
             Some((Choice::Site(site), None)) => state.view.site = site,
             Some((Choice::Poll(id), None)) => {
                 toast(state, format!("looking at {id} again"), now);
@@ -217,15 +230,16 @@ fn submit(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
             Ok(_) => toast(state, "not snoozed: for how long?".to_owned(), now),
             Err(error) => toast(state, format!("not snoozed: {error}"), now),
         },
-        PromptKind::Palette | PromptKind::Help => {}
+        PromptKind::Palette | PromptKind::Help | PromptKind::Answer | PromptKind::SiteName => {}
     }
 }
 
 /// Closes what is in front: overlay or prompt, then an opened detail, a zoom, a kept filter, a pause. Gives whether there was anything.
-fn close(state: &mut State) -> bool {
+pub(super) fn close(state: &mut State) -> bool {
     let view = &mut state.view;
     if view.overlay.take().is_some() {
         view.prompt = None;
+        view.overlay = view.behind.take();
         return true;
     }
     if let Some(prompt) = view.prompt.take() {
@@ -559,7 +573,7 @@ fn edited(state: &mut State) {
                 *selected = 0;
             }
         }
-        PromptKind::Acknowledge | PromptKind::Snooze => {}
+        PromptKind::Acknowledge | PromptKind::Snooze | PromptKind::Answer | PromptKind::SiteName => {}
     }
 }
 

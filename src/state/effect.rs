@@ -2,6 +2,7 @@
 
 use super::first_run::Choice;
 use super::msg::Polled;
+use crate::actions::Order;
 use crate::domain::{Acknowledgement, FindingId, SourceId, Transition};
 
 /// One thing to do outside.
@@ -19,6 +20,10 @@ pub enum Effect {
     KeepTransition(Transition),
     /// Keep an acknowledgement, or its end.
     KeepAcknowledgement(FindingId, Option<Acknowledgement>),
+    /// Run an action that was confirmed; its beginning is kept already.
+    RunAction(Box<Order>),
+    /// Stop a run of ours with all it started.
+    StopAction(String),
     /// Put text on the clipboard (OSC 52).
     Copy(String),
     /// Open a link.

@@ -23,6 +23,7 @@ pub(super) fn review(world: &mut World, id: &SourceId, now: Timestamp, quiet: bo
     let mut kept = Vec::with_capacity(drafts.len());
     for mut draft in drafts {
         let known = world.findings.iter().find(|f| f.id == draft.id);
+        draft.actions = super::acting::offered(world, id).into_iter().map(|action| action.id.to_string()).collect();
         if let Some(known) = known {
             draft.since = draft.since.min(known.since);
         }

@@ -14,6 +14,8 @@ pub enum Choice {
     Site(Option<String>),
     /// Looks at this source again now.
     Poll(SourceId),
+    /// Asks whether this action shall run.
+    Act(SourceId),
 }
 
 /// One row of the palette.
@@ -96,6 +98,12 @@ fn palette(state: &State) -> Vec<Entry> {
     }
     if state.view.site.is_some() {
         entries.push(row("all sites".to_owned(), "filter", Choice::Site(None)));
+    }
+    for action in &state.world.actions {
+        let label = format!("{}: {}", action.id.site(), action.title);
+        let disabled = state.view.read_only.then_some("read-only");
+        let key = action.key.clone().unwrap_or_default();
+        entries.push(Entry { label, kind: "action", key, choice: Choice::Act(action.id.clone()), disabled });
     }
     for id in state.world.sources.keys() {
         entries.push(row(format!("{id}: poll now"), "source", Choice::Poll(id.clone())));

@@ -4,6 +4,7 @@
 //! screen while the real one goes on. What does not belong here: clocks, channels, drawing.
 
 pub mod act;
+pub mod acting;
 pub mod command;
 pub mod effect;
 pub mod filter;
@@ -28,7 +29,7 @@ pub use effect::Effect;
 pub use filter::Filter;
 pub use msg::Msg;
 pub use view::{Drawn, ListView, Overlay, Part, Prompt, PromptKind, Toast, View};
-pub use world::{HealthState, LogState, Notice, NoticeKind, Sample, SiteState, SourceState, Window, World};
+pub use world::{HealthState, LogState, Notice, NoticeKind, Run, RunStep, Sample, SiteState, SourceState, Window, World};
 
 use crate::domain::Timestamp;
 

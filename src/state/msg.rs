@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::first_run::{Choice, FoundProject};
 use super::{Command, Notice, NoticeKind, world::Bucket};
-use crate::domain::{Acknowledgement, FindingId, SourceError, SourceId, Timestamp, Transition};
+use crate::actions::StepState;
+use crate::domain::{Acknowledgement, ActionEnd, FindingId, SourceError, SourceId, Timestamp, Transition};
 use crate::sources::Collected;
 
 /// One thing that happened.
@@ -37,6 +38,33 @@ pub enum Msg {
     Acknowledged(FindingId, Option<Acknowledgement>),
     /// Whether the way out is there, as [`super::Effect::LookAtNetwork`] asked.
     Network(Network),
+    /// The key of an action, in canonical form.
+    ActKey(String),
+    /// A step of a run of ours began or ended.
+    ActionStep {
+        /// Which run.
+        run: String,
+        /// Which step, from 0.
+        step: usize,
+        /// How it stands.
+        state: StepState,
+    },
+    /// A run of ours printed something, masked already.
+    ActionOutput {
+        /// Which run.
+        run: String,
+        /// The newest lines.
+        lines: Vec<String>,
+        /// So many before them were dropped.
+        dropped: u64,
+    },
+    /// A run of ours ended.
+    ActionEnded {
+        /// Which run.
+        run: String,
+        /// How.
+        end: ActionEnd,
+    },
     /// rounds has something to say of itself.
     Notice(Notice),
     /// That is over.

@@ -3,7 +3,7 @@
 use super::ingest::{self, Settings};
 use super::msg::Polled;
 use super::world::World;
-use super::{Effect, Msg, SiteState, SourceState, State, act, findings, offline, silence};
+use super::{Effect, Msg, SiteState, SourceState, State, act, acting, findings, offline, silence};
 use crate::domain::time::human;
 use crate::domain::{FindingId, SourceId, Status, Timestamp, Transition, TransitionKind};
 use crate::sources::SourceSpec;
@@ -70,6 +70,10 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
             state.world.notices.sort_by_key(|notice| notice.kind);
         }
         Msg::NoticeOver(kind) => state.world.notices.retain(|known| known.kind != kind),
+        Msg::ActKey(key) => acting::key(state, &key, now),
+        Msg::ActionStep { run, step, state: stands } => acting::step(&mut state.world, &run, step, stands, now),
+        Msg::ActionOutput { run, lines, dropped } => acting::output(&mut state.world, &run, lines, dropped),
+        Msg::ActionEnded { run, end } => acting::ended(state, &run, end, now, &mut effects),
         Msg::Toast(text) => act::toast(state, text, now),
         Msg::Found(project) => {
             if let Some(first) = &mut state.view.first_run {

@@ -7,7 +7,7 @@ use tui_input::Input;
 
 use super::first_run::FirstRun;
 use super::{CommandSpec, Page, World};
-use crate::domain::{Level, Timestamp};
+use crate::domain::{Level, SourceId, Timestamp};
 
 /// The parts of a page that can have the focus.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +53,10 @@ pub enum PromptKind {
     Snooze,
     /// Narrows the help.
     Help,
+    /// What an action asks for, in its confirmation.
+    Answer,
+    /// The name of the site, in the confirmation of a dangerous action.
+    SiteName,
 }
 
 /// An open prompt.
@@ -81,6 +85,31 @@ pub enum Overlay {
     Why,
     /// The whole text of a notice.
     Notice,
+    /// `x`: what can be run here.
+    Actions {
+        /// Of this site; `None`: of all.
+        site: Option<String>,
+        /// What was selected: actions for it come first.
+        source: Option<SourceId>,
+        /// Selected row.
+        selected: usize,
+    },
+    /// What will run, before it does; the prompt asks for an answer or the site's name.
+    Confirm {
+        /// What.
+        action: SourceId,
+        /// The answer to its prompt.
+        answer: Option<String>,
+    },
+    /// What a run prints.
+    Output {
+        /// Which run.
+        run: String,
+        /// How many of the newest lines are below the last one shown; 0 follows.
+        above: usize,
+        /// Whether it is asked if the run shall be stopped.
+        stopping: bool,
+    },
 }
 
 /// A picture that stands still.
@@ -99,6 +128,8 @@ pub struct Toast {
     pub text: String,
     /// Until when it stays.
     pub until: Timestamp,
+    /// It tells of something that went wrong.
+    pub trouble: bool,
 }
 
 /// How the logs page stands.
@@ -160,6 +191,10 @@ pub struct View {
     pub detail_open: bool,
     /// The overlay.
     pub overlay: Option<Overlay>,
+    /// The overlay that it took the place of, which comes back when it is left.
+    pub behind: Option<Overlay>,
+    /// Leaving was asked for while an action runs: until then, asking again leaves.
+    pub leaving: Option<Timestamp>,
     /// The prompt.
     pub prompt: Option<Prompt>,
     /// A picture that stands still.

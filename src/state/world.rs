@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::offline::Offline;
+use crate::actions::{ActionSpec, StepState};
 use crate::domain::{
-    Acknowledgement, Backup, Certificate, Finding, FindingId, Health, Histogram, Issues, Level, LogEvent, LogGroup, LogMark, Packages, SourceError, SourceId,
-    Status, Timestamp, Transition,
+    Acknowledgement, ActionEnd, Backup, Certificate, Finding, FindingId, Health, Histogram, Issues, Level, LogEvent, LogGroup, LogMark, Packages, SourceError,
+    SourceId, Status, Timestamp, Transition,
 };
 use crate::sources::SourceSpec;
 
@@ -17,6 +18,10 @@ pub const LOG_EVENTS: usize = 5_000;
 pub const LOG_MINUTES: usize = 1_440;
 /// Groups of log errors kept for each source; the least recent goes first.
 pub const LOG_GROUPS: usize = 1_000;
+/// Runs of actions kept in memory; the oldest that have ended go first.
+pub const RUNS: usize = 16;
+/// Lines kept of each.
+pub const RUN_LINES: usize = 500;
 /// Transitions kept in memory.
 pub const EVENTS: usize = 2_000;
 
@@ -55,8 +60,50 @@ pub struct World {
     pub ages_at: Option<Timestamp>,
     /// Whether we are cut off, and what waits for the answer.
     pub offline: Offline,
+    /// What can be run, in the order of the configuration.
+    pub actions: Vec<ActionSpec>,
+    /// What this process runs and ran, oldest first, bounded by [`RUNS`].
+    pub runs: Vec<Run>,
+    /// The configuration that may not run commands, where it may not.
+    pub untrusted: Option<String>,
     /// One pass (`check`): thresholds count as one, nothing is pending.
     pub one_pass: bool,
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunStep {
+    /// Its argument vector, for reading.
+    pub words: String,
+    /// How it stands.
+    pub state: StepState,
+    /// When it began.
+    pub began: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+}
+
+/// One run of an action by this process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its name, unique in the journal.
+    pub id: String,
+    /// What runs.
+    pub action: SourceId,
+    /// For reading.
+    pub title: String,
+    /// Its steps.
+    pub steps: Vec<RunStep>,
+    /// For how long at most.
+    pub limit: std::time::Duration,
+    /// The record of its beginning.
+    pub record: Transition,
+    /// The newest lines it printed, bounded by [`RUN_LINES`].
+    pub lines: VecDeque<String>,
+    /// How many lines before those are gone.
+    pub dropped: u64,
+    /// When and how it ended.
+    pub ended: Option<(Timestamp, ActionEnd)>,
 }
 
 /// What a banner is about. The order is the order in which they are shown.

@@ -305,6 +305,11 @@ pub fn footer(pen: &mut Pen<'_>, scene: &Scene<'_>) -> Vec<(u16, u16, Page)> {
         }
     } else {
         end = pen.spans_right(x, y, last, &help).saturating_sub(3);
+        let running = scene.state.world.runs.iter().filter(|run| run.ended.is_none()).count();
+        if running > 0 {
+            let words = [Span::styled("▸", theme.accent), Span::styled(format!(" {running} running"), theme.text)];
+            end = pen.spans_right(x, y, end, &words).saturating_sub(3);
+        }
     }
     let room_for_help = if narrow { spans_width(&help) + gap } else { 0 };
     for (commands, word) in keys_of(scene.view.page) {
@@ -338,8 +343,9 @@ fn keys_of(page: Page) -> &'static [(&'static [Command], &'static str)] {
         Page::Attention => &[
             (&[C::Enter], "open"),
             (&[C::Acknowledge], "ack"),
-            (&[C::Snooze], "snooze"),
+            (&[C::Actions], "actions"),
             (&[C::Why], "why?"),
+            (&[C::Snooze], "snooze"),
             (&[C::Filter], "filter"),
             (&[C::Open], "link"),
             (&[C::Poll], "poll"),
@@ -351,6 +357,7 @@ fn keys_of(page: Page) -> &'static [(&'static [Command], &'static str)] {
             (&[C::Why], "why?"),
             (&[C::Poll], "poll"),
             (&[C::Range], "range"),
+            (&[C::Actions], "actions"),
             (&[C::Filter], "filter"),
             (&[C::Sort], "sort"),
             (&[C::Palette], "command"),
@@ -385,7 +392,7 @@ pub fn prompt(pen: &mut Pen<'_>, scene: &Scene<'_>) -> bool {
         PromptKind::Search => ("/", format!("{enter} find · {} {} next · Esc clear", scene.key(Command::NextMatch), scene.key(Command::PreviousMatch))),
         PromptKind::Acknowledge => ("acknowledge, because ", format!("{enter} take it · Esc leave it")),
         PromptKind::Snooze => ("snooze for ", format!("30m 2h 3d · {enter} sleep · Esc leave it")),
-        PromptKind::Palette | PromptKind::Help => return false,
+        PromptKind::Palette | PromptKind::Help | PromptKind::Answer | PromptKind::SiteName => return false,
     };
     let y = scene.rows.footer;
     let last = pen.area().width - 2;
@@ -432,7 +439,7 @@ pub fn toast(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     let y = scene.rows.toast;
     let last = pen.area().width - 2;
     pen.fill(1, y, last, ' ', Style::reset());
-    let mut spans = vec![Sign::Ok.span(theme), Span::styled(format!(" {}", toast.text), theme.text)];
+    let mut spans = vec![if toast.trouble { Sign::Crit } else { Sign::Ok }.span(theme), Span::styled(format!(" {}", toast.text), theme.text)];
     let undo = (!scene.view.undo.is_empty()).then(|| scene.hint(Command::Undo, "undo"));
     let room = undo.as_ref().map_or(0, |undo| spans_width(undo) + 6);
     if spans_width(&spans) + room <= last

@@ -57,6 +57,20 @@ pub enum KeymapError {
         /// The command.
         command: &'static str,
     },
+    /// A key of an action that is a command's.
+    #[error("the key {key} is bound to {command} already: an action needs one of its own, and `[keys]` can free this one")]
+    Taken {
+        /// The key.
+        key: String,
+        /// The command.
+        command: &'static str,
+    },
+    /// A key of an action that terminals, multiplexers and shells have taught hands to press without thinking.
+    #[error("the key {key} is never bound to what changes anything: it is pressed by habit in shells and multiplexers")]
+    Habit {
+        /// The key.
+        key: String,
+    },
     /// Help and a way out must stay.
     #[error("{command} needs a key: without one there is no way to {why}")]
     Unbound {
@@ -74,6 +88,7 @@ impl KeymapError {
         match self {
             Self::Key { command, .. } | Self::Command { command, .. } => command,
             Self::Conflict { second, .. } => second,
+            Self::Taken { .. } | Self::Habit { .. } => "",
             Self::Forbidden { command, .. } | Self::Unbound { command, .. } => command,
         }
     }
@@ -200,13 +215,15 @@ pub fn shown(key: &str, ascii: bool) -> String {
 #[derive(Debug, Clone)]
 pub struct Keymap {
     bound: Vec<(Key, &'static CommandSpec)>,
+    /// Keys of actions.
+    acting: Vec<Key>,
 }
 
 impl Default for Keymap {
     fn default() -> Self {
         // The defaults are proved free of conflicts by a test; a key that could not be read would simply not be bound.
         let bound = COMMANDS.iter().flat_map(|spec| spec.keys.iter().filter_map(move |key| key.parse().ok().map(|key| (key, spec)))).collect();
-        Self { bound }
+        Self { bound, acting: Vec::new() }
     }
 }
 
@@ -257,7 +274,37 @@ impl Keymap {
                 errors.push(KeymapError::Unbound { command: spec.id, why });
             }
         }
-        if errors.is_empty() { Ok(Self { bound }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { bound, acting: Vec::new() }) } else { Err(errors) }
+    }
+
+    /// Whether an action may have this key; gives it in canonical form.
+    ///
+    /// # Errors
+    /// A text that is no key, a key of a command on whatever page, one that hands press by habit.
+    pub fn free_for_action(&self, text: &str) -> Result<String, KeymapError> {
+        let key: Key = text.parse().map_err(|()| KeymapError::Key { command: String::new(), key: text.to_owned() })?;
+        if let Some((_, spec)) = self.bound.iter().find(|(known, _)| *known == key) {
+            return Err(KeymapError::Taken { key: key.to_string(), command: spec.id });
+        }
+        if key.is_ctrl("dkabsqhjl") {
+            return Err(KeymapError::Habit { key: key.to_string() });
+        }
+        Ok(key.to_string())
+    }
+
+    /// Binds the keys of actions too. A key that is not free stays what it was.
+    #[must_use]
+    pub fn with_actions<'k>(mut self, keys: impl Iterator<Item = &'k str>) -> Self {
+        self.acting = keys.filter(|key| self.free_for_action(key).is_ok()).filter_map(|key| key.parse().ok()).collect();
+        self
+    }
+
+    /// The key of an action, in canonical form; nothing in read-only mode.
+    #[must_use]
+    pub fn action(&self, event: &KeyEvent, view: &View) -> Option<String> {
+        let key = Key::of(event);
+        let wanted = event.kind != KeyEventKind::Release && !view.read_only && self.acting.contains(&key);
+        wanted.then(|| key.to_string())
     }
 
     /// The command of a key press on the reader's page; nothing for releases, and nothing that acts in read-only mode.

@@ -138,6 +138,8 @@ pub fn mark(kind: &TransitionKind, theme: &Theme) -> Span<'static> {
         TransitionKind::Closed { .. } => Sign::Ok.span(theme),
         TransitionKind::Acknowledged { .. } => Span::styled("z", theme.accent),
         TransitionKind::Deploy { .. } => Span::styled("◆", theme.accent),
+        TransitionKind::Action { ended: None, .. } => Span::styled("▸", theme.accent),
+        TransitionKind::Action { ended: Some(end), .. } => if end.ok { Sign::Ok } else { Sign::Crit }.span(theme),
         TransitionKind::Note => Span::styled("i", theme.info),
     }
 }

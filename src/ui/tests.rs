@@ -160,7 +160,7 @@ fn modes_prompts_and_toasts() {
     snapshot("offline", &offline, &rich(), 80, 24);
     let mut filtered = story();
     filtered.view.prompt = Some(Prompt { kind: PromptKind::Filter, input: "slow|certif".into() });
-    filtered.view.toast = Some(Toast { text: "Acknowledged until Mon 09:00: archive is slow".into(), until: ago(-6) });
+    filtered.view.toast = Some(Toast { text: "Acknowledged until Mon 09:00: archive is slow".into(), until: ago(-6), trouble: false });
     filtered.view.undo.push(crate::domain::FindingId::new(&SourceId::parse("blog/http/archive").unwrap(), "latency"));
     snapshot("filter-toast", &filtered, &rich(), 80, 24);
 }

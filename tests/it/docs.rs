@@ -40,6 +40,15 @@ fn every_kind_has_a_page_that_names_every_key() {
 }
 
 #[test]
+fn the_page_of_actions_names_every_key() {
+    let page = read("docs/actions.md");
+    let schema = schemars::schema_for!(rounds::actions::ActionTable).to_value();
+    for key in schema["properties"].as_object().unwrap().keys() {
+        assert!(page.contains(&format!("| `{key}` |")), "docs/actions.md does not name {key}");
+    }
+}
+
+#[test]
 fn configurations_in_documents_parse() {
     for document in documents() {
         for block in blocks(&read(&document), "toml") {

@@ -31,6 +31,8 @@ const PAIRS: &[(&[Command], &str)] = &[
     (&[Command::Redraw, Command::Suspend], "draw anew, stop"),
     (&[Command::Acknowledge], "acknowledge"),
     (&[Command::Snooze], "snooze"),
+    (&[Command::Actions], "actions, what runs"),
+    (&[Command::Why, Command::Poll], "why?, look again"),
     (&[Command::Filter], "filter"),
     (&[Command::Zoom], "zoom this part"),
     (&[Command::PollAll], "poll all"),

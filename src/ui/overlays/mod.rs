@@ -1,16 +1,23 @@
 //! The one overlay in front of the page (`screens.md` section 6): a frame, a title, keys in the last row. The page behind it turns dim.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::pen::{Pen, spans_width};
 use super::scene::Scene;
 use crate::state::{Drawn, Overlay};
 
+mod actions;
+mod confirm;
 mod help;
 mod notice;
+mod output;
 mod palette;
 mod why;
+
+#[cfg(test)]
+mod tests;
 
 /// Draws the overlay, where there is one.
 pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, drawn: &Drawn) {
@@ -21,12 +28,20 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, drawn: &Drawn) {
         Overlay::Help { selected } => help::draw(pen, scene, *selected),
         Overlay::Palette { selected } => palette::draw(pen, scene, *selected),
         Overlay::Why => why::draw(pen, scene, drawn),
+        Overlay::Actions { site, selected, .. } => actions::draw(pen, scene, site.as_deref(), *selected),
+        Overlay::Confirm { action, answer } => confirm::draw(pen, scene, action, answer.as_deref()),
+        Overlay::Output { run, above, stopping } => output::draw(pen, scene, run, *above, *stopping),
         Overlay::Notice => notice::draw(pen, scene),
     }
 }
 
 /// A frame of this size in the middle of the screen, at most W-4 by H-2; returns what is inside of it, two blanks from its sides.
 fn frame(pen: &mut Pen<'_>, scene: &Scene<'_>, width: u16, height: u16, title: &str, remark: &str) -> Rect {
+    framed(pen, scene, scene.theme.accent, (width, height), title, remark)
+}
+
+/// The same in another style.
+fn framed(pen: &mut Pen<'_>, scene: &Scene<'_>, style: Style, (width, height): (u16, u16), title: &str, remark: &str) -> Rect {
     let screen = pen.area();
     let (width, height) = (width.min(screen.width - 4), height.clamp(5, screen.height - 2));
     let area = Rect { x: (screen.width - width) / 2, y: (screen.height - height) / 2, width, height };
@@ -34,15 +49,15 @@ fn frame(pen: &mut Pen<'_>, scene: &Scene<'_>, width: u16, height: u16, title: &
     let (right, bottom) = (area.right() - 1, area.bottom() - 1);
     pen.clear(area);
     for (y, left, end) in [(area.y, '┌', '┐'), (bottom, '└', '┘')] {
-        pen.fill(area.x + 1, y, right - 1, '─', theme.accent);
-        pen.glyph(area.x, y, left, theme.accent);
-        pen.glyph(right, y, end, theme.accent);
+        pen.fill(area.x + 1, y, right - 1, '─', style);
+        pen.glyph(area.x, y, left, style);
+        pen.glyph(right, y, end, style);
     }
     for y in area.y + 1..bottom {
-        pen.glyph(area.x, y, '│', theme.accent);
-        pen.glyph(right, y, '│', theme.accent);
+        pen.glyph(area.x, y, '│', style);
+        pen.glyph(right, y, '│', style);
     }
-    let title = [Span::styled(format!(" {title} "), theme.bold(theme.accent))];
+    let title = [Span::styled(format!(" {title} "), theme.bold(style))];
     let after = pen.spans(area.x + 2, area.y, right - 2, &title);
     let remark = [Span::styled(format!(" {remark} "), theme.dim)];
     if remark[0].content.len() > 2 && after + 2 + spans_width(&remark) < right {

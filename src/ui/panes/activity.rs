@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use crate::domain::Transition;
+use crate::actions::{audit, written};
+use crate::domain::time::human;
+use crate::domain::{Transition, TransitionKind};
 use crate::state::matching::Query;
 use crate::state::menu::filter_of;
 use crate::state::{Drawn, Part};
@@ -13,13 +15,15 @@ use crate::ui::chrome::zone_name;
 use crate::ui::layout::{self, Class, Wish};
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
-use crate::ui::signs::mark;
+use crate::ui::signs::{Sign, mark};
 use crate::ui::text;
 use crate::ui::widgets::detail::{self, At, Line};
 use crate::ui::widgets::list::{Column, Hidden, List, Row, matched};
 
 /// Equal events this close to each other are one row.
 const FOLD_S: i64 = 60;
+/// Commands beside the events at most.
+const COMMANDS: usize = 4;
 /// Minutes before an event that are told of.
 const BEFORE_MIN: i64 = 15;
 
@@ -113,7 +117,8 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     let selected = super::selected(list_view, &drawn.keys);
     let wish = Wish { only_list: view.zoom && view.focus == Part::List, only_detail: view.detail_open || (view.zoom && view.focus == Part::Detail) };
     // The commands have a part of their own between events and detail.
-    let commands = 2 + u16::from(scene.rows.airy);
+    let runs = scene.world.events.iter().filter(|event| matches!(&event.kind, TransitionKind::Action { ended: None, .. })).take(COMMANDS).count().max(1) as u16;
+    let commands = 1 + runs + u16::from(scene.rows.airy);
     let hidden = all.len() - shown.len();
     let needed = (shown.len() + if hidden > 0 { 2 } else { 0 }).clamp(1, 500) as u16;
     let mut split = layout::split(&scene.rows, body, needed, wish);
@@ -124,7 +129,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         let list = Rect { width: body.width, height: height.max(list.height.min(6)), ..list };
         split.list = Some(list);
         let y = list.bottom() + u16::from(scene.rows.airy);
-        command_log(pen, scene, Rect { y, height: 2, ..body });
+        command_log(pen, scene, Rect { y, height: 1 + runs, ..body });
         let top = y + commands;
         split.detail = (body.bottom() > top + 2).then(|| Rect { y: top, height: body.bottom() - top, ..body });
     }
@@ -178,11 +183,38 @@ fn keys(events: &[Event<'_>]) -> Vec<String> {
     keys
 }
 
+/// What rounds ran, newest first: time, mark, who, command, how long, how it ended.
 fn command_log(pen: &mut Pen<'_>, scene: &Scene<'_>, area: Rect) {
     let theme = scene.theme;
     let last = area.right() - 2;
     pen.rule(1, area.y, last, &[Span::styled("commands", theme.bold(theme.text))], &[Span::styled("what rounds ran", theme.dim)]);
-    pen.put(1, area.y + 1, last, "· None: no key of this version runs a command", theme.dim);
+    let runs: Vec<audit::Run<'_>> = audit::runs(scene.world.events.iter().filter(|event| scene.shows(&event.site)));
+    if runs.is_empty() {
+        pen.put(1, area.y + 1, last, "· None yet", theme.dim);
+        return;
+    }
+    for (run, y) in runs.iter().zip(area.y + 1..area.bottom()) {
+        let TransitionKind::Action { by, steps, .. } = &run.began.kind else { continue };
+        let (sign, took, ending) = match run.ended.map(|event| &event.kind) {
+            Some(TransitionKind::Action { ended: Some(end), .. }) => {
+                let sign = if end.ok { Sign::Ok } else { Sign::Crit }.span(theme);
+                (sign, human(std::time::Duration::from_millis(end.took_ms)), Span::styled(end.words.clone(), theme.text))
+            }
+            _ if run.is_running(scene.now) => (Span::styled("▸", theme.accent), scene.age(run.began.at), Span::styled("running", theme.bold(theme.text))),
+            // Whoever ran it is gone, or could not tell.
+            _ => (Sign::Unknown.span(theme), String::new(), Span::styled("end not known", theme.unknown)),
+        };
+        pen.right(1, y, 9, &when(scene, run.began), theme.dim);
+        pen.spans(12, y, last, &[sign]);
+        let after = pen.put(14, y, last, &text::clip(by, 10), theme.dim);
+        let begin = pen.spans_right(after.max(last.saturating_sub(area.width / 3)), y, last, &[ending]);
+        let begin = pen.right(begin.saturating_sub(12).max(after), y, begin.saturating_sub(3), &took, theme.dim);
+        let more = if steps.len() > 1 { format!(" +{}", steps.len() - 1) } else { String::new() };
+        let command = steps.first().map(|step| written(step)).unwrap_or_default();
+        let from = after.max(19) + 1;
+        let room = usize::from(begin.saturating_sub(from + 2)).saturating_sub(more.len());
+        pen.put(from, y, begin.saturating_sub(2), &format!("{}{more}", text::clip(&command, room)), theme.text);
+    }
 }
 
 fn detail_of(pen: &mut Pen<'_>, scene: &Scene<'_>, area: Rect, event: &Event<'_>, focused: bool, drawn: &mut Drawn) {

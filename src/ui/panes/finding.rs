@@ -247,6 +247,14 @@ fn actions(scene: &Scene<'_>, finding: &Finding, gap: usize) -> Line {
     if finding.runbook.is_some() {
         add(scene.key(Command::Open), "open the runbook", true);
     }
+    if !scene.view.read_only && scene.world.untrusted.is_none() {
+        let first = finding.actions.first().and_then(|id| scene.world.actions.iter().find(|action| action.id.as_str() == id));
+        if let Some(action) = first {
+            let fits = action.fit(&finding.source) < 2;
+            let words = if fits { action.title.clone() } else { "actions".to_owned() };
+            add(scene.key(Command::Actions), &words, fits && finding.runbook.is_none());
+        }
+    }
     let pages = pages_of(scene.world, finding);
     if let Some(page) = pages.first() {
         add(scene.key(Command::Page(*page)), &format!("{} of {}", page.title(), finding.source.site()), false);

@@ -57,6 +57,7 @@ fn said(event: &Transition) -> (&'static str, String) {
         },
         TransitionKind::Deploy { .. } => "deploy",
         TransitionKind::Acknowledged { .. } => "taken",
+        TransitionKind::Action { .. } => "action",
         TransitionKind::Opened { .. } | TransitionKind::Closed { .. } | TransitionKind::Note => "note",
     };
     let sentence = match &event.kind {

@@ -1,0 +1,20 @@
+//! Every change of the outside world that a person asks for: what is configured, how it is run, what is recorded of it.
+//!
+//! ```text
+//!  x ─▶ confirmation ─▶ Effect::KeepTransition (it begins) ─▶ Effect::RunAction ─▶ runner ─▶ Msg::ActionOutput, ActionStep, ActionEnded
+//!                                                                                                └─▶ KeepTransition (it ended), polls
+//! ```
+//!
+//! An action is one or more argument vectors; no shell ever sees them (product law 4). A configuration that is not trusted runs none.
+//! What does not belong here: asking the person (`state`, `ui`, `cli`), starting processes (`io::exec`).
+
+mod action;
+pub mod audit;
+mod mask;
+pub mod runner;
+
+pub use action::{Action, ActionSpec, ActionTable, PROMPT, Show, Words, written};
+pub use runner::{Order, Progress, StepState};
+
+#[cfg(test)]
+mod tests;
