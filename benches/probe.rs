@@ -36,7 +36,14 @@ fn serve() -> SocketAddr {
 fn source(address: SocketAddr, keys: &str) -> Box<dyn Source> {
     let text = format!("url = \"http://{address}/health/\"\nproxy = \"none\"\n{keys}");
     let config = (kinds::find("http").unwrap().parse)(toml::de::Deserializer::parse(&text).unwrap()).unwrap();
-    let context = BuildContext { id: SourceId::parse("bench/http/one").unwrap(), common: Common::default(), base: PathBuf::new(), trusted: true, zone: None };
+    let context = BuildContext {
+        id: SourceId::parse("bench/http/one").unwrap(),
+        common: Common::default(),
+        base: PathBuf::new(),
+        trusted: true,
+        zone: None,
+        cache: None,
+    };
     config.build(&context).unwrap().source
 }
 

@@ -10,6 +10,7 @@
 //! | [`state`] | the reducer: world, view, messages, effects, commands; pure |
 //! | [`sources`] | one folder for each integration, the table of kinds, the runner |
 //! | [`actions`] | runs and audits every change of the outside world that a person asked for |
+//! | [`packages`] | what dependency sources share: manifests, indexes, versions |
 //! | [`journal`] | the history kept on disk |
 //! | [`io`] | ports to the world: HTTP clients, file tails, commands, secrets |
 //! | [`config`] | the configuration walked, its diagnostics, trust |
@@ -27,6 +28,7 @@ pub mod demo;
 pub mod domain;
 pub mod io;
 pub mod journal;
+pub mod packages;
 pub mod report;
 pub mod rules;
 pub mod sources;

@@ -29,7 +29,12 @@ pub fn config(context: &Context) -> Result<Config, Failure> {
 /// Those of [`config`], but for the site.
 pub fn quietly(context: &Context) -> Result<Loaded, Failure> {
     let search = Search::of_process(context.global.config.clone());
-    Ok(config::load(&search, &trust_store(context), &variable)?)
+    let mut loaded = config::load(&search, &trust_store(context), &variable)?;
+    let cache = cache_dir(context);
+    for entry in &mut loaded.config.sources {
+        entry.context.cache.clone_from(&cache);
+    }
+    Ok(loaded)
 }
 
 /// Narrows what was loaded to `--site`.
@@ -61,6 +66,15 @@ pub fn state_dir(context: &Context) -> Option<PathBuf> {
     }
     let dirs = directories::ProjectDirs::from("", "", "rounds")?;
     Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
+}
+
+/// For what can be had again: below `--state-dir`, else the user's `$XDG_CACHE_HOME/rounds`, `~/.cache/rounds`.
+#[must_use]
+pub fn cache_dir(context: &Context) -> Option<PathBuf> {
+    if context.global.state_dir.is_some() {
+        return Some(state_dir(context)?.join("cache"));
+    }
+    Some(directories::ProjectDirs::from("", "", "rounds")?.cache_dir().to_owned())
 }
 
 /// What was last known, from the journal alone; `None` without one, or without a configuration.

@@ -475,7 +475,7 @@ impl Walk<'_> {
             runbook: common_read.runbook,
             title: common_read.title,
         };
-        let context = BuildContext { id: id.clone(), common, base, trusted: self.around.trusted, zone: site.zone };
+        let context = BuildContext { id: id.clone(), common, base, trusted: self.around.trusted, zone: site.zone, cache: None };
         self.out.sources.push(Entry { id, config: Arc::from(config), context });
     }
 

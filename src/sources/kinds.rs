@@ -59,6 +59,13 @@ pub static KINDS: &[Kind] = &[
         schema: schema::<super::files::Config>,
         parse: parse::<super::files::Config>,
     },
+    Kind {
+        name: "python",
+        doc: "The packages of a Python project: requirements, lock files, an environment.",
+        capability: Capability::Packages,
+        schema: schema::<super::python::Config>,
+        parse: parse::<super::python::Config>,
+    },
 ];
 
 /// The kind of this name.

@@ -19,6 +19,7 @@ pub mod files;
 pub mod http;
 pub mod kinds;
 pub mod log;
+pub mod python;
 pub mod runner;
 pub mod sentry;
 
@@ -193,6 +194,8 @@ pub struct BuildContext {
     pub trusted: bool,
     /// The site's zone for reading time stamps without one, where configured.
     pub zone: Option<chrono_tz::Tz>,
+    /// A folder for what can be had again: answers of services. `None`: kept in memory.
+    pub cache: Option<PathBuf>,
 }
 
 /// A complaint about a key whose type is right and whose value is not: the place is given by the path below the source's table.

@@ -381,7 +381,14 @@ fn a_configuration_is_checked() {
 // ---- following real files ----
 
 fn context(base: &Path, trusted: bool) -> BuildContext {
-    BuildContext { id: SourceId::parse("shop/log/django").unwrap(), common: Common::default(), base: base.to_owned(), trusted, zone: Some(chrono_tz::UTC) }
+    BuildContext {
+        id: SourceId::parse("shop/log/django").unwrap(),
+        common: Common::default(),
+        base: base.to_owned(),
+        trusted,
+        zone: Some(chrono_tz::UTC),
+        cache: None,
+    }
 }
 
 /// A source under test, and everything it has told.

@@ -1,0 +1,291 @@
+//! What is there against what is out: latest, newest, wanted, how far, and what holds it.
+//!
+//! What does not belong here: whether that needs a person (`rules::dependencies`). Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::DateTime;
+
+use super::indexes::simple::{Project, Release};
+use super::manifests::Entry;
+use super::manifests::installed::Distribution;
+use super::versions::{Constraint, Interpreter, Version};
+use crate::domain::Package;
+
+/// What indexes said of one package.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// What each index that has it knows.
+    pub projects: Vec<Arc<Project>>,
+    /// Why an index could not answer.
+    pub problem: Option<String>,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Of the manifests, each name once; empty without one.
+    pub entries: &'a [Entry],
+    /// Of the environment; `None` without one.
+    pub installed: Option<&'a BTreeMap<String, Distribution>>,
+    /// Whom versions are chosen for.
+    pub interpreter: Option<&'a Interpreter>,
+}
+
+impl Facts<'_> {
+    /// The names that an index is asked for.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        self.all().into_iter().filter(|name| self.is_from_index(name)).map(str::to_owned).collect()
+    }
+
+    fn all(&self) -> BTreeSet<&str> {
+        match self.installed {
+            // A manifest may list what this environment leaves out, so what is installed does not hide it.
+            Some(installed) => installed.keys().map(String::as_str).chain(self.entries.iter().map(|entry| entry.name.as_str())).collect(),
+            None => self.entries.iter().map(|entry| entry.name.as_str()).collect(),
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    fn is_from_index(&self, name: &str) -> bool {
+        let installed = self.installed.and_then(|all| all.get(name));
+        self.entry(name).is_none_or(|entry| entry.from_index) && installed.is_none_or(|one| one.from_index)
+    }
+}
+
+/// Judges every package, in the order of names.
+#[must_use]
+pub fn compare(facts: Facts<'_>, known: &BTreeMap<String, Known>) -> Vec<Package> {
+    let by_name: BTreeMap<&str, &Entry> = facts.entries.iter().map(|entry| (entry.name.as_str(), entry)).collect();
+    // What installed packages ask of each other.
+    let mut bounds: BTreeMap<&str, Vec<(&str, &Constraint)>> = BTreeMap::new();
+    for one in facts.installed.into_iter().flat_map(BTreeMap::values) {
+        for (name, constraint) in &one.requires {
+            bounds.entry(name).or_default().push((&one.name, constraint));
+        }
+    }
+    facts.all().into_iter().map(|name| one(name, by_name.get(name).copied(), facts, bounds.get(name).map_or(&[], Vec::as_slice), known.get(name))).collect()
+}
+
+/// A release that can be compared.
+struct Candidate<'a> {
+    version: Version,
+    release: &'a Release,
+    runs: bool,
+}
+
+fn runs(release: &Release, interpreter: Option<&Interpreter>) -> bool {
+    let Some(interpreter) = interpreter else { return true };
+    let python = release.requires_python.is_empty() || release.requires_python.iter().any(|text| interpreter.satisfies(text));
+    python && (release.wheels.is_empty() || release.wheels.iter().any(|tags| interpreter.takes(tags)))
+}
+
+fn one(name: &str, entry: Option<&Entry>, facts: Facts<'_>, bounds: &[(&str, &Constraint)], known: Option<&Known>) -> Package {
+    let installed = facts.installed.and_then(|all| all.get(name));
+    let mut package = Package {
+        name: name.to_owned(),
+        installed: installed.map(|one| one.version.clone()),
+        locked: entry.and_then(|entry| entry.locked.clone()),
+        direct: match entry {
+            Some(entry) => entry.direct,
+            None if !facts.entries.is_empty() => Some(false),
+            None => installed.and_then(|one| one.requested),
+        },
+        place: entry.map(|entry| entry.place.clone()),
+        problem: known.and_then(|known| known.problem.clone()),
+        ..Package::default()
+    };
+    let current = package.current().and_then(Version::parse);
+    if let (Some(text), None) = (package.current(), &current) {
+        let text: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
+        package.problem.get_or_insert_with(|| format!("{text} is no version that can be compared"));
+    }
+    let Some(known) = known else { return package };
+    package.project_status = known.projects.iter().find_map(|project| project.status.clone());
+    let mut candidates: Vec<Candidate<'_>> = known
+        .projects
+        .iter()
+        .flat_map(|project| &project.releases)
+        .filter_map(|release| Some(Candidate { version: Version::parse(&release.version)?, release, runs: runs(release, facts.interpreter) }))
+        .collect();
+    // Stable, so that of equal versions the first index's stays before the others'.
+    candidates.sort_by(|a, b| b.version.cmp(&a.version));
+
+    if let Some(text) = package.current() {
+        let same: Vec<&Release> = match &current {
+            Some(current) => candidates.iter().filter(|one| one.version == *current).map(|one| one.release).collect(),
+            None => known.projects.iter().flat_map(|project| &project.releases).filter(|release| release.version == text).collect(),
+        };
+        package.current_released_at = same.iter().find_map(|release| time(release));
+        if !same.is_empty() && same.iter().all(|release| release.yanked.is_some()) {
+            package.yanked = true;
+            package.yanked_reason = same.iter().filter_map(|release| release.yanked.clone()).find(|reason| !reason.is_empty());
+        }
+    }
+
+    let good = || candidates.iter().filter(|one| one.release.yanked.is_none());
+    package.newest = good().next().map(|one| one.version.to_string());
+    let runnable = || good().filter(|one| one.runs);
+    let newest_runnable = runnable().next();
+    let stable = runnable().find(|one| !one.version.is_prerelease());
+    let latest = match (stable, &current) {
+        (None, _) => newest_runnable,
+        // Who is on a pre-release of what is not out yet is compared with pre-releases.
+        (Some(stable), Some(current)) if current.is_prerelease() && *current > stable.version => newest_runnable,
+        (stable, _) => stable,
+    };
+    if let Some(latest) = latest {
+        package.latest = Some(latest.version.to_string());
+        package.requires_python = latest.release.requires_python.iter().find(|text| !text.is_empty()).cloned();
+        package.released_at = time(latest.release);
+        package.bump = current.as_ref().and_then(|current| current.bump_to(&latest.version));
+    }
+
+    let any = Constraint::default();
+    let own = entry.map_or(&any, |entry| &entry.constraint);
+    let pre = own.names_prerelease() || latest.is_some_and(|latest| latest.version.is_prerelease());
+    let pinned = own.pin().and_then(|text| Version::parse(&text));
+    let allowed = |one: &&Candidate<'_>| own.allows(&one.version) && bounds.iter().all(|(_, bound)| bound.allows(&one.version));
+    let wanted = runnable()
+        .filter(|one| pre || !one.version.is_prerelease())
+        .find(allowed)
+        // A withdrawn version stays installable for who pins it.
+        .or_else(|| candidates.iter().find(|one| one.runs && pinned.as_ref() == Some(&one.version)));
+    package.wanted = wanted.map(|one| one.version.to_string());
+    package.held_by = held(latest, wanted, own, bounds, good().find(|one| !one.version.is_prerelease()));
+    package
+}
+
+fn time(release: &Release) -> Option<DateTime<chrono::Utc>> {
+    release.released_at_s.and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+}
+
+/// What keeps the wanted version from being the latest, or the latest from being the newest stable one.
+fn held(
+    latest: Option<&Candidate<'_>>,
+    wanted: Option<&Candidate<'_>>,
+    own: &Constraint,
+    bounds: &[(&str, &Constraint)],
+    newest: Option<&Candidate<'_>>,
+) -> Option<String> {
+    let latest = latest?;
+    if wanted.is_none_or(|wanted| wanted.version < latest.version) {
+        if !own.allows(&latest.version) {
+            return Some(if own.pin().is_some() { "pinned".to_owned() } else { own.against(&latest.version) });
+        }
+        if let Some((who, bound)) = bounds.iter().find(|(_, bound)| !bound.allows(&latest.version)) {
+            return Some(format!("{who} {}", bound.against(&latest.version)));
+        }
+    }
+    let newest = newest.filter(|newest| newest.version > latest.version && !newest.runs)?;
+    let asks = newest.release.requires_python.iter().find(|text| !text.is_empty())?;
+    let least = asks.split(',').find_map(|part| part.trim().strip_prefix(">=")).map(str::trim);
+    Some(format!("Python {}", least.unwrap_or(asks)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Bump;
+
+    fn release(version: &str) -> Release {
+        Release { version: version.to_owned(), released_at_s: Some(1_700_000_000), ..Release::default() }
+    }
+
+    fn yanked(version: &str) -> Release {
+        Release { yanked: Some("broken build".to_owned()), ..release(version) }
+    }
+
+    fn python(version: &str, requires: &str) -> Release {
+        Release { requires_python: vec![requires.to_owned()], ..release(version) }
+    }
+
+    fn wheel(version: &str, tags: &str) -> Release {
+        Release { wheels: vec![tags.to_owned()], ..release(version) }
+    }
+
+    /// `basket`, this version installed, this constraint in the manifest, these releases out.
+    fn look(installed: &str, constraint: Option<&str>, releases: Vec<Release>) -> Package {
+        let interpreter = Interpreter::new("3.11.4");
+        let one = Distribution { name: "basket".into(), version: installed.into(), requested: None, from_index: true, requires: vec![] };
+        let installed = BTreeMap::from([("basket".to_owned(), one)]);
+        let entries: Vec<Entry> = constraint
+            .map(|text| Constraint::parse(text).unwrap())
+            .map(|constraint| Entry {
+                name: "basket".into(),
+                locked: constraint.pin(),
+                constraint,
+                from_index: true,
+                direct: Some(true),
+                place: "r.txt:1".into(),
+            })
+            .into_iter()
+            .collect();
+        let known = Known { projects: vec![Arc::new(Project { releases, status: None })], problem: None };
+        let facts = Facts { entries: &entries, installed: Some(&installed), interpreter: interpreter.as_ref() };
+        compare(facts, &BTreeMap::from([("basket".to_owned(), known)])).remove(0)
+    }
+
+    #[test]
+    fn the_latest_is_the_newest_that_can_be_used() {
+        let cases: Vec<(&str, &str, Vec<Release>, &str, Option<Bump>)> = vec![
+            ("plain", "1.0", vec![release("1.0"), release("1.10"), release("1.9")], "1.10", Some(Bump::Minor)),
+            ("up to date", "1.0.0", vec![release("1.0")], "1.0", None),
+            ("withdrawn newest", "1.0", vec![release("1.0"), yanked("1.1")], "1.0", None),
+            ("pre-release newest", "1.0", vec![release("1.0"), release("2.0rc1"), release("2.0.dev3")], "1.0", None),
+            ("only pre-releases", "0.1b0", vec![release("0.1b0"), release("0.2b0")], "0.2b0", Some(Bump::Minor)),
+            ("on a pre-release that came out", "2.0rc1", vec![release("1.0"), release("2.0rc1"), release("2.0")], "2.0", Some(Bump::Patch)),
+            ("on a pre-release still", "2.0rc1", vec![release("1.0"), release("2.0rc1"), release("2.0rc2")], "2.0rc2", Some(Bump::Patch)),
+            ("python too new", "1.0", vec![release("1.0"), python("2.0", ">=3.12")], "1.0", None),
+            ("other platform", "1.0", vec![release("1.0"), wheel("1.1", "cp311-cp311-win_amd64"), wheel("1.2", "cp312-cp312-any")], "1.0", None),
+            ("post", "1.0", vec![release("1.0"), release("1.0.post2")], "1.0.post2", Some(Bump::Patch)),
+            ("epoch", "9.0", vec![release("9.0"), release("1!0.1")], "1!0.1", Some(Bump::Major)),
+            ("own build", "1.0+local", vec![release("1.0")], "1.0", None),
+        ];
+        for (what, installed, releases, latest, bump) in cases {
+            let seen = look(installed, None, releases);
+            assert_eq!((seen.latest.as_deref(), seen.bump), (Some(latest), bump), "{what}");
+        }
+    }
+
+    #[test]
+    fn wanted_is_within_the_manifest_and_what_holds_it_is_told() {
+        let all = || vec![release("4.2.1"), release("4.2.9"), release("5.0"), python("6.0", ">=3.12,<4")];
+        let seen = look("4.2.1", Some(">=4.2,<5"), all());
+        assert_eq!((seen.wanted.as_deref(), seen.latest.as_deref(), seen.newest.as_deref()), (Some("4.2.9"), Some("5.0"), Some("6.0")));
+        assert_eq!((seen.held_by.as_deref(), seen.bump, seen.direct), (Some("<5"), Some(Bump::Major), Some(true)));
+        let seen = look("4.2.1", Some("==4.2.1"), all());
+        assert_eq!((seen.wanted.as_deref(), seen.locked.as_deref(), seen.held_by.as_deref()), (Some("4.2.1"), Some("4.2.1"), Some("pinned")));
+        let seen = look("5.0", Some(""), all());
+        assert_eq!((seen.wanted.as_deref(), seen.held_by.as_deref()), (Some("5.0"), Some("Python 3.12")));
+        let seen = look("1.1", Some("==1.1"), vec![release("1.0"), yanked("1.1")]);
+        assert_eq!((seen.wanted.as_deref(), seen.yanked, seen.yanked_reason.as_deref()), (Some("1.1"), true, Some("broken build")));
+        assert_eq!((seen.latest.as_deref(), seen.bump), (Some("1.0"), None));
+    }
+
+    #[test]
+    fn an_installed_package_holds_another_back() {
+        let one = |name: &str, version: &str, requires: Vec<(String, Constraint)>| {
+            (name.to_owned(), Distribution { name: name.into(), version: version.into(), requested: None, from_index: true, requires })
+        };
+        let bound = Constraint::parse("<6").unwrap();
+        let installed = BTreeMap::from([one("celery", "5.5", vec![("redis".into(), bound)]), one("redis", "5.2.1", vec![])]);
+        let known = |releases| Known { projects: vec![Arc::new(Project { releases, status: Some("archived".into()) })], problem: None };
+        let known = BTreeMap::from([("redis".to_owned(), known(vec![release("5.2.1"), release("7.1.0")]))]);
+        let seen = compare(Facts { entries: &[], installed: Some(&installed), interpreter: None }, &known);
+        assert_eq!((seen[1].wanted.as_deref(), seen[1].held_by.as_deref()), (Some("5.2.1"), Some("celery <6")));
+        assert_eq!((seen[1].project_status.as_deref(), seen[0].latest.as_deref()), (Some("archived"), None));
+    }
+
+    #[test]
+    fn odd_versions_are_kept_as_text() {
+        let seen = look("2004d-final", None, vec![release("1.0"), yanked("2004d-final")]);
+        assert_eq!((seen.installed.as_deref(), seen.latest.as_deref(), seen.bump), (Some("2004d-final"), Some("1.0"), None));
+        assert!(seen.yanked && seen.problem.unwrap().contains("2004d-final"));
+    }
+}

@@ -1,0 +1,334 @@
+//! Asking a simple index for one project: conditionally, within a size, credentials to their own host only.
+//!
+//! What does not belong here: which projects are asked for and what is made of it (`sources::python`).
+
+use std::error::Error as _;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER,
+};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, Response, StatusCode};
+use url::Url;
+
+use super::cache::{Cache, Kept};
+use super::simple::{self, Project};
+use crate::domain::SourceError;
+use crate::io::secret::Secret;
+use crate::io::{clock, http};
+
+/// The largest page that is read, unpacked, in bytes.
+const LIMIT: usize = 32 << 20;
+/// One request.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// A server may not keep us from asking for longer than this, in seconds.
+const LONGEST_AGE_S: u64 = 3_600;
+/// Both shapes, the better one first (PEP 691, "version and format selection").
+const ACCEPTED: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1";
+
+/// One index. Its `Debug` shows no credentials.
+#[derive(Clone)]
+pub struct Index {
+    base: Url,
+    auth: Option<(String, Secret)>,
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.shown())
+    }
+}
+
+impl PartialEq for Index {
+    fn eq(&self, other: &Self) -> bool {
+        self.base == other.base
+    }
+}
+
+impl Index {
+    /// From an address that may hold `user:password@`; else `credentials` are asked by host.
+    ///
+    /// # Errors
+    /// When it is no address of an index; the text does not repeat it.
+    pub fn new(text: &str, credentials: impl Fn(&str) -> Option<(String, Secret)>) -> Result<Self, String> {
+        let mut base = Url::parse(text.trim()).map_err(|error| format!("it is no address: {error}"))?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(format!("it begins with {}: and not with https: or http:", base.scheme()));
+        }
+        let Some(host) = base.host_str().map(str::to_owned) else { return Err("it has no host".to_owned()) };
+        let decoded = |text: &str| percent(text);
+        let auth = match (base.username(), base.password()) {
+            ("", None) => credentials(&host),
+            (user, password) => Some((decoded(user), Secret::new(decoded(password.unwrap_or_default())))),
+        };
+        // Only an address that cannot hold credentials refuses these, and such a one was refused above.
+        let _ = base.set_username("");
+        let _ = base.set_password(None);
+        base.set_query(None);
+        base.set_fragment(None);
+        if !base.path().ends_with('/') {
+            let path = format!("{}/", base.path());
+            base.set_path(&path);
+        }
+        Ok(Self { base, auth })
+    }
+
+    /// Its address, without credentials.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// Its host and port.
+    #[must_use]
+    pub fn reach(&self) -> Option<(String, u16)> {
+        Some((self.base.host_str()?.trim_matches(['[', ']']).to_owned(), self.base.port_or_known_default()?))
+    }
+}
+
+/// `%40` is `@`, as addresses write it.
+fn percent(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3)).flatten().and_then(|hex| std::str::from_utf8(hex).ok());
+        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            out.push(byte);
+            at += 3;
+        } else {
+            out.push(bytes[at]);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What an index said of one project.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// What it knows now, or, with an error, what it knew when it last answered.
+    pub project: Option<Arc<Project>>,
+    /// Why it did not answer.
+    pub error: Option<SourceError>,
+}
+
+/// Asks. One for each source; its connections are shared by all that it asks.
+#[derive(Debug)]
+pub struct Asker {
+    client: Client,
+    cache: Arc<Cache>,
+}
+
+/// Redirects stay on the host and never leave TLS: an index that moved is a thing to be told, not to be followed with a token in hand.
+fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let same = attempt.previous().last().is_some_and(|from| {
+        let to = attempt.url();
+        let port = from.port_or_known_default() == to.port_or_known_default();
+        from.host_str() == to.host_str() && (from.scheme() == to.scheme() && port || from.scheme() == "http" && to.scheme() == "https")
+    });
+    if same && attempt.previous().len() <= 5 { attempt.follow() } else { attempt.stop() }
+}
+
+impl Asker {
+    /// Makes the client; reads the platform's certificates the first time.
+    ///
+    /// # Errors
+    /// When the platform has none.
+    pub fn new(cache: Arc<Cache>) -> Result<Self, SourceError> {
+        let verifier = http::platform_verifier().map_err(|error| SourceError::tls(format!("this system's certificates cannot be used: {error}")))?;
+        let mut tls = rustls::ClientConfig::builder_with_provider(http::provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| SourceError::tls(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("rounds/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::custom(follow))
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(TIMEOUT)
+            .http2_adaptive_window(true)
+            .build()
+            .map_err(|error| SourceError::config(format!("no HTTP client: {}", cause(&error)), "run `rounds doctor`"))?;
+        Ok(Self { client, cache })
+    }
+
+    /// What the index knows of this project (normalised name).
+    pub async fn ask(&self, index: &Index, name: &str) -> Answer {
+        let (cache, base, key) = (Arc::clone(&self.cache), index.base.as_str().to_owned(), name.to_owned());
+        let kept = tokio::task::spawn_blocking(move || cache.get(&base, &key)).await.ok().flatten();
+        let now = clock::now().timestamp();
+        if let Some(kept) = &kept
+            && (0..i64::try_from(kept.max_age_s.min(LONGEST_AGE_S)).unwrap_or(0)).contains(&(now - kept.asked_at_s))
+        {
+            return Answer { project: Some(Arc::clone(&kept.project)), error: None };
+        }
+        match self.request(index, name, kept.as_ref()).await {
+            Ok(project) => Answer { project: Some(project), error: None },
+            Err(error) => Answer { project: kept.map(|kept| kept.project), error: Some(error) },
+        }
+    }
+
+    async fn request(&self, index: &Index, name: &str, kept: Option<&Kept>) -> Result<Arc<Project>, SourceError> {
+        let url = index.base.join(&format!("{name}/")).map_err(|_| SourceError::config(format!("{name} makes no address"), "look at the manifest"))?;
+        let mut request = self.client.get(url).header(ACCEPT, ACCEPTED);
+        if let Some((user, password)) = &index.auth {
+            request = request.basic_auth(user, Some(password.expose()));
+        }
+        match kept {
+            Some(Kept { etag: Some(etag), .. }) => request = request.header(IF_NONE_MATCH, etag),
+            Some(Kept { modified: Some(modified), .. }) => request = request.header(IF_MODIFIED_SINCE, modified),
+            _ => {}
+        }
+        let response = request.send().await.map_err(|error| failed(&error))?;
+        let status = response.status();
+        let max_age_s = max_age(response.headers());
+        if let (StatusCode::NOT_MODIFIED, Some(kept)) = (status, kept) {
+            if max_age_s > 0 {
+                self.keep(index, name, Kept { asked_at_s: clock::now().timestamp(), max_age_s, ..kept.clone() });
+            }
+            return Ok(Arc::clone(&kept.project));
+        }
+        if status != StatusCode::OK {
+            return Err(refused(&response));
+        }
+        let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (etag, modified, content_type) = (header(ETAG), header(LAST_MODIFIED), header(CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase());
+        let body = body(response).await?;
+        let (cache, base, name) = (Arc::clone(&self.cache), index.base.as_str().to_owned(), name.to_owned());
+        // Pages of old projects have megabytes.
+        let read = tokio::task::spawn_blocking(move || {
+            let read = if content_type.contains("json") {
+                simple::json(&body, &name)
+            } else if content_type.contains("html") {
+                simple::html(&body, &name)
+            } else {
+                Err("the answer is neither JSON nor HTML".to_owned())
+            };
+            let project = Arc::new(read.map_err(SourceError::protocol)?);
+            let asked_at_s = clock::now().timestamp();
+            cache.put(&base, &name, &Kept { etag, modified, asked_at_s, max_age_s, project: Arc::clone(&project) });
+            Ok(project)
+        });
+        read.await.map_err(|_| SourceError::protocol("the answer could not be read"))?
+    }
+
+    fn keep(&self, index: &Index, name: &str, kept: Kept) {
+        let (cache, base, name) = (Arc::clone(&self.cache), index.base.as_str().to_owned(), name.to_owned());
+        // Nobody waits for it: an answer that is not kept is asked for again.
+        drop(tokio::task::spawn_blocking(move || cache.put(&base, &name, &kept)));
+    }
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, SourceError> {
+    let mut body = Vec::new();
+    while let Some(bytes) = response.chunk().await.map_err(|error| failed(&error))? {
+        if body.len() + bytes.len() > LIMIT {
+            return Err(SourceError::too_large(LIMIT as u64));
+        }
+        body.extend_from_slice(&bytes);
+    }
+    Ok(body)
+}
+
+fn max_age(headers: &HeaderMap) -> u64 {
+    let text = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    let mut words = text.split(',').map(str::trim);
+    if words.clone().any(|word| word.starts_with("no-cache") || word.starts_with("no-store")) {
+        return 0;
+    }
+    words.find_map(|word| word.strip_prefix("max-age=")).and_then(|seconds| seconds.trim_matches('"').parse().ok()).unwrap_or(0)
+}
+
+/// What an answer that is none means.
+fn refused(response: &Response) -> SourceError {
+    let code = response.status().as_u16();
+    match code {
+        401 | 403 | 407 => {
+            let remedy = "put a user and token that may read it into the address, ~/.netrc or the variable that holds the address";
+            SourceError::auth(format!("the index refuses us ({code})"), remedy)
+        }
+        404 | 410 => SourceError {
+            remedy: "look at the name; a private package needs its own index".to_owned(),
+            ..SourceError::status(code, "the index does not know it")
+        },
+        429 | 503 if response.headers().contains_key(RETRY_AFTER) || code == 429 => {
+            let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
+            SourceError::rate_limited(format!("the index asks for patience ({code})"), seconds.map(|s: u64| Duration::from_secs(s.min(86_400))))
+        }
+        300..=399 => {
+            let elsewhere = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| response.url().join(to).ok());
+            let host = elsewhere.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "elsewhere".to_owned());
+            let host: String = host.chars().filter(|c| !c.is_control()).take(100).collect();
+            SourceError {
+                remedy: "if that is right, let `index` name the new address".to_owned(),
+                ..SourceError::status(code, format!("the index sends us to {host}"))
+            }
+        }
+        _ => SourceError::status(code, format!("the index answers {code}")),
+    }
+}
+
+/// The innermost reason, without the address, on one line.
+fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(next) = innermost.source() {
+        innermost = next;
+    }
+    let text = if error.source().is_none() { "it broke off".to_owned() } else { innermost.to_string() };
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect()
+}
+
+fn failed(error: &reqwest::Error) -> SourceError {
+    if error.is_timeout() {
+        return SourceError::timeout(TIMEOUT);
+    }
+    let is_tls = |error: &(dyn std::error::Error + 'static)| {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    };
+    let (mut at, mut tls) = (error.source(), false);
+    while let Some(one) = at {
+        tls |= is_tls(one);
+        at = one.source();
+    }
+    if tls {
+        return SourceError { remedy: "let SSL_CERT_FILE name the authority of the index".to_owned(), ..SourceError::tls(cause(error)) };
+    }
+    if error.is_connect() {
+        return SourceError::connect(cause(error));
+    }
+    SourceError::protocol(format!("the answer broke off: {}", cause(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_taken_from_the_address_and_never_shown() {
+        let index = Index::new("https://me:h%40sh@index.example/simple?x#y", |_| None).unwrap();
+        assert_eq!(index.shown(), "https://index.example/simple/");
+        assert_eq!(format!("{index:?}"), "https://index.example/simple/");
+        let (user, password) = index.auth.clone().unwrap();
+        assert_eq!((user.as_str(), password.expose()), ("me", "h@sh"));
+        let asked = Index::new("https://index.example/simple/", |host| Some((host.to_owned(), Secret::new("x".into())))).unwrap();
+        assert_eq!(asked.auth.unwrap().0, "index.example");
+        for wrong in ["", "index.example", "ftp://index.example/", "file:///srv/simple", "https://me:hush@/"] {
+            let error = Index::new(wrong, |_| None).unwrap_err();
+            assert!(!error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_server_says_how_long_its_answer_holds() {
+        let of = |text: &str| max_age(&HeaderMap::from_iter([(CACHE_CONTROL, text.parse().unwrap())]));
+        assert_eq!((of("max-age=600, public"), of("public, Max-Age=7"), of("no-cache, max-age=9"), of("rubbish")), (600, 7, 0, 0));
+    }
+}

@@ -1,0 +1,15 @@
+//! What dependency sources share: who lists packages, who knows their versions, and what follows from the two.
+//!
+//! What does not belong here: configuration and polling (`sources::python`), judging what a person must do (`rules::dependencies`).
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `manifests` | who lists packages: requirements files, lock files, an environment |
+//! | `indexes` | who knows versions: the simple index, its answers kept on disk, where its address comes from |
+//! | `versions` | versions, constraints, markers and interpreters; wraps the crates that know PEP 440 and PEP 508 |
+//! | `compare` | what is there against what is out; pure |
+
+pub mod compare;
+pub mod indexes;
+pub mod manifests;
+pub mod versions;

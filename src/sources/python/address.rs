@@ -1,0 +1,186 @@
+//! Where the index is. Its address is never written into rounds: the configuration names it, or what pip and uv are told, or the
+//! interpreter the packages belong to is asked.
+//!
+//! What does not belong here: reading those settings (`packages::indexes::settings`).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer};
+
+use crate::domain::SourceError;
+use crate::io::exec::{self, Limits, Program};
+use crate::io::secret::{self, SecretRef};
+use crate::packages::indexes::client::Index;
+use crate::packages::indexes::netrc;
+use crate::packages::indexes::settings::{self, Surroundings};
+use crate::packages::manifests::{IndexOption, Role};
+
+/// How long an interpreter may take to say which index its pip uses.
+const ASKING: Duration = Duration::from_secs(10);
+/// A private name of pip's: what it says is checked, and its absence is borne.
+const QUESTION: &str = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)";
+
+/// An address as the configuration writes it: text, or a reference to one that holds credentials. Its `Debug` shows neither.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(SecretRef);
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SecretRef::deserialize(deserializer).map(Self)
+    }
+}
+
+impl JsonSchema for Address {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "IndexAddress".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        // Without the mark of a secret: an address without a password may be shown.
+        let mut secret = SecretRef::json_schema(generator);
+        secret.remove("format");
+        secret
+    }
+}
+
+impl Address {
+    /// The text, when it is written out.
+    pub(super) fn literal(&self) -> Option<&str> {
+        if let SecretRef::Literal(text) = &self.0 { Some(text.expose()) } else { None }
+    }
+
+    /// Whether it is, or refers to, something that must not be told.
+    pub(super) fn is_secret(&self) -> bool {
+        self.literal().is_none_or(|text| url::Url::parse(text.trim()).is_ok_and(|url| !url.username().is_empty() || url.password().is_some()))
+    }
+
+    pub(super) fn reference(&self) -> &SecretRef {
+        &self.0
+    }
+}
+
+/// What the configuration says of addresses.
+#[derive(Debug, Clone)]
+pub(super) struct Addresses {
+    pub index: Option<Address>,
+    pub extra: Vec<Address>,
+    /// The interpreter, where one is configured.
+    pub program: Option<PathBuf>,
+    pub base: PathBuf,
+    pub trusted: bool,
+}
+
+/// The indexes to ask, the main one first, and what could not be used.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Indexes {
+    pub all: Vec<Index>,
+    pub problems: Vec<String>,
+}
+
+impl Indexes {
+    fn add(&mut self, url: &str, origin: &str) {
+        match Index::new(url, netrc::of_this_person) {
+            Ok(index) if !self.all.contains(&index) => self.all.push(index),
+            Ok(_) => {}
+            Err(why) => self.problems.push(format!("the index of {origin} is not used: {why}")),
+        }
+    }
+}
+
+impl Addresses {
+    /// Finds the indexes.
+    ///
+    /// # Errors
+    /// When none is named anywhere: what to add.
+    pub(super) async fn find(&self, options: &[IndexOption], folder: &Path, venv: Option<&Path>) -> Result<Indexes, SourceError> {
+        let mut found = Indexes::default();
+        if let Some(index) = &self.index {
+            let text = secret::resolve(&index.0, &self.base, self.trusted).await?;
+            let index = Index::new(text.expose(), netrc::of_this_person)
+                .map_err(|why| SourceError::config(format!("the address of the index is not right: {why}"), "write it as \"https://index.example/simple/\""))?;
+            found.all.push(index);
+        } else {
+            self.around(options, folder, venv, &mut found).await?;
+        }
+        for address in &self.extra {
+            let text = secret::resolve(&address.0, &self.base, self.trusted).await?;
+            found.add(text.expose(), "extra_indexes");
+        }
+        Ok(found)
+    }
+
+    async fn around(&self, options: &[IndexOption], folder: &Path, venv: Option<&Path>, found: &mut Indexes) -> Result<(), SourceError> {
+        let usable = |option: &&IndexOption| !option.url.contains("${");
+        for option in options.iter().filter(|option| option.role != Role::Recorded && !usable(option)) {
+            found.problems.push(format!("the index at {} is not used: variables are not put in", option.place));
+        }
+        let (place, environment) = (folder.to_owned(), venv.map(Path::to_owned));
+        let settings = tokio::task::spawn_blocking(move || {
+            let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
+            let around = Surroundings { variable: &|name| std::env::var(name).ok(), home, root: PathBuf::from("/") };
+            settings::find(&around, &place, environment.as_deref())
+        });
+        let settings = settings.await.unwrap_or_default();
+        // A requirements file is nearest, then the settings; what a lock file came from tells when nobody else does.
+        let named = |role| options.iter().filter(usable).find(move |option| option.role == role).map(|option| (option.url.as_str(), option.place.as_str()));
+        let main =
+            named(Role::Main).or_else(|| settings.main.as_ref().map(|named| (named.url.as_str(), named.origin.as_str()))).or_else(|| named(Role::Recorded));
+        match main {
+            Some((url, origin)) => found.add(url, origin),
+            None => match self.ask(venv).await {
+                Some(url) => found.add(&url, "the interpreter"),
+                None => {
+                    let remedy = if self.trusted {
+                        "add the line `index = \"…\"` with the address of your simple index, or set PIP_INDEX_URL"
+                    } else {
+                        "add the line `index = \"…\"` with the address of your simple index, or run `rounds trust`, so that the interpreter may be asked"
+                    };
+                    return Err(SourceError::config("no package index is named anywhere", remedy));
+                }
+            },
+        }
+        if found.all.is_empty() {
+            let why = found.problems.pop().unwrap_or_default();
+            return Err(SourceError::config(why, "correct it there, or add the line `index = \"…\"` here"));
+        }
+        for named in &settings.extra {
+            found.add(&named.url, &named.origin);
+        }
+        for option in options.iter().filter(usable).filter(|option| option.role == Role::Extra) {
+            found.add(&option.url, &option.place);
+        }
+        Ok(())
+    }
+
+    /// Asks an interpreter which index its pip uses; only for a configuration that may run commands.
+    async fn ask(&self, venv: Option<&Path>) -> Option<String> {
+        if !self.trusted {
+            return None;
+        }
+        let own = self.program.clone().or_else(|| venv.map(|venv| venv.join("bin/python")));
+        for program in own.into_iter().chain([PathBuf::from("python3")]) {
+            let argv = vec![program.to_string_lossy().into_owned(), "-c".to_owned(), QUESTION.to_owned()];
+            let limits = Limits { timeout: ASKING, stdout_bytes: 4_096, stderr_bytes: 4_096 };
+            let Ok(output) = exec::run(&Program::new(argv), limits).await else { continue };
+            let said = output.stdout_text().trim().to_owned();
+            if output.ending.success() && Index::new(&said, |_| None).is_ok() {
+                return Some(said);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,252 @@
+//! One poll: read what is listed and installed, ask the indexes for all of it side by side, compare.
+//!
+//! What does not belong here: what is made of the answers (`packages::compare`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+
+use super::address::Addresses;
+use crate::domain::{Data, ErrorKind, Observation, Packages, Problem, SourceError};
+use crate::io::clock;
+use crate::packages::compare::{Facts, Known, compare};
+use crate::packages::indexes::cache::Cache;
+use crate::packages::indexes::client::{Answer, Asker, Index};
+use crate::packages::manifests::installed::Environment;
+use crate::packages::manifests::{self, Manifest, Scope, installed};
+use crate::packages::versions::Interpreter;
+use crate::sources::{BoxFuture, Cadence, Collected, Source};
+
+/// Requests at one time.
+const PARALLEL: usize = 8;
+/// After so many failures of the connection the index is left alone until the next poll.
+const PATIENCE: u8 = 16;
+
+/// What a source is made of.
+#[derive(Debug, Clone)]
+pub(super) struct Setup {
+    pub manifests: Vec<PathBuf>,
+    pub venv: Option<PathBuf>,
+    pub interpreter: Option<Interpreter>,
+    pub addresses: Addresses,
+    pub base: PathBuf,
+    pub cache: Arc<Cache>,
+    pub limit: Duration,
+}
+
+/// Looks at one project's packages.
+pub(super) struct PythonSource {
+    setup: Arc<Setup>,
+    every: Duration,
+    asker: Option<Arc<Asker>>,
+}
+
+impl PythonSource {
+    pub(super) fn new(setup: Setup, every: Duration) -> Self {
+        Self { setup: Arc::new(setup), every, asker: None }
+    }
+}
+
+/// What is here, before anybody is asked.
+struct Here {
+    manifest: Manifest,
+    environment: Option<Environment>,
+    interpreter: Option<Interpreter>,
+}
+
+impl Here {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            entries: &self.manifest.entries,
+            installed: self.environment.as_ref().map(|environment| &environment.distributions),
+            interpreter: self.interpreter.as_ref(),
+        }
+    }
+}
+
+/// Reads the manifests and the environment. Blocks.
+fn read(setup: &Setup) -> Result<Here, SourceError> {
+    let mut problems = Vec::new();
+    let mut environment = None;
+    if let Some(venv) = &setup.venv {
+        match installed::read(venv) {
+            Ok(found) => environment = Some(found),
+            // The manifest alone is worth a look.
+            Err(error) if !setup.manifests.is_empty() => problems.push(Problem { subject: "venv".to_owned(), message: error.message }),
+            Err(error) => return Err(error),
+        }
+    }
+    let of_venv = || environment.as_ref().and_then(|environment: &Environment| environment.interpreter.clone());
+    // `bin/python` of an environment has its `pyvenv.cfg` two folders up.
+    let of_program = || setup.addresses.program.as_deref().and_then(Path::parent).and_then(Path::parent).and_then(installed::interpreter);
+    let interpreter = setup.interpreter.clone().or_else(of_program).or_else(of_venv);
+    let mut manifest = manifests::read(&setup.manifests, Scope { base: &setup.base, interpreter: interpreter.as_ref() });
+    if manifest.entries.is_empty() && environment.is_none() {
+        return Err(match manifest.problems.first().or(problems.first()) {
+            Some(problem) => {
+                let message = format!("no package can be read: {}: {}", problem.subject, problem.message);
+                if setup.manifests.iter().any(|path| path.exists()) {
+                    SourceError::nothing(message, "correct the manifest, or let `manifest` name another")
+                } else {
+                    SourceError::missing(message, "let `manifest` name the file that lists the packages")
+                }
+            }
+            None => SourceError::nothing("the manifest lists no package", "let `manifest` name the file that lists the packages"),
+        });
+    }
+    problems.append(&mut manifest.problems);
+    if let Some(environment) = &mut environment {
+        problems.append(&mut environment.problems);
+    }
+    manifest.problems = problems;
+    Ok(Here { manifest, environment, interpreter })
+}
+
+/// What all indexes together said of one package.
+struct Asked {
+    name: String,
+    known: Known,
+    error: Option<SourceError>,
+    /// Whether an index answered now, be it that it does not know the name.
+    answered: bool,
+}
+
+/// One round of asking.
+struct Round {
+    asker: Arc<Asker>,
+    indexes: Vec<Index>,
+    deadline: Instant,
+    limit: Duration,
+    failures: AtomicU8,
+    /// Set once an index asked for patience or refused us: it is not asked on.
+    ended: std::sync::OnceLock<SourceError>,
+}
+
+impl Round {
+    async fn ask(&self, name: String) -> Asked {
+        let mut asked = Asked { name, known: Known::default(), error: None, answered: false };
+        let mut unknown = None;
+        for index in &self.indexes {
+            let Answer { project, error } = self.one(index, &asked.name).await;
+            match error {
+                None => asked.answered = true,
+                Some(error) if is_unknown(&error) => unknown = Some(error),
+                Some(error) => asked.error = Some(error),
+            }
+            asked.known.projects.extend(project);
+        }
+        if !asked.answered && asked.error.is_none() {
+            asked.error = unknown;
+        }
+        asked.known.problem = asked.error.as_ref().map(|error| error.message.clone());
+        asked
+    }
+
+    async fn one(&self, index: &Index, name: &str) -> Answer {
+        let stop = |error: SourceError| Answer { project: None, error: Some(error) };
+        if let Some(error) = self.ended.get() {
+            return stop(error.clone());
+        }
+        let Ok(answer) = tokio::time::timeout_at(self.deadline, self.asker.ask(index, name)).await else {
+            return stop(SourceError::timeout(self.limit));
+        };
+        if let Some(error) = &answer.error {
+            let broken = matches!(error.kind, ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Timeout);
+            let tired = broken && self.failures.fetch_add(1, Ordering::Relaxed) >= PATIENCE;
+            if self.indexes.len() == 1 && (tired || error.kind == ErrorKind::RateLimited) {
+                // Another task may have said so first.
+                let _ = self.ended.set(error.clone());
+            }
+        }
+        answer
+    }
+}
+
+fn is_unknown(error: &SourceError) -> bool {
+    error.kind == ErrorKind::Status && error.message.starts_with("the index does not know")
+}
+
+impl PythonSource {
+    async fn look(&mut self) -> Result<Collected, SourceError> {
+        let started = Instant::now();
+        let setup = Arc::clone(&self.setup);
+        let reading = Arc::clone(&setup);
+        let here = tokio::task::spawn_blocking(move || read(&reading)).await.map_err(|_| SourceError::protocol("the look at the manifest broke off"))??;
+        let folder = setup.manifests.first().and_then(|path| path.parent()).unwrap_or(&setup.base);
+        let indexes = setup.addresses.find(&here.manifest.options, folder, setup.venv.as_deref()).await?;
+        let asker = match &self.asker {
+            Some(asker) => Arc::clone(asker),
+            None => {
+                let cache = Arc::clone(&setup.cache);
+                let made = tokio::task::spawn_blocking(move || Asker::new(cache)).await.map_err(|_| SourceError::tls("the certificates cannot be read"))??;
+                Arc::clone(self.asker.insert(Arc::new(made)))
+            }
+        };
+        // What has come by then is told, rather than nothing.
+        let limit = setup.limit.saturating_sub((setup.limit / 10).min(Duration::from_secs(3)));
+        let shown = indexes.all.first().map(|index| index.shown().to_owned());
+        let round = Round { asker, indexes: indexes.all, deadline: started + limit, limit, failures: AtomicU8::new(0), ended: std::sync::OnceLock::new() };
+        let names = here.facts().asked();
+        let all: Vec<Asked> = stream::iter(names.into_iter().map(|name| round.ask(name))).buffer_unordered(PARALLEL).collect().await;
+        if !all.is_empty()
+            && all.iter().all(|one| !one.answered)
+            && let Some(error) = worst(&all)
+        {
+            return Err(error);
+        }
+        let mut problems: Vec<Problem> = here.manifest.problems.clone();
+        problems.extend(indexes.problems.into_iter().map(|message| Problem { subject: "index".to_owned(), message }));
+        let mut failed: Vec<Problem> =
+            all.iter().filter_map(|one| Some(Problem { subject: one.name.clone(), message: one.error.as_ref()?.message.clone() })).collect();
+        failed.sort_by(|a, b| a.subject.cmp(&b.subject));
+        problems.append(&mut failed);
+        manifests::bound(&mut problems);
+        let complete = all.iter().all(|one| one.error.as_ref().is_none_or(is_unknown));
+        let manifest = if setup.manifests.is_empty() {
+            setup.venv.as_ref().map(|venv| Scope { base: &setup.base, interpreter: None }.shown(venv)).unwrap_or_default()
+        } else {
+            let scope = Scope { base: &setup.base, interpreter: None };
+            setup.manifests.iter().map(|path| scope.shown(path)).collect::<Vec<_>>().join(", ")
+        };
+        let work = tokio::task::spawn_blocking(move || {
+            let known: BTreeMap<String, Known> = all.into_iter().map(|one| (one.name, one.known)).collect();
+            let items = compare(here.facts(), &known);
+            Packages { manifest, items, python: here.interpreter.map(|interpreter| interpreter.text), index: shown }
+        });
+        let packages = work.await.map_err(|_| SourceError::protocol("the comparison broke off"))?;
+        Ok(Collected { observations: vec![Observation { at: clock::now(), data: Data::Packages(packages) }], problems, complete })
+    }
+}
+
+/// The error to tell when nothing was answered: one that a person can act on before one that passes.
+fn worst(all: &[Asked]) -> Option<SourceError> {
+    let rank = |error: &SourceError| match error.kind {
+        ErrorKind::Auth => 0,
+        ErrorKind::RateLimited => 1,
+        ErrorKind::Tls | ErrorKind::Connect => 2,
+        ErrorKind::Timeout => 4,
+        _ if is_unknown(error) => 5,
+        _ => 3,
+    };
+    let mut error = all.iter().filter_map(|one| one.error.as_ref()).min_by_key(|error| rank(error))?.clone();
+    if is_unknown(&error) {
+        error.message = format!("the index knows none of the {} packages", all.len());
+        "check that the address of the index is right: it mostly ends in /simple/".clone_into(&mut error.remedy);
+    }
+    Some(error)
+}
+
+impl Source for PythonSource {
+    fn cadence(&self) -> Cadence {
+        Cadence::Every(self.every)
+    }
+
+    fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
+        Box::pin(self.look())
+    }
+}

@@ -1,0 +1,221 @@
+//! The packages of a Python project: what manifests list and an environment holds, against what indexes have.
+//!
+//! What does not belong here: reading manifests and asking indexes (`packages`), the verdict (`rules::dependencies`).
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `address` | where the index is: the configuration, the settings around it, the interpreter |
+//! | `look` | one poll |
+
+mod address;
+mod look;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::address::Address;
+use super::{BuildContext, Built, Complaint, Reach, SourceConfig, SourceSpec};
+use crate::config::value::Dur;
+use crate::domain::{Capability, SourceError};
+use crate::io::secret::SecretRef;
+use crate::packages::indexes::cache::Cache;
+use crate::packages::indexes::client::Index;
+use crate::packages::versions::Interpreter;
+
+/// The interval where none is configured.
+const EVERY: Duration = Duration::from_secs(6 * 3_600);
+/// The time limit of one poll where none is configured.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The keys of one set of packages.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The file that lists packages, or several: requirements files, lock files, `pyproject.toml`.
+    pub manifest: Option<OneOrMany>,
+    /// The environment whose installed packages are looked at: the folder that holds `pyvenv.cfg`, or a `site-packages` folder.
+    pub venv: Option<PathBuf>,
+    /// Whom versions are chosen for: a version such as `"3.12"`, or the path of an interpreter.
+    pub python: Option<String>,
+    /// The simple index, such as `"https://index.example/simple/"`; else what pip and uv are told is used.
+    pub index: Option<Address>,
+    /// Indexes that are asked beside it.
+    #[serde(default)]
+    pub extra_indexes: Vec<Address>,
+    /// Advisories of these packages; kept for a later version.
+    pub osv: Option<Osv>,
+    /// What is known and borne; kept for a later version.
+    #[serde(default)]
+    pub ignore: Vec<IgnoreConfig>,
+    /// How old a release must be; kept for a later version.
+    pub cooldown: Option<Dur>,
+    /// The command that tells whether an upgrade is good; kept for a later version.
+    pub test: Option<Vec<String>>,
+    /// The command that upgrades; kept for a later version.
+    pub upgrade: Option<Vec<String>>,
+}
+
+/// One path, or a list of them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(PathBuf),
+    /// Several.
+    Many(Vec<PathBuf>),
+}
+
+impl OneOrMany {
+    fn all(&self) -> Vec<PathBuf> {
+        match self {
+            Self::One(path) => vec![path.clone()],
+            Self::Many(paths) => paths.clone(),
+        }
+    }
+}
+
+/// Whether advisories are asked for, or where.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Osv {
+    /// Yes or no.
+    Switch(bool),
+    /// The address of the service.
+    Address(String),
+}
+
+/// Something that is known and borne.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IgnoreConfig {
+    /// Of an advisory, or the name of a package.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+    /// Until this day, `2027-01-31`.
+    pub until: Option<String>,
+}
+
+fn complaint(key: &str, message: &str, help: &str) -> Complaint {
+    Complaint { path: vec![key.to_owned()], message: message.to_owned(), help: help.to_owned(), warning: false }
+}
+
+fn is_empty(paths: &OneOrMany) -> bool {
+    paths.all().is_empty() || paths.all().iter().any(|path| path.as_os_str().is_empty())
+}
+
+impl SourceConfig for Config {
+    fn check(&self) -> Vec<Complaint> {
+        let mut all = Vec::new();
+        if self.manifest.is_none() && self.venv.is_none() {
+            all.push(complaint("manifest", "nothing is named to look at", "add `manifest = \"requirements.txt\"` or `venv = \".venv\"`"));
+        }
+        if self.manifest.as_ref().is_some_and(is_empty) {
+            all.push(complaint("manifest", "the path is empty", "name a file such as \"requirements.txt\", or a list of files"));
+        }
+        if self.python.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            all.push(complaint("python", "the interpreter is empty", "write a version such as \"3.12\", or the path of an interpreter"));
+        }
+        let literal = |address: &Address| address.literal().and_then(|text| Index::new(text, |_| None).err());
+        if let Some(why) = self.index.as_ref().and_then(literal) {
+            all.push(complaint("index", &format!("the address is not right: {why}"), "write the simple index, such as \"https://index.example/simple/\""));
+        }
+        for (at, why) in self.extra_indexes.iter().enumerate().filter_map(|(at, address)| Some((at, literal(address)?))) {
+            let mut one =
+                complaint("extra_indexes", &format!("the address is not right: {why}"), "write a simple index, such as \"https://index.example/simple/\"");
+            one.path.push(at.to_string());
+            all.push(one);
+        }
+        for (at, one) in self.ignore.iter().enumerate() {
+            if let Some(until) = &one.until
+                && until.parse::<chrono::NaiveDate>().is_err()
+            {
+                let mut told = complaint("ignore", "`until` is no date", "write year, month and day: \"2027-01-31\"");
+                told.path.extend([at.to_string(), "until".to_owned()]);
+                all.push(told);
+            }
+        }
+        let later = [
+            ("osv", matches!(self.osv, Some(Osv::Switch(true) | Osv::Address(_))), "advisories are not asked for by this version"),
+            ("ignore", !self.ignore.is_empty(), "what is borne takes effect with advisories, in a later version"),
+            ("cooldown", self.cooldown.is_some(), "young releases are not held back by this version"),
+            ("test", self.test.is_some(), "upgrades are not made by this version"),
+            ("upgrade", self.upgrade.is_some(), "upgrades are not made by this version"),
+        ];
+        for (key, _, message) in later.into_iter().filter(|(_, set, _)| *set) {
+            all.push(Complaint { warning: true, ..complaint(key, message, "the packages are watched without it") });
+        }
+        all
+    }
+
+    fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
+        let extra = self.extra_indexes.iter().enumerate().map(|(at, address)| (vec!["extra_indexes".to_owned(), at.to_string()], address));
+        let index = self.index.iter().map(|address| (vec!["index".to_owned()], address));
+        index.chain(extra).filter(|(_, address)| address.is_secret()).map(|(path, address)| (path, address.reference())).collect()
+    }
+
+    fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
+        let mut all: Vec<Reach> = self.paths(context).into_iter().map(Reach::Files).collect();
+        let addresses = self.index.iter().chain(&self.extra_indexes).filter_map(Address::literal);
+        all.extend(addresses.filter_map(|text| Index::new(text, |_| None).ok()?.reach()).map(|(host, port)| Reach::Tcp(host, port)));
+        all
+    }
+
+    fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
+        let spec = self.spec(context);
+        // A version, else the path of a program.
+        let given = self.python.as_deref().map(str::trim);
+        let interpreter = given.and_then(Interpreter::new);
+        let program = given.filter(|_| interpreter.is_none()).map(|text| if text.contains('/') { context.base.join(text) } else { PathBuf::from(text) });
+        let setup = look::Setup {
+            manifests: self.paths(context),
+            venv: self.venv.as_ref().map(|path| context.base.join(path)),
+            interpreter,
+            addresses: address::Addresses {
+                index: self.index.clone(),
+                extra: self.extra_indexes.clone(),
+                program,
+                base: context.base.clone(),
+                trusted: context.trusted,
+            },
+            base: context.base.clone(),
+            cache: Arc::new(Cache::new(context.cache.as_deref())),
+            limit: spec.timeout,
+        };
+        Ok(Built { source: Box::new(look::PythonSource::new(setup, spec.every)), spec, service: None })
+    }
+
+    fn spec(&self, context: &BuildContext) -> SourceSpec {
+        let common = &context.common;
+        let every = common.every.unwrap_or(EVERY);
+        let paths = self.manifest.as_ref().map(OneOrMany::all).unwrap_or_default();
+        let shown: Vec<String> = paths.iter().chain(&self.venv).map(|path| path.display().to_string()).collect();
+        SourceSpec {
+            id: context.id.clone(),
+            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
+            capability: Capability::Packages,
+            every,
+            timeout: common.timeout.unwrap_or(TIMEOUT),
+            retry_every: every.min(Duration::from_secs(600)),
+            failures: 1,
+            successes: 1,
+            enabled: common.enabled.unwrap_or(true),
+            continuous: false,
+            runbook: common.runbook.clone(),
+            needs: common.needs.clone(),
+            target: shown.join(", "),
+        }
+    }
+}
+
+impl Config {
+    fn paths(&self, context: &BuildContext) -> Vec<PathBuf> {
+        self.manifest.as_ref().map(OneOrMany::all).unwrap_or_default().into_iter().map(|path| context.base.join(path)).collect()
+    }
+}
