@@ -25,6 +25,7 @@ pub mod config;
 pub mod dashboard;
 pub mod demo;
 pub mod deployed;
+pub mod deps;
 pub mod doctor;
 pub mod init;
 pub mod load;
@@ -98,6 +99,8 @@ pub enum Verb {
     Logs(logs::Args),
     /// Run an action, as its key does: asked first, recorded before and after
     Act(act::Args),
+    /// Print which packages are outdated or withdrawn; the exit code is that of check for them
+    Deps(deps::Args),
     /// Look whether all that rounds needs is there, with what to do
     Doctor(doctor::Args),
     /// Print what was last known, without looking
@@ -265,6 +268,7 @@ fn run(arguments: &[OsString]) -> u8 {
         Some(Verb::Check(args)) => check::run(args, &context),
         Some(Verb::Logs(args)) => logs::run(args, &context),
         Some(Verb::Act(args)) => act::run(args, &context),
+        Some(Verb::Deps(args)) => deps::run(args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Status(args)) => status::run(args, &context),
         Some(Verb::Ack(args)) => ack::run(args, &context),

@@ -26,6 +26,7 @@ use crate::state::Msg;
 mod certificate;
 pub mod config;
 mod dice;
+pub mod index;
 mod issues;
 mod lines;
 pub mod pages;

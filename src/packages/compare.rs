@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_latest_is_the_newest_that_can_be_used() {
-        let cases: Vec<(&str, &str, Vec<Release>, &str, Option<Bump>)> = vec![
+        let cases = [
             ("plain", "1.0", vec![release("1.0"), release("1.10"), release("1.9")], "1.10", Some(Bump::Minor)),
             ("up to date", "1.0.0", vec![release("1.0")], "1.0", None),
             ("withdrawn newest", "1.0", vec![release("1.0"), yanked("1.1")], "1.0", None),

@@ -221,6 +221,28 @@ pub fn no_items(error: &SourceError, now: Timestamp) -> Items<Value> {
     Items { schema: SCHEMA, at: rfc3339(now), list: Vec::new(), error: serde_json::to_value(Error::of(error, None, None)).ok() }
 }
 
+/// Items beside the reason why there are not more of them.
+#[must_use]
+pub fn items_but<T: Serialize>(list: Vec<T>, error: &SourceError, now: Timestamp) -> Items<T> {
+    Items { error: serde_json::to_value(Error::of(error, None, None)).ok(), ..items(list, now) }
+}
+
+/// The items of `deps --json` of one source: one for each package, with its source.
+#[must_use]
+pub fn package_items(source: &SourceState) -> Vec<Value> {
+    let Some((_, packages)) = &source.packages else { return Vec::new() };
+    let items = packages.items.iter().filter_map(|package| serde_json::to_value(package).ok());
+    items
+        .map(|mut item| {
+            if let Some(fields) = item.as_object_mut() {
+                fields.insert("source".to_owned(), source.spec.id.as_str().into());
+                fields.insert("manifest".to_owned(), packages.manifest.as_str().into());
+            }
+            item
+        })
+        .collect()
+}
+
 /// One item of `logs --json`: the data of a log source with its id and how it stands.
 #[must_use]
 pub fn log_item(source: &SourceState) -> Value {

@@ -96,6 +96,58 @@ pub fn logs(world: &World, now: Timestamp, events: usize, signs: Signs) -> Strin
     ascii(text, signs)
 }
 
+/// Each source of packages: how it stands, its findings, and the packages that need care, or `all`.
+#[must_use]
+pub fn deps(world: &World, all: bool, signs: Signs) -> String {
+    let mut text = String::new();
+    for source in world.sources.values() {
+        text.push_str(&format!("{}  {}  {}\n", status_sign(source.status, signs), source.spec.id, clean(&nagios::said(source))));
+        for finding in world.findings.iter().filter(|finding| finding.source == source.spec.id) {
+            text.push_str(&format!("{}  {}\n", severity_sign(finding, signs), clean(&finding.title)));
+        }
+        for problem in &source.problems {
+            text.push_str(&format!("  ? {}\n", clean(problem)));
+        }
+        let Some((_, packages)) = &source.packages else { continue };
+        let cell = |version: &Option<String>| version.as_deref().map_or_else(|| "–".to_owned(), clean);
+        let mut rows = vec![["package", "installed", "locked", "wanted", "latest", "bump", "why"].map(str::to_owned)];
+        for package in &packages.items {
+            let mut why: Vec<String> = package.advisories.iter().map(|advisory| clean(&advisory.id)).collect();
+            if package.yanked {
+                why.push(package.yanked_reason.as_ref().map_or_else(|| "withdrawn".to_owned(), |reason| format!("withdrawn: {}", clean(reason))));
+            }
+            why.extend(package.project_status.as_deref().map(clean));
+            why.extend(package.held_by.as_deref().filter(|_| package.outdated()).map(clean));
+            why.extend(package.problem.as_deref().map(clean));
+            if all || package.outdated() || package.yanked || package.problem.is_some() || package.project_status.is_some() || !package.advisories.is_empty() {
+                let bump = package.bump.map_or("", crate::domain::Bump::word).to_owned();
+                let versions = [&package.installed, &package.locked, &package.wanted, &package.latest].map(cell);
+                let [installed, locked, wanted, latest] = versions;
+                rows.push([clean(&package.name), installed, locked, wanted, latest, bump, why.join(", ")]);
+            }
+        }
+        if rows.len() == 1 {
+            text.push_str(&format!("  {} packages, none of them needs anything\n", packages.items.len()));
+            continue;
+        }
+        let widths: Vec<usize> = (0..7).map(|at| rows.iter().map(|row| crate::ui::text::width(&row[at])).max().unwrap_or(0)).collect();
+        for row in rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str("  ");
+                line.push_str(cell);
+                line.extend(std::iter::repeat_n(' ', width - crate::ui::text::width(cell)));
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    if world.sources.is_empty() {
+        text.push_str("? no packages are watched: nothing was scanned; write [site.NAME.python.NAME]\n");
+    }
+    ascii(text, signs)
+}
+
 /// Replaces what is left outside ASCII (titles hold arrows and quotes).
 fn ascii(text: String, signs: Signs) -> String {
     match signs {

@@ -397,3 +397,35 @@ fn the_line_for_a_prompt_never_looks_and_never_fails() {
     assert_eq!((code(&output), stdout(&output).as_str()), (0, "#[fg=magenta]? rounds is…#[default]\n"));
     assert_eq!(stdout(&place.run(&["status", "--line", "--ascii"])), "? rounds is not running\n");
 }
+
+#[test]
+fn deps_says_by_its_exit_code_whether_packages_could_be_looked_at() {
+    use rounds::demo::index::{self, Release};
+    let page: &'static str = Box::leak(index::json("basket", &[Release::new("1.0"), Release::new("1.10")], None).into_boxed_str());
+    let port = serve("200 OK\r\nContent-Type: application/vnd.pypi.simple.v1+json", page);
+    let place = Place::new();
+    std::fs::write(place.path().join("work/requirements.txt"), "basket==1.0\n").unwrap();
+    let section = |port: u16| format!("[site.shop.python.app]\nmanifest = \"requirements.txt\"\nindex = \"http://127.0.0.1:{port}/simple/\"\n");
+    configure(&place, &section(port));
+    let output = place.run(&["deps", "--json"]);
+    let read = json(&output);
+    assert_eq!(code(&output), 0, "outdated alone is no alarm: {}", stderr(&output));
+    let item = &read["items"][0];
+    assert_eq!((&item["source"], &item["name"], &item["locked"]), (&"shop/python/app".into(), &"basket".into(), &"1.0".into()));
+    assert_eq!((&item["latest"], &item["bump"], &item["installed"]), (&"1.10".into(), &"minor".into(), &serde_json::Value::Null));
+    assert_eq!((&item["wanted"], &item["newest"], &item["direct"], &item["yanked"]), (&"1.0".into(), &"1.10".into(), &true.into(), &false.into()));
+    assert!(item["advisories"].as_array().unwrap().is_empty() && item.get("requires_python").is_some() && item.get("released_at").is_some());
+    let said = stdout(&place.run(&["deps"]));
+    assert!(said.contains("1 package is outdated: 1 minor") && said.contains("basket") && said.contains("pinned"), "{said}");
+
+    configure(&place, &section(nobody()));
+    let output = place.run(&["deps", "--json"]);
+    assert_eq!((code(&output), &json(&output)["error"]["kind"]), (3, &"connect".into()));
+    std::fs::write(place.path().join("work/requirements.txt"), "# nothing\n").unwrap();
+    assert_eq!(json(&place.run(&["deps", "--json"]))["error"]["kind"], "nothing");
+
+    configure(&place, &endpoint("home", nobody(), ""));
+    let output = place.run(&["deps"]);
+    assert_eq!(code(&output), 3);
+    assert!(stdout(&output).contains("nothing was scanned"), "{}", stdout(&output));
+}

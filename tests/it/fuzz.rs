@@ -14,7 +14,12 @@ struct Target {
     body: fn(&[u8]),
 }
 
-const TARGETS: &[Target] = &[Target { name: "config", body: config }, Target { name: "sentry", body: rounds::sources::sentry::fuzz_answer }];
+const TARGETS: &[Target] = &[
+    Target { name: "config", body: config },
+    Target { name: "sentry", body: rounds::sources::sentry::fuzz_answer },
+    Target { name: "manifests", body: rounds::packages::manifests::fuzz },
+    Target { name: "simple", body: rounds::packages::indexes::simple::fuzz },
+];
 
 fn config(bytes: &[u8]) {
     let _ = rounds::config::parse(bytes, None, rounds::config::trust::Standing::Never, &|_| None).map_err(|error| error.render(false, 80));

@@ -53,7 +53,7 @@ impl Cache {
     /// `base` is the index's address without credentials; `name` is normalised, so it is a safe file name.
     fn key(base: &str, name: &str) -> String {
         let digest = Sha256::digest(base.as_bytes());
-        let index: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let index = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         format!("{index}/{name}.json")
     }
 

@@ -285,17 +285,19 @@ fn cause(error: &reqwest::Error) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect()
 }
 
+/// Errors of the handshake lie inside errors of input and output, which do not name them as their source.
+fn is_tls(error: &(dyn std::error::Error + 'static), depth: u8) -> bool {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>() || depth > 0 && inner.is_some_and(|inner| is_tls(inner, depth - 1))
+}
+
 fn failed(error: &reqwest::Error) -> SourceError {
     if error.is_timeout() {
         return SourceError::timeout(TIMEOUT);
     }
-    let is_tls = |error: &(dyn std::error::Error + 'static)| {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
-    };
     let (mut at, mut tls) = (error.source(), false);
     while let Some(one) = at {
-        tls |= is_tls(one);
+        tls |= is_tls(one, 4);
         at = one.source();
     }
     if tls {

@@ -441,13 +441,13 @@ mod tests {
         {"filename":"basket-1.2-py3-none-any.whl","url":"x","hashes":{},"yanked":true},
         {"filename":"basket-1.3.exe","url":"x","hashes":{}},
         {"filename":7,"requires-python":[1],"yanked":{}}]}"#;
-    const HTML: &str = r##"<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.1">
+    const HTML: &str = r#"<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.1">
         <META NAME='pypi:project-status' content=archived></head><body><!-- <a href="basket-9.tar.gz">basket-9.tar.gz</a> -->
         <a href="../../f/basket-1.0.tar.gz#sha256=aa" data-requires-python="&gt;=3.8" >basket-1.0.tar.gz</a><br/>
         <a data-requires-python='&#62;=3.8' href="/f/basket-1.0-py3-none-any.whl">basket-1.0-py3-none-any.whl</a>
         <a href="/f/basket-1.10-cp312-cp312-win_amd64.whl?x#y">download</a>
         <a href="x" data-yanked="bad &amp; broken">basket-1.2.tar.gz</a><A HREF=x data-yanked>basket-1.2-py3-none-any.whl</A>
-        <a href="x">basket-1.3.exe</a></body></html>"##;
+        <a href="x">basket-1.3.exe</a></body></html>"#;
 
     #[test]
     fn both_shapes_say_the_same() {

@@ -91,12 +91,12 @@ pub fn statements(text: &str, shown: &str, interpreter: Option<&Interpreter>) ->
                     all.push((line.number, found));
                 }
                 Ok(None) => {}
-                Err((name, message)) => {
-                    if let Some(entry) = name {
+                Err(wrong) => {
+                    if let Some(entry) = wrong.entry {
                         last = Some(all.len());
-                        all.push((line.number, Statement::Package(entry)));
+                        all.push((line.number, Statement::Package(*entry)));
                     }
-                    problems.push(Problem { subject: place, message });
+                    problems.push(Problem { subject: place, message: wrong.why });
                 }
             }
         }
@@ -118,8 +118,20 @@ pub fn statements(text: &str, shown: &str, interpreter: Option<&Interpreter>) ->
     (all, problems)
 }
 
-/// What stands on a line; an error may still name the package.
-fn statement(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result<Option<Statement>, (Option<Entry>, String)> {
+/// A line that cannot be read, which may still name its package.
+struct Wrong {
+    entry: Option<Box<Entry>>,
+    why: String,
+}
+
+impl From<String> for Wrong {
+    fn from(why: String) -> Self {
+        Self { entry: None, why }
+    }
+}
+
+/// What stands on a line.
+fn statement(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result<Option<Statement>, Wrong> {
     if line.starts_with('-') {
         return option(line, place, interpreter);
     }
@@ -137,18 +149,18 @@ fn split(line: &str) -> (&str, &str) {
     }
 }
 
-fn option(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result<Option<Statement>, (Option<Entry>, String)> {
+fn option(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result<Option<Statement>, Wrong> {
     let (name, value) = split(line);
     let value = value.trim_matches(|c| c == '"' || c == '\'');
     let index = |role| Ok(Some(Statement::Index(IndexOption { url: value.to_owned(), role, place: place.to_owned() })));
     match name {
         "-r" | "--requirement" | "--requirements" if !value.is_empty() => Ok(Some(Statement::Include(value.to_owned()))),
         "-c" | "--constraint" | "--constraints" if !value.is_empty() => Ok(Some(Statement::Constrain(value.to_owned()))),
-        "-e" | "--editable" if !value.is_empty() => Ok(elsewhere(value, place, interpreter).map_err(|why| (None, why))?.map(Statement::Package)),
+        "-e" | "--editable" if !value.is_empty() => Ok(elsewhere(value, place, interpreter).map_err(Wrong::from)?.map(Statement::Package)),
         "-i" | "--index-url" | "--pypi-url" if !value.is_empty() => index(Role::Main),
         "--extra-index-url" if !value.is_empty() => index(Role::Extra),
         "-r" | "--requirement" | "-c" | "--constraint" | "-e" | "--editable" | "-i" | "--index-url" | "--extra-index-url" => {
-            Err((None, format!("{name} names nothing")))
+            Err(format!("{name} names nothing").into())
         }
         "-f"
         | "--find-links"
@@ -167,7 +179,7 @@ fn option(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result<
         | "--always-unzip" => Ok(None),
         _ => {
             let name: String = name.chars().take(40).collect();
-            Err((None, format!("the option {name} is not known")))
+            Err(format!("the option {name} is not known").into())
         }
     }
 }
@@ -184,7 +196,7 @@ fn entry(name: &str, place: &str) -> Entry {
     Entry { name: normalised(name), constraint: Constraint::default(), locked: None, from_index: true, direct: Some(true), place: place.to_owned() }
 }
 
-fn package(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result<Option<Entry>, (Option<Entry>, String)> {
+fn package(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result<Option<Entry>, Wrong> {
     // Options of the one requirement follow it: `--hash=sha256:…`.
     let cut = line.match_indices("--").find(|(at, _)| line[..*at].ends_with(char::is_whitespace)).map_or(line.len(), |(at, _)| at);
     let line = line[..cut].trim();
@@ -198,9 +210,9 @@ fn package(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result
         }
         return Ok(Some(Entry { from_index: false, ..entry(name, place) }));
     }
-    let path = line.starts_with(['.', '/', '~']) || rest.starts_with(['/', '\\', ':']) || rest.starts_with("+") && line.contains("://");
+    let path = line.starts_with(['.', '/', '~']) || rest.starts_with(['/', '\\', ':']) || rest.starts_with('+') && line.contains("://");
     if path || simple::distribution(line.split([';', ' ']).next().unwrap_or(line), None).is_some() {
-        return elsewhere(line, place, interpreter).map_err(|why| (None, why));
+        return elsewhere(line, place, interpreter).map_err(Wrong::from);
     }
     match Requirement::parse(line) {
         Ok(read) if !read.marker.holds(interpreter) => Ok(None),
@@ -211,12 +223,12 @@ fn package(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result
         Err(why) => {
             let why = variable(line).map_or(why, |name| format!("{name} is not put in: the environment is not asked"));
             if !is_name(name) {
-                return Err((None, why));
+                return Err(why.into());
             }
             // The version is kept as text where it is one that PEP 440 does not know.
             let pinned = rest.trim_start().strip_prefix("==").map(|text| text.trim_start_matches('=').split(';').next().unwrap_or_default().trim());
             let locked = pinned.filter(|text| !text.is_empty() && text.len() < 80 && !text.contains(['$', '*', ',', ' '])).map(str::to_owned);
-            Err((Some(Entry { locked, ..entry(name, place) }), why))
+            Err(Wrong { entry: Some(Box::new(Entry { locked, ..entry(name, place) })), why })
         }
     }
 }

@@ -142,11 +142,11 @@ impl SourceConfig for Config {
             }
         }
         let later = [
-            ("osv", matches!(self.osv, Some(Osv::Switch(true) | Osv::Address(_))), "advisories are not asked for by this version"),
-            ("ignore", !self.ignore.is_empty(), "what is borne takes effect with advisories, in a later version"),
-            ("cooldown", self.cooldown.is_some(), "young releases are not held back by this version"),
-            ("test", self.test.is_some(), "upgrades are not made by this version"),
-            ("upgrade", self.upgrade.is_some(), "upgrades are not made by this version"),
+            ("osv", matches!(self.osv, Some(Osv::Switch(true) | Osv::Address(_))), "advisories are not used by this version"),
+            ("ignore", !self.ignore.is_empty(), "what is borne is not used by this version"),
+            ("cooldown", self.cooldown.is_some(), "the age of releases is not used by this version"),
+            ("test", self.test.is_some(), "commands of an upgrade are not used by this version"),
+            ("upgrade", self.upgrade.is_some(), "commands of an upgrade are not used by this version"),
         ];
         for (key, _, message) in later.into_iter().filter(|(_, set, _)| *set) {
             all.push(Complaint { warning: true, ..complaint(key, message, "the packages are watched without it") });

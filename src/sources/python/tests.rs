@@ -1,1 +1,516 @@
+//! Projects as people keep them, against an index on loopback that is strict, slow to please, and sometimes wrong.
 
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use proptest::prelude::*;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::demo::index::{self, Catalogue, Counters, Page, Release};
+use crate::domain::{Bump, Data, ErrorKind, Package, Packages, SourceId};
+use crate::packages::manifests;
+use crate::sources::contract::{self, Faulty, SECRET};
+use crate::sources::{Collected, Common};
+
+/// An index that ends with the test.
+struct Standing {
+    url: String,
+    counters: Arc<Counters>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn stand(catalogue: Catalogue) -> Standing {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/simple/", listener.local_addr().unwrap());
+    let counters = Arc::new(Counters::default());
+    let task = tokio::spawn(index::serve(listener, Arc::new(catalogue), Arc::clone(&counters)));
+    Standing { url, counters, task }
+}
+
+fn releases(versions: &[&str]) -> Page {
+    let at = Some("2026-11-17T00:00:00Z".to_owned());
+    Page::Releases(versions.iter().map(|version| Release { at: at.clone(), ..Release::new(version) }).collect(), None)
+}
+
+fn shelf(pages: &[(&str, Page)]) -> Catalogue {
+    Catalogue { pages: pages.iter().map(|(name, page)| ((*name).to_owned(), page.clone())).collect(), ..Catalogue::default() }
+}
+
+fn config(text: &str) -> Config {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn context(dir: &Path) -> BuildContext {
+    BuildContext {
+        id: SourceId::parse("shop/python/app").unwrap(),
+        common: Common::default(),
+        base: dir.to_owned(),
+        trusted: false,
+        zone: None,
+        cache: Some(dir.join("cache")),
+    }
+}
+
+fn put(dir: &Path, name: &str, text: &str) {
+    let path = dir.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn install(dir: &Path, name: &str, version: &str, more: &str) {
+    let folder = format!("venv/lib/python3.11/site-packages/{}-{version}.dist-info", name.replace('-', "_"));
+    put(dir, &format!("{folder}/METADATA"), &format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}\nA long story.\nName: not-this\n"));
+    put(dir, "venv/pyvenv.cfg", "home = /usr/bin\nversion = 3.11.4\n");
+}
+
+async fn poll(dir: &Path, text: &str) -> Result<Collected, SourceError> {
+    config(text).build(&context(dir)).unwrap().source.collect().await
+}
+
+fn packages(collected: &Collected) -> &Packages {
+    match &collected.observations[0].data {
+        Data::Packages(packages) => packages,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn item<'a>(collected: &'a Collected, name: &str) -> &'a Package {
+    packages(collected).items.iter().find(|item| item.name == name).unwrap_or_else(|| panic!("no {name} in {collected:#?}"))
+}
+
+#[tokio::test]
+async fn an_environment_and_its_manifest_are_compared_with_the_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    put(dir, "requirements.txt", "# what the shop needs\nDjango>=4.2,<5\nredis==5.2.1\n");
+    install(dir, "Django", "4.2.1", "Requires-Dist: asgiref (<4,>=3.6)\n");
+    install(dir, "redis", "5.2.1", "");
+    install(dir, "asgiref", "3.7", "");
+    install(dir, "only-pre", "0.1b1", "");
+    let old = Release { requires_python: Some(">=3.12".into()), ..Release::new("6.0") };
+    let withdrawn = Release { yanked: Some("broken \u{1b}[2J build".into()), ..Release::new("5.2.1") };
+    let Page::Releases(mut django, _) = releases(&["4.2.1", "4.2.9", "5.2", "6.1rc1"]) else { panic!() };
+    django.push(old);
+    let server = stand(shelf(&[
+        ("django", Page::Releases(django, None)),
+        ("redis", Page::Releases(vec![withdrawn, Release::new("7.1")], Some("archived".into()))),
+        ("asgiref", releases(&["3.7", "4.0"])),
+        ("only-pre", releases(&["0.1b1", "0.2b1"])),
+    ]));
+    let seen = poll(dir, &format!("manifest = \"requirements.txt\"\nvenv = \"venv\"\nindex = \"{}\"", server.url)).await.unwrap();
+    assert!(seen.complete && seen.problems.is_empty(), "{:?}", seen.problems);
+    let all = packages(&seen);
+    assert_eq!((all.manifest.as_str(), all.python.as_deref(), all.index.as_deref()), ("requirements.txt", Some("3.11.4"), Some(server.url.as_str())));
+    let django = item(&seen, "django");
+    let versions = [&django.installed, &django.wanted, &django.latest, &django.newest].map(|version| version.as_deref().unwrap());
+    assert_eq!(versions, ["4.2.1", "4.2.9", "5.2", "6.1rc1"]);
+    assert_eq!(
+        (django.bump, django.direct, django.place.as_deref(), django.held_by.as_deref()),
+        (Some(Bump::Major), Some(true), Some("requirements.txt:2"), Some("<5"))
+    );
+    assert_eq!(django.released_at.unwrap().to_rfc3339(), "2026-11-17T00:00:00+00:00");
+    let redis = item(&seen, "redis");
+    assert_eq!((redis.locked.as_deref(), redis.yanked, redis.project_status.as_deref()), (Some("5.2.1"), true, Some("archived")));
+    assert!(!redis.yanked_reason.as_deref().unwrap().contains('\u{1b}'));
+    let asgiref = item(&seen, "asgiref");
+    assert_eq!((asgiref.direct, asgiref.held_by.as_deref(), asgiref.wanted.as_deref()), (Some(false), Some("django <4"), Some("3.7")));
+    assert_eq!((item(&seen, "only-pre").latest.as_deref(), item(&seen, "only-pre").bump), (Some("0.2b1"), Some(Bump::Minor)));
+}
+
+#[tokio::test]
+async fn nothing_new_costs_nearly_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let names: Vec<String> = (0..20).map(|n| format!("mq-{n}")).collect();
+    put(dir, "requirements.txt", &names.iter().map(|name| format!("{name}==1.0\n")).collect::<Vec<_>>().concat());
+    let many: Vec<String> = (0..200).map(|n| format!("1.{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for max_age_s in [0, 600] {
+        let mut catalogue = Catalogue { max_age_s, ..Catalogue::default() };
+        catalogue.pages = names.iter().map(|name| (name.clone(), releases(&many))).collect();
+        let server = stand(catalogue);
+        let text = format!("manifest = \"requirements.txt\"\nindex = \"{}\"", server.url);
+        let first = poll(dir, &text).await.unwrap();
+        let cold = server.counters.bytes.load(Ordering::Relaxed);
+        // Another source, as after a restart: what was kept is on disk.
+        let again = poll(dir, &text).await.unwrap();
+        assert_eq!(packages(&first).items, packages(&again).items);
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        assert!(cold > 500_000);
+        assert_eq!(count(&server.counters.bytes), cold, "no body twice");
+        let (requests, unchanged) = if max_age_s == 0 { (40, 20) } else { (20, 0) };
+        assert_eq!((count(&server.counters.requests), count(&server.counters.unchanged)), (requests, unchanged), "max-age {max_age_s}");
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_that_speaks_only_html_says_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "requirements.txt", "basket==1.0\n");
+    let basket = vec![Release::new("1.0"), Release::new("1.2"), Release { requires_python: Some(">=3.99".into()), ..Release::new("2.0") }];
+    let mut seen = Vec::new();
+    for html_only in [false, true] {
+        let server = stand(Catalogue { html_only, ..shelf(&[("basket", Page::Releases(basket.clone(), None))]) });
+        let found = poll(dir.path(), &format!("manifest = \"requirements.txt\"\npython = \"3.11\"\nindex = \"{}\"", server.url)).await.unwrap();
+        seen.push(packages(&found).items.clone());
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!((seen[0][0].latest.as_deref(), seen[0][0].newest.as_deref()), (Some("1.2"), Some("2.0")));
+}
+
+#[tokio::test]
+async fn an_index_that_fails_for_some_names_is_a_part_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "requirements.txt", "basket==1.0\nprivate==1\nforbidden==1\nbroken==1\nform==1\nhalf==1\naway==1\n");
+    let server = stand(shelf(&[
+        ("basket", releases(&["1.0", "1.1"])),
+        ("forbidden", Page::Status(403)),
+        ("broken", Page::Status(500)),
+        ("form", Page::Form),
+        ("half", Page::Half),
+        ("away", Page::Away),
+    ]));
+    let seen = poll(dir.path(), &format!("manifest = \"requirements.txt\"\nindex = \"{}\"", server.url)).await.unwrap();
+    assert!(!seen.complete);
+    assert_eq!(item(&seen, "basket").bump, Some(Bump::Minor));
+    for (name, expected) in [
+        ("private", "does not know it"),
+        ("forbidden", "refuses us (403)"),
+        ("broken", "answers 500"),
+        ("form", "page without files"),
+        ("half", "too early"),
+        ("away", "sends us to elsewhere.example"),
+    ] {
+        let problem = item(&seen, name).problem.as_deref().unwrap();
+        assert!(problem.contains(expected), "{name}: {problem}");
+        assert!(seen.problems.iter().any(|problem| problem.subject == name), "{name}");
+        assert_eq!(item(&seen, name).latest, None);
+    }
+}
+
+#[tokio::test]
+async fn a_whole_failure_has_one_reason_and_a_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "requirements.txt", "a==1\nb==1\n");
+    for (page, kind) in [
+        (Page::Status(401), ErrorKind::Auth),
+        (Page::Status(429), ErrorKind::RateLimited),
+        (Page::Status(404), ErrorKind::Status),
+        (Page::Form, ErrorKind::Protocol),
+    ] {
+        let server = stand(shelf(&[("a", page.clone()), ("b", page)]));
+        let error = poll(dir.path(), &format!("manifest = \"requirements.txt\"\nindex = \"{}\"", server.url)).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{error:?}");
+        assert!(!error.remedy.is_empty());
+        assert_eq!(error.retry_after_s, (kind == ErrorKind::RateLimited).then_some(7));
+    }
+}
+
+#[tokio::test]
+async fn credentials_go_to_their_own_index_and_into_no_message() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "requirements.txt", "inner==1\nouter==1\n");
+    let authorization = Some("Basic bWU6aHVzaC03ZjNhOTFjMg==".to_owned());
+    let private = stand(Catalogue { authorization, ..shelf(&[("inner", releases(&["1", "2"]))]) });
+    let public = stand(shelf(&[("outer", releases(&["1", "1.1"]))]));
+    let with_password = private.url.replace("http://", &format!("http://me:{SECRET}@"));
+    let text = format!("manifest = \"requirements.txt\"\nindex = \"{with_password}\"\nextra_indexes = [\"{}\"]", public.url);
+    let seen = poll(dir.path(), &text).await.unwrap();
+    assert!(seen.complete, "{:?}", seen.problems);
+    assert_eq!((item(&seen, "inner").bump, item(&seen, "outer").bump), (Some(Bump::Major), Some(Bump::Minor)));
+    let read = config(&text);
+    assert_eq!(read.secrets().len(), 1, "an address with a password is a secret");
+    let said = format!("{seen:?}{read:?}{:?}", read.spec(&context(dir.path())));
+    assert!(!said.contains(SECRET), "{said}");
+}
+
+#[tokio::test]
+async fn nothing_to_look_at_is_never_good() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "empty.txt", "# nothing yet\n\n");
+    put(dir.path(), "bare/pyvenv.cfg", "version = 3.12.1\n");
+    fs::create_dir_all(dir.path().join("bare/lib/python3.12/site-packages")).unwrap();
+    for (text, kind) in [
+        ("manifest = \"empty.txt\"", ErrorKind::Nothing),
+        ("manifest = \"missing.txt\"", ErrorKind::Missing),
+        ("venv = \"bare\"", ErrorKind::Nothing),
+        ("venv = \"missing\"", ErrorKind::Missing),
+        ("manifest = \"bare\"", ErrorKind::Nothing),
+    ] {
+        let error = poll(dir.path(), &format!("{text}\nindex = \"http://index.example/simple/\"")).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{text}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_index_of_the_manifest_is_used_and_its_lack_names_the_line_to_add() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = stand(shelf(&[("basket", releases(&["1.0", "1.1"]))]));
+    put(dir.path(), "requirements.txt", &format!("--index-url {}\nbasket==1.0\n", server.url));
+    let seen = poll(dir.path(), "manifest = \"requirements.txt\"").await.unwrap();
+    assert_eq!(item(&seen, "basket").bump, Some(Bump::Minor));
+    let wrong = config(
+        "manifest = \"requirements.txt\"\nindex = \"index.example\"\nextra_indexes = [\"ftp://x\"]\nosv = true\ntest = [\"x\"]\n[[ignore]]\nid = \"x\"\nreason = \"y\"\nuntil = \"soon\"",
+    );
+    let told: Vec<(String, bool)> = wrong.check().into_iter().map(|one| (one.path.join("."), one.warning)).collect();
+    let expected = [("index", false), ("extra_indexes.0", false), ("ignore.0.until", false), ("osv", true), ("ignore", true), ("test", true)];
+    assert_eq!(told, expected.map(|(path, warning)| (path.to_owned(), warning)));
+    assert_eq!(config("").check()[0].path, ["manifest"]);
+}
+
+#[tokio::test]
+async fn the_contract_is_kept_against_every_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "requirements.txt", "basket==1.0\n");
+    let page = contract::Page::json(&index::json("basket", &[Release::new("1.0"), Release::new("1.1")], None));
+    let answers = contract::suite(&page, |server| {
+        let url = server.url("/simple/").replace("://", &format!("://me:{SECRET}@"));
+        let mut context = context(dir.path());
+        (context.common.timeout, context.cache) = (Some(contract::TIMEOUT), None);
+        config(&format!("manifest = \"requirements.txt\"\nindex = \"{url}\"")).build(&context).unwrap().source
+    })
+    .await;
+    let kinds = [
+        (Faulty::Ok, None),
+        (Faulty::Unauthorized, Some(ErrorKind::Auth)),
+        (Faulty::NotFound, Some(ErrorKind::Status)),
+        (Faulty::RateLimited, Some(ErrorKind::RateLimited)),
+        (Faulty::ServerError, Some(ErrorKind::Status)),
+        (Faulty::Html, Some(ErrorKind::Protocol)),
+        (Faulty::Partial, Some(ErrorKind::Protocol)),
+        (Faulty::HalfBody, Some(ErrorKind::Protocol)),
+        (Faulty::EmptyBody, Some(ErrorKind::Protocol)),
+        (Faulty::Controls, Some(ErrorKind::Protocol)),
+        (Faulty::Hang, Some(ErrorKind::Timeout)),
+        (Faulty::Drip, Some(ErrorKind::Timeout)),
+        (Faulty::Refused, Some(ErrorKind::Connect)),
+        (Faulty::TlsExpired, Some(ErrorKind::Tls)),
+        (Faulty::TlsSelfSigned, Some(ErrorKind::Tls)),
+    ];
+    for (faulty, kind) in kinds {
+        assert_eq!(contract::kind_of(&answers, faulty), kind, "{faulty:?}");
+    }
+}
+
+fn scope(dir: &Path) -> manifests::Scope<'_> {
+    manifests::Scope { base: dir, interpreter: None }
+}
+
+fn listed(manifest: &manifests::Manifest) -> Vec<String> {
+    manifest
+        .entries
+        .iter()
+        .map(|entry| {
+            let direct = entry.direct.map_or("?", |direct| if direct { "direct" } else { "indirect" });
+            let from = if entry.from_index { "" } else { " elsewhere" };
+            format!("{} {}{} {direct}{from} {}", entry.name, entry.constraint, entry.locked.as_ref().map(|v| format!(" ={v}")).unwrap_or_default(), entry.place)
+        })
+        .collect()
+}
+
+#[test]
+fn requirements_are_read_as_pip_reads_them_and_one_bad_line_costs_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    put(
+        dir,
+        "requirements.txt",
+        "\u{feff}# head\r\n-r nested/base.txt\n-cconstraints.txt\n--find-links ./wheels\nFoo.Bar [x,y] >=1 , <2 ; python_version >= '3' # why\n\
+         joined==\\\n1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n-e git+ssh://git@host/tool.git@v1#egg=tool\n-e .\n./libs/inner[dev]\n\
+         dist/wheel_one-2.0-py3-none-any.whl\nurl-one @ https://me:hush@files.example/u.zip ; python_version >= '3'\nwindows; sys_platform == 'win32x'\n\
+         odd===1.0.weird\nbad == = 1\n-e\n--frobnicate=hush\nvar==${VERSION}\n-r missing.txt\n<<<<<<< HEAD\nlast==3\n",
+    );
+    put(dir, "nested/base.txt", "-r ../requirements.txt\n-r more.txt\nbase~=1.4.2\n");
+    put(dir, "nested/more.txt", "more\nLAST\n");
+    put(dir, "constraints.txt", "more==7.0\nunused==1\nlast<4\n");
+    let found = manifests::read(&[dir.join("requirements.txt")], manifests::Scope { base: dir, interpreter: Interpreter::new("3.12.1").as_ref() });
+    let problems: Vec<&str> = found.problems.iter().map(|problem| problem.subject.as_str()).collect();
+    assert_eq!(
+        listed(&found),
+        [
+            "more ==7.0 =7.0 direct nested/more.txt:1",
+            "last <4,==3 =3 direct nested/more.txt:2",
+            "base ~=1.4.2 direct nested/base.txt:3",
+            "foo-bar >=1,<2 direct requirements.txt:5",
+            "joined ==1.0 =1.0 direct requirements.txt:6",
+            "tool  direct elsewhere requirements.txt:10",
+            "inner  direct elsewhere requirements.txt:12",
+            "wheel-one  =2.0 direct elsewhere requirements.txt:13",
+            "url-one  direct elsewhere requirements.txt:14",
+            "odd  =1.0.weird direct requirements.txt:16",
+            "bad  direct requirements.txt:17",
+            "var  direct requirements.txt:20",
+        ]
+    );
+    let own = [16, 17, 18, 19, 20, 22].map(|line| format!("requirements.txt:{line}"));
+    let followed = ["nested/base.txt:1", "requirements.txt:21"].map(str::to_owned);
+    assert_eq!(problems, [&own[..], &followed].concat());
+    assert!(!format!("{found:?}").contains("hush"), "{found:?}");
+    assert!(found.problems[4].message.contains("${VERSION}"));
+}
+
+#[test]
+fn compiled_requirements_tell_what_is_direct_and_their_source_its_constraints() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    put(dir, "requirements.in", "django>=4.2,<5\n");
+    put(
+        dir,
+        "requirements.txt",
+        "#\n# compiled\n#\nasgiref==3.8.1 \\\n    --hash=sha256:aa\n    # via django\ndjango==4.2.1\n    # via\n    #   -r requirements.in\n    #   other\nold==1 # via django\n",
+    );
+    let found = manifests::read(&[dir.join("requirements.txt")], scope(dir));
+    assert_eq!(
+        listed(&found),
+        ["asgiref  =3.8.1 indirect requirements.txt:4", "django >=4.2,<5 =4.2.1 direct requirements.txt:7", "old  =1 indirect requirements.txt:11"]
+    );
+    assert!(found.problems.is_empty());
+}
+
+const POETRY: &str = "# @generated by Poetry\n\n[[package]]\nname = \"Django\"\nversion = \"4.2.1\"\noptional = false\n\n[package.dependencies]\nasgiref = \">=3.6\"\n\n[[package]]\nname = \"tool\"\nversion = \"1.0\"\n[package.source]\ntype = \"git\"\nurl = \"https://git.example/x\"\n\n[metadata]\nlock-version = \"2.1\"\n";
+const UV: &str = "version = 1\nrevision = 3\n[[package]]\nname = \"shop\"\nversion = \"0.1\"\nsource = { virtual = \".\" }\n[package.metadata]\nrequires-dist = [{ name = \"django\", specifier = \">=4.2\" }]\n[[package]]\nname = \"django\"\nversion = \"4.2.1\"\nsource = { registry = \"https://index.example/simple\" }\n[[package]]\nname = \"asgiref\"\nversion = \"3.7\"\nsource = { registry = \"https://index.example/simple\" }\n[[package]]\nname = \"tool\"\nsource = { git = \"https://git.example/x#abc\" }\n";
+const PDM: &str = "[metadata]\nlock_version = \"4.5.1\"\n[[package]]\nname = \"requests\"\nversion = \"2.31\"\n[[package]]\nname = \"requests\"\nversion = \"2.31\"\nextras = [\"socks\"]\n";
+const PYLOCK: &str = "lock-version = \"1.0\"\ncreated-by = \"x\"\n[[packages]]\nname = \"attrs\"\nversion = \"25.1.0\"\nindex = \"https://index.example/simple\"\nwheels = [{ name = \"a.whl\", upload-time = 2025-01-25T11:30:10Z, hashes = { sha256 = \"x\" } }]\n[[packages]]\nname = \"tree\"\ndirectory = { path = \".\" }\n[[packages]]\nname = \"win\"\nversion = \"1\"\nmarker = \"sys_platform == 'win32x'\"\n";
+const PIPFILE: &str = r#"{"_meta":{"sources":[{"name":"x","url":"https://index.example/simple","verify_ssl":true}]},"default":{"requests":{"extras":["socks"],"version":"==2.34.2"},"tool":{"git":"https://git.example/x","ref":"abc"}},"develop":{"broken":7}}"#;
+
+#[test]
+fn lock_files_of_every_tool_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    put(dir, "alone/poetry.lock", POETRY);
+    put(dir, "poetry/poetry.lock", POETRY);
+    put(
+        dir,
+        "poetry/pyproject.toml",
+        "[tool.poetry.dependencies]\npython = \"^3.11\"\nDjango = \"^4.2\"\n[tool.poetry.group.dev.dependencies]\nx = { version = \"~1.2\", python = \"<3\" }\n",
+    );
+    put(dir, "uv.lock", UV);
+    put(dir, "pdm.lock", PDM);
+    put(dir, "pylock.toml", PYLOCK);
+    put(dir, "Pipfile.lock", PIPFILE);
+    put(
+        dir,
+        "pep/pyproject.toml",
+        "[project]\nname = \"shop\"\ndependencies = [\"django>=4.2\", \"b ==1.0 ; python_version >= '3'\"]\n[dependency-groups]\ndev = [\"c\", { include-group = \"x\" }]\n",
+    );
+    let cases: [(&str, &[&str], usize); 7] = [
+        ("alone/poetry.lock", &["django  =4.2.1 ? alone/poetry.lock:3", "tool  =1.0 ? elsewhere alone/poetry.lock:11"], 0),
+        ("poetry/poetry.lock", &["django >=4.2,<5 =4.2.1 direct poetry/poetry.lock:3", "tool  =1.0 indirect elsewhere poetry/poetry.lock:11"], 0),
+        ("uv.lock", &["django  =4.2.1 direct uv.lock:9", "asgiref  =3.7 indirect uv.lock:13", "tool  indirect elsewhere uv.lock:17"], 0),
+        ("pdm.lock", &["requests  =2.31 ? pdm.lock:3"], 0),
+        ("pylock.toml", &["attrs  =25.1.0 ? pylock.toml:3", "tree  ? elsewhere pylock.toml:8"], 0),
+        ("Pipfile.lock", &["requests  =2.34.2 ? Pipfile.lock default", "tool  ? elsewhere Pipfile.lock default"], 1),
+        ("pep/pyproject.toml", &["b ==1.0 =1.0 direct pep/pyproject.toml", "c  direct pep/pyproject.toml", "django >=4.2 direct pep/pyproject.toml"], 0),
+    ];
+    let interpreter = Interpreter::new("3.12");
+    for (name, expected, problems) in cases {
+        let found = manifests::read(&[dir.join(name)], manifests::Scope { base: dir, interpreter: interpreter.as_ref() });
+        assert_eq!(listed(&found), expected, "{name}");
+        assert_eq!(found.problems.len(), problems, "{name}: {:?}", found.problems);
+    }
+    assert_eq!(manifests::read(&[dir.join("uv.lock")], scope(dir)).options.len(), 1, "where the packages came from is remembered");
+}
+
+#[test]
+fn lock_files_broken_as_disks_and_people_break_them_lose_only_what_is_broken() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let merge = UV.replace("[[package]]\nname = \"asgiref\"", "[[package]]\n<<<<<<< HEAD\nname = \"asgiref\"");
+    let nameless = UV.replace("name = \"asgiref\"\n", "");
+    let number = UV.replace("version = \"3.7\"", "version = 3.7");
+    let cases: [(&str, String, usize, &str); 6] = [
+        ("uv.lock", merge, 2, "uv.lock:14"),
+        ("uv.lock", UV[..UV.len() - 30].to_owned(), 2, "uv.lock:19"),
+        ("uv.lock", nameless, 2, "uv.lock:13"),
+        ("uv.lock", number, 3, ""),
+        ("poetry.lock", POETRY.replace("2.1", "9.0"), 2, "poetry.lock"),
+        ("Pipfile.lock", PIPFILE[..40].to_owned(), 0, "Pipfile.lock:1"),
+    ];
+    for (name, text, count, place) in cases {
+        put(dir, name, &text);
+        let found = manifests::read(&[dir.join(name)], scope(dir));
+        assert_eq!(found.entries.len(), count, "{name}: {found:?}");
+        assert_eq!(found.problems.first().map_or("", |problem| problem.subject.as_str()), place, "{name}: {:?}", found.problems);
+    }
+    for bytes in [&b""[..], b"\0\0\0\0", b"\xff\xfea\0=\0=\0x\0", b"\xff\xfe\xff"] {
+        for name in ["uv.lock", "poetry.lock", "Pipfile.lock", "pyproject.toml", "requirements.txt"] {
+            fs::write(dir.join(name), bytes).unwrap();
+            let _ = manifests::read(&[dir.join(name)], scope(dir));
+        }
+    }
+}
+
+#[test]
+fn an_environment_is_read_without_running_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    install(dir, "Zope.Interface", "6.1", "Requires-Dist: folded >=1,\n  <2\nRequires-Dist: pysocks>=1; extra == 'socks'\n");
+    install(dir, "asked", "1.0", "");
+    put(dir, "venv/lib/python3.11/site-packages/asked-1.0.dist-info/REQUESTED", "");
+    install(dir, "local", "1.0", "");
+    put(dir, "venv/lib/python3.11/site-packages/local-1.0.dist-info/direct_url.json", "{}");
+    put(dir, "venv/lib/python3.11/site-packages/no_metadata-3.0.dist-info/RECORD", "");
+    put(dir, "venv/lib/python3.11/site-packages/~half-3.0.dist-info/METADATA", "Name: half\n");
+    put(dir, "venv/lib/python3.11/site-packages/Old-0.9-py3.11.egg-info", "Metadata-Version: 1.0\nName: Old\nVersion: 0.9\n");
+    install(dir, "asked", "0.9", "");
+    let found = manifests::installed::read(&dir.join("venv")).unwrap();
+    let all: Vec<String> = found.distributions.values().map(|one| format!("{} {} {:?} {}", one.name, one.version, one.requested, one.from_index)).collect();
+    assert_eq!(
+        all,
+        [
+            "asked 1.0 Some(true) true",
+            "local 1.0 Some(false) false",
+            "no-metadata 3.0 Some(false) true",
+            "old 0.9 None true",
+            "zope-interface 6.1 Some(false) true"
+        ]
+    );
+    assert_eq!(found.distributions["zope-interface"].requires[0].1.to_string(), ">=1,<2");
+    assert_eq!((found.problems.len(), found.interpreter.unwrap().text.as_str()), (3, "3.11.4"));
+    let itself = manifests::installed::read(&dir.join("venv/lib/python3.11/site-packages")).unwrap();
+    assert_eq!(itself.distributions.len(), 5);
+}
+
+/// What a real environment holds is what its own pip lists.
+#[tokio::test]
+async fn a_real_environment_is_read_as_pip_lists_it() {
+    use crate::io::exec::{Limits, Program, run};
+    let dir = tempfile::tempdir().unwrap();
+    let venv = dir.path().join("venv");
+    let limits = Limits::within(Duration::from_secs(180));
+    let argv = |parts: &[&str]| Program::new(parts.iter().map(|part| (*part).to_owned()).collect());
+    let made = run(&argv(&["python3", "-m", "venv", venv.to_str().unwrap()]), limits).await;
+    if !made.as_ref().is_ok_and(|output| output.ending.success()) {
+        assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "no environment can be made: {made:?}");
+        return println!("skipped: no environment can be made: {made:?}");
+    }
+    let python = venv.join("bin/python");
+    let list = run(&argv(&[python.to_str().unwrap(), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]), limits).await.unwrap();
+    let list: Vec<serde_json::Value> = serde_json::from_slice(&list.stdout).unwrap();
+    let mut expected: Vec<(String, String)> =
+        list.iter().map(|one| (crate::packages::versions::normalised(one["name"].as_str().unwrap()), one["version"].as_str().unwrap().to_owned())).collect();
+    expected.sort();
+    let found = manifests::installed::read(&venv).unwrap();
+    let seen: Vec<(String, String)> = found.distributions.values().map(|one| (one.name.clone(), one.version.clone())).collect();
+    assert!(!seen.is_empty());
+    assert_eq!(seen, expected);
+    let version = run(&argv(&[python.to_str().unwrap(), "-c", "import platform; print(platform.python_version())"]), limits).await.unwrap();
+    assert_eq!(found.interpreter.unwrap().version.to_string(), version.stdout_text().trim());
+}
+
+proptest! {
+    #[test]
+    fn no_manifest_panics(text in "[-a-z0-9=<>~!;,@#\\[\\]\"'${}\\\\ \n.:/]{0,200}", lock in any::<bool>(), at in 0usize..400) {
+        let text = if lock { format!("{}{text}", UV.get(..at).unwrap_or(UV)) } else { text };
+        manifests::fuzz(text.as_bytes());
+    }
+}
