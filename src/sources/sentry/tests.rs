@@ -56,6 +56,7 @@ fn context() -> BuildContext {
         base: std::env::temp_dir(),
         trusted: true,
         zone: None,
+        cache: None,
     }
 }
 
