@@ -24,6 +24,7 @@ use crate::config::model::Config;
 use crate::io::clock;
 use crate::journal::read_snapshot;
 use crate::state::first_run::{Choice, FirstRun, FoundProject};
+use crate::state::wall::WallState;
 use crate::state::{Effect, Msg};
 use crate::ui::keymap::Keymap;
 use crate::ui::theme::Theme;
@@ -54,6 +55,8 @@ pub struct Options {
     pub read_only: bool,
     /// How it looks.
     pub theme: Theme,
+    /// Nobody sits here: the wall.
+    pub wall: bool,
     /// Further messages, as the demonstration's deploys.
     pub extra: Option<mpsc::Receiver<Msg>>,
     /// The first screen instead of the pages: there is no configuration, and it was looked for here.
@@ -134,6 +137,7 @@ fn live(
     state.view.zone = options.config.ui.zone.map_or(crate::state::view::ZoneName::Local, crate::state::view::ZoneName::Named);
     state.view.size = terminal::size();
     state.view.first_run = options.first_run.as_ref().map(|looked| FirstRun { looked: looked.clone(), ..FirstRun::default() });
+    state.view.wall = (options.wall && options.first_run.is_none()).then(|| WallState::new(options.config.wall.clone(), now));
     let snapshot = options.state_dir.as_deref().and_then(read_snapshot);
     let seq = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
     if let Some(snapshot) = snapshot {

@@ -70,6 +70,7 @@ fn screen(context: &Context, extra: Option<mpsc::Receiver<Msg>>, trouble: Option
         state_dir,
         site: context.global.site.clone(),
         read_only: context.global.read_only,
+        wall: context.global.wall,
         config,
         extra,
         first_run,

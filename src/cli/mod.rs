@@ -66,6 +66,9 @@ pub struct Global {
     /// Bind no key that changes anything
     #[arg(long, global = true)]
     pub read_only: bool,
+    /// For a screen that nobody sits at: big letters, input locked, pages in rotation that stop at trouble
+    #[arg(long, global = true)]
+    pub wall: bool,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,

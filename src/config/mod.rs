@@ -209,6 +209,7 @@ fn parse_with(
         keys: walked.keys,
         ui: walked.ui,
         anchors: walked.anchors,
+        wall: walked.wall,
     };
     Ok(Loaded { config, warnings: report, origin: None, shown: walked.shown })
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::actions::Action;
 use crate::domain::SourceId;
 use crate::sources::{BuildContext, SourceConfig};
+use crate::state::wall::Settings;
 
 /// One site as configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,6 +94,8 @@ pub struct Config {
     pub ui: Ui,
     /// `[offline] anchors`: places that answer unless this machine is cut off.
     pub anchors: Vec<Place>,
+    /// `[wall]`.
+    pub wall: Settings,
 }
 
 impl Default for Journal {
@@ -116,6 +119,7 @@ impl Config {
             keys: BTreeMap::new(),
             ui: Ui::default(),
             anchors: Vec::new(),
+            wall: Settings::default(),
         }
     }
 }

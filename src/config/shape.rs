@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::suggest;
 use super::value::Dur;
@@ -92,7 +92,7 @@ pub(super) struct UiTable {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
         pub(super) enum $name {
             $(#[serde(rename = $word)] $variant),+
         }
@@ -118,16 +118,35 @@ words! {
     Colors { Auto = "auto", None = "none", Sixteen = "16", Many = "256", True = "true" }
 }
 
-/// `[wall]`: accepted, not served yet.
+words! {
+    /// What a page of the wall shows.
+    WallPage {
+        Sites = "sites", Attention = "attention", Health = "health", Errors = "errors", Logs = "logs", Metrics = "metrics", Dependencies = "dependencies",
+        Backups = "backups", Deploys = "deploys", Due = "due", Activity = "activity"
+    }
+}
+
+/// `[wall]`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "checked, and served by a later version")]
 pub(super) struct WallTable {
-    /// How long a page stays.
-    pub rotate: Option<Dur>,
-    /// The pages shown.
-    #[schemars(with = "Option<Vec<serde_json::Value>>")]
-    pub pages: Option<Vec<toml::Value>>,
+    /// How long a page stays while all is well.
+    #[serde(default = "rotate")]
+    pub rotate: Dur,
+    /// The pages shown while all is well: `sites`, and pages of the dashboard by name.
+    #[serde(default = "wall_pages")]
+    pub pages: Vec<WallPage>,
+    /// Whether warnings stop the rotation as critical and unknown findings do.
+    #[serde(default)]
+    pub warnings: bool,
+}
+
+fn rotate() -> Dur {
+    Dur(std::time::Duration::from_secs(20))
+}
+
+fn wall_pages() -> Vec<WallPage> {
+    vec![WallPage::Sites]
 }
 
 /// `[round.NAME]`: accepted, not served yet.

@@ -11,6 +11,7 @@ use crate::domain::{Capability, SourceError};
 use crate::io::secret::SecretRef;
 use crate::sources::kinds::{Kind, parse as kind_parse, schema as kind_schema};
 use crate::sources::{BuildContext, Built, Complaint, SourceConfig, SourceSpec};
+use crate::state::wall::{Settings, WallPage};
 
 /// A kind with everything a kind may have, so that these tests stand on their own feet.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -736,7 +737,7 @@ error: a number is no secret
 #[test]
 fn what_is_not_served_yet_is_said_and_starts() {
     insta::assert_snapshot!(
-        told("include = \"more.toml\"\n[wall]\nrotate = \"20s\"\n[round.morning]\nitems = []\n[offline]\nanchors = [\"gateway.example:53\"]\n[defaults.sentry]\nurl = \"x\"\n[journal]\nurl = \"postgresql://me:hush@db/x\"\n"),
+        told("include = \"more.toml\"\n[round.morning]\nitems = []\n[offline]\nanchors = [\"gateway.example:53\"]\n[defaults.sentry]\nurl = \"x\"\n[journal]\nurl = \"postgresql://me:hush@db/x\"\n"),
         @r#"
 right
 warning: `include` is not served yet by this version
@@ -747,37 +748,29 @@ warning: `include` is not served yet by this version
   |
   = help: it is read and changes nothing
 
-warning: `wall` is not served yet by this version
+warning: `round` is not served yet by this version
  --> rounds.toml:2:2
   |
-2 | [wall]
-  |  ^^^^
-  |
-  = help: it is read and changes nothing
-
-warning: `round` is not served yet by this version
- --> rounds.toml:4:2
-  |
-4 | [round.morning]
+2 | [round.morning]
   |  ^^^^^
   |
   = help: it is read and changes nothing
 
 warning: this version does not know the kind `sentry` yet
- --> rounds.toml:8:11
+ --> rounds.toml:6:11
   |
-8 | [defaults.sentry]
+6 | [defaults.sentry]
   |           ^^^^^^
   |
   = help: it is read and changes nothing
 
 warning: a journal in PostgreSQL is not served yet by this version
-  --> rounds.toml:11:7
-   |
-11 | url = "postgresql://me:****@db/x"
-   |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
-   |
-   = help: history is kept in the embedded journal
+ --> rounds.toml:9:7
+  |
+9 | url = "postgresql://me:****@db/x"
+  |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: history is kept in the embedded journal
 "#
     );
 }
@@ -876,6 +869,25 @@ fn an_action_without_its_secret_is_told_and_stops_nothing() {
     assert!(show::text(&loaded).contains("[site.shop.action.deploy]"));
     let untrusted = parse(ACTIONS.as_bytes(), None, Standing::Never, &|_| Some("x".to_owned())).unwrap();
     assert!(untrusted.warnings.render(false, 120).contains("its actions do not run") && !untrusted.config.trusted);
+}
+
+#[test]
+fn the_wall_is_configured_and_a_wall_that_shows_nothing_is_refused() {
+    let wall = |text: &str| parse_with(PROBES, text.as_bytes(), Some(Path::new("rounds.toml")), Standing::Trusted, &|_| None).map(|loaded| loaded.config.wall);
+    assert_eq!(wall("").unwrap(), Settings::default());
+    assert_eq!(wall("[wall]\n").unwrap(), Settings::default());
+    let asked = wall("[wall]\nrotate = \"1m\"\npages = [\"sites\", \"health\"]\nwarnings = true\n").unwrap();
+    let pages = vec![WallPage::Sites, WallPage::Page(crate::state::Page::Health)];
+    assert_eq!(asked, Settings { rotate: std::time::Duration::from_secs(60), pages, warnings: true });
+    for (text, said) in [
+        ("rotate = \"10ms\"", "a page that nobody can read"),
+        ("pages = []", "a wall without pages"),
+        ("pages = [\"sight\"]", "sites"),
+        ("turn = \"20s\"", "unknown key `turn`"),
+    ] {
+        let told = told(&format!("[wall]\n{text}\n"));
+        assert!(told.contains(said) && !told.starts_with("right"), "{told}");
+    }
 }
 
 #[test]

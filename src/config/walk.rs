@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostic::{Diagnostic, Level};
 use super::keys::{self, Schema, Spot};
 use super::model::{Entry, Journal, Place, Site, Ui};
-use super::shape::{CommonTable, JournalTable, OfflineTable, PLANNED_KINDS, RoundTable, SiteTable, TOP, UiTable, WallTable};
+use super::shape::{CommonTable, JournalTable, OfflineTable, PLANNED_KINDS, RoundTable, SiteTable, TOP, UiTable, WallPage, WallTable};
 use super::show::{self, ShownTable};
 use super::{keymap, leaf, suggest};
 use crate::actions::Action;
@@ -26,9 +26,13 @@ use crate::domain::time::duration_text;
 use crate::io::secret::{self, SecretRef};
 use crate::sources::kinds::Kind;
 use crate::sources::{BuildContext, Common};
+use crate::state::Page;
+use crate::state::wall::{self, Settings};
 
 /// A source is not asked more often than this.
 const SHORTEST_EVERY: Duration = Duration::from_millis(100);
+/// No page of the wall turns faster.
+const SHORTEST_TURN: Duration = Duration::from_secs(1);
 
 /// What a walk knows beside the document.
 pub(super) struct Around<'a> {
@@ -56,6 +60,7 @@ pub(super) struct Walked {
     pub keys: BTreeMap<String, Vec<String>>,
     pub ui: Ui,
     pub anchors: Vec<Place>,
+    pub wall: Settings,
     pub shown: Vec<ShownTable>,
     /// Sources that would run a command.
     pub commands: usize,
@@ -138,7 +143,8 @@ impl Walk<'_> {
                     self.out.keys = keys;
                 }
                 "offline" => self.offline(value),
-                name @ ("wall" | "round" | "notify" | "include") => {
+                "wall" => self.wall(value),
+                name @ ("round" | "notify" | "include") => {
                     self.not_served(name, value);
                     self.out.told.push(Diagnostic::warning(
                         key.span(),
@@ -162,7 +168,6 @@ impl Walk<'_> {
 
     fn not_served(&mut self, name: &str, value: &Spot<'_>) {
         match name {
-            "wall" => drop(self.table::<WallTable>(name, value)),
             "round" | "notify" => {
                 let DeValue::Table(named) = value.get_ref() else {
                     return self.error(value.span(), format!("`{name}` is a table: write [{name}.NAME]"), "");
@@ -230,6 +235,26 @@ impl Walk<'_> {
             }
         }
         self.show_own("offline", value, &schemars::schema_for!(OfflineTable).to_value());
+    }
+
+    fn wall(&mut self, value: &Spot<'_>) {
+        let Some(table) = self.table::<WallTable>("wall", value) else { return };
+        let place = |key: &str| match value.get_ref() {
+            DeValue::Table(table) => keys::place_of(table, value.span(), &[key.to_owned()]),
+            _ => value.span(),
+        };
+        if table.rotate.get() < SHORTEST_TURN {
+            self.error(place("rotate"), "a page that nobody can read", "write at least \"1s\"");
+        }
+        if table.pages.is_empty() {
+            self.error(place("pages"), "a wall without pages", "write [\"sites\"], or leave the key out");
+        }
+        let page = |page: &WallPage| {
+            let word = page.word();
+            Page::ALL.into_iter().find(|page| page.title() == word).map_or(wall::WallPage::Sites, wall::WallPage::Page)
+        };
+        self.out.wall = Settings { rotate: table.rotate.get(), pages: table.pages.iter().map(page).collect(), warnings: table.warnings };
+        self.show_own("wall", value, &schemars::schema_for!(WallTable).to_value());
     }
 
     fn show_own(&mut self, header: &str, value: &Spot<'_>, schema: &Json) {

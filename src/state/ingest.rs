@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::msg::{History, Polled};
+use super::range::SILENCE;
 use super::world::{Bucket, HealthState, LOG_EVENTS, LOG_GROUPS, LOG_MINUTES, LogState, SAMPLES, Sample, SourceState, Window};
 use crate::domain::{Backup, Data, ErrorKind, Health, Histogram, IssueState, Issues, LogBatch, Packages, SourceError, Status, Timestamp, Verdict};
 use crate::sources::Collected;
@@ -237,6 +238,9 @@ pub(super) fn stale_after(source: &SourceState) -> Duration {
 fn probe(state: &mut HealthState, started: Timestamp, at: Timestamp, health: &Health, keep: usize) {
     let failed = health.verdict == Verdict::Down;
     let sample = Sample { at: started, latency_ms: health.latency_ms.map(|ms| ms as f32), failed };
+    if state.samples.back().is_none_or(|last| crate::domain::time::since(last.at, started) > SILENCE) {
+        state.first = Some(started);
+    }
     if state.samples.len() >= keep {
         state.samples.pop_front();
     }
@@ -305,6 +309,10 @@ pub(super) fn history(source: &mut SourceState, history: &History, keep: usize, 
     for sample in history.samples.iter().rev().filter(|sample| first.is_none_or(|first| sample.at < first)) {
         if state.samples.len() >= keep {
             break;
+        }
+        let near = state.samples.front().is_none_or(|next| crate::domain::time::since(sample.at, next.at) <= SILENCE);
+        if near && state.first.is_none_or(|first| state.samples.front().is_none_or(|next| first >= next.at)) {
+            state.first = Some(sample.at);
         }
         state.samples.push_front(*sample);
     }

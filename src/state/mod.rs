@@ -16,12 +16,14 @@ pub mod matching;
 pub mod menu;
 pub mod msg;
 pub mod offline;
+pub mod range;
 pub mod rank;
 pub mod silence;
 #[cfg(test)]
 mod tests;
 pub mod update;
 pub mod view;
+pub mod wall;
 pub mod world;
 
 pub use command::{Command, CommandSpec, Page, Scope};

@@ -35,6 +35,8 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
             }
         }
         Msg::Followed(polled) => take(&mut state.world, polled, now, true, &mut effects),
+        Msg::Command(command) if state.view.wall.is_some() => super::wall::command(state, command, now, &mut effects),
+        Msg::Click(..) if state.view.wall.is_some() => {}
         Msg::Command(command) => act::command(state, command, now, &mut effects),
         Msg::Edit(request) => act::edit(state, request),
         Msg::Paste(text) => act::paste(state, &text),
@@ -85,6 +87,11 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
                 effects.push(Effect::Choose(choice));
             }
         }
+    }
+    if state.view.wall.is_some() {
+        super::wall::step(state, now);
+        // Nobody sits there who would hear it, all night.
+        effects.retain(|effect| *effect != Effect::Bell);
     }
     effects
 }
@@ -255,5 +262,5 @@ pub fn next_tick(state: &State, now: Timestamp) -> Option<Timestamp> {
     let toast = state.view.toast.as_ref().map(|toast| toast.until);
     let burst = state.world.findings.iter().any(|f| f.id.rule() == "burst").then(|| now + chrono::Duration::seconds(5));
     let network = state.world.offline.next();
-    stale.chain(acks).chain(toast).chain(burst).chain(network).min()
+    stale.chain(acks).chain(toast).chain(burst).chain(network).chain(super::wall::next(state)).min()
 }

@@ -211,6 +211,8 @@ pub struct View {
     pub read_only: bool,
     /// Only this site is shown.
     pub site: Option<String>,
+    /// Nobody sits here: input is locked and pages turn by themselves.
+    pub wall: Option<super::wall::WallState>,
     /// Who sits here, for acknowledgements.
     pub person: String,
     /// Findings acknowledged in this sitting, newest last, for undo.

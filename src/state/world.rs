@@ -178,6 +178,8 @@ pub struct HealthState {
     pub last_bad: Option<(Timestamp, Health)>,
     /// Oldest first.
     pub samples: VecDeque<Sample>,
+    /// The first sample since the last long silence ([`super::range::SILENCE`]), also when it is not kept any more.
+    pub first: Option<Timestamp>,
     /// By start of the hour, epoch seconds; 48 hours.
     pub hours: BTreeMap<i64, Bucket>,
     /// By start of the day (UTC), epoch seconds; 31 days.

@@ -206,12 +206,7 @@ fn age(scene: &Scene<'_>) -> (Age, Style) {
             None => (Age::Words("following".to_owned()), theme.dim),
         };
     }
-    let oldest: Option<Timestamp> = scene
-        .sources()
-        .filter(|(_, source)| on_page(scene.view.page, source.spec.capability) && !source.spec.continuous)
-        .filter(|(_, source)| matches!(source.status, Status::Ok | Status::Degraded | Status::Down | Status::Pending | Status::Maintenance))
-        .filter_map(|(_, source)| source.checked_at)
-        .min();
+    let oldest = oldest(scene, scene.view.page);
     let style = if scene.offline() {
         theme.bold(theme.stale)
     } else if scene.view.paused.is_some() {
@@ -226,6 +221,16 @@ fn age(scene: &Scene<'_>) -> (Age, Style) {
         oldest
     };
     (oldest.map_or(Age::None, |at| Age::Of(scene.step_by_clock(at))), style)
+}
+
+/// When the oldest value of a page that is still in time was looked at.
+pub(super) fn oldest(scene: &Scene<'_>, page: Page) -> Option<Timestamp> {
+    scene
+        .sources()
+        .filter(|(_, source)| on_page(page, source.spec.capability) && !source.spec.continuous)
+        .filter(|(_, source)| matches!(source.status, Status::Ok | Status::Degraded | Status::Down | Status::Pending | Status::Maintenance))
+        .filter_map(|(_, source)| source.checked_at)
+        .min()
 }
 
 pub(super) const fn on_page(page: Page, capability: Capability) -> bool {

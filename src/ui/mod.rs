@@ -12,6 +12,7 @@
 //! | [`widgets`] | the list that carries all panes, lines with columns, measures |
 //! | [`panes`] | one file for each page |
 //! | [`overlays`] | help, palette, why, notice |
+//! | [`wall`] | what a screen shows that nobody sits at |
 //! | [`keymap`] | from keys to commands |
 
 use ratatui::Frame;
@@ -29,6 +30,7 @@ pub mod scene;
 pub mod signs;
 pub mod text;
 pub mod theme;
+pub mod wall;
 pub mod widgets;
 
 #[cfg(test)]
@@ -45,10 +47,14 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, theme: &theme::Theme, now: Tim
         drawn.next_change = state.view.toast.as_ref().map(|toast| toast.until);
         return drawn;
     }
-    let Some(rows) = layout::rows(pen.area(), chrome::has_banner(state)) else {
+    let Some(rows) = layout::rows(pen.area(), state.view.wall.is_none() && chrome::has_banner(state)) else {
         chrome::too_small(&mut pen, state, theme);
         return drawn;
     };
+    if let Some(wall) = &state.view.wall {
+        drawn.next_change = wall::draw(&mut pen, state, wall, theme, now, rows);
+        return drawn;
+    }
     let scene = scene::Scene::new(state, theme, now, rows);
     panes::draw(&mut pen, &scene, rows.body, &mut drawn);
     if scene.offline() {

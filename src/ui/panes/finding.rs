@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use crate::domain::{Block, Comparison, Finding, Severity};
+use crate::domain::{Block, Comparison, Finding, Severity, Timestamp};
 use crate::state::rank::asleep;
-use crate::state::{Command, Drawn};
+use crate::state::{Command, Drawn, HealthState, range};
 use crate::ui::layout::Class;
 use crate::ui::pen::Pen;
 use crate::ui::scene::{Scene, pages_of};
@@ -16,6 +16,7 @@ use crate::ui::widgets::detail::{At, Line};
 use crate::ui::widgets::graph::scale::Unit;
 use crate::ui::widgets::graph::timeline::{Mark, Timeline};
 use crate::ui::widgets::graph::{Graph, Point, Scale, Series};
+use crate::ui::widgets::histogram::{self, Histogram};
 use crate::ui::widgets::sparkline::{self, Bucket, Height};
 
 /// Minutes before a finding that are told of.
@@ -264,10 +265,19 @@ fn actions(scene: &Scene<'_>, finding: &Finding, gap: usize) -> Line {
     Line::of(spans)
 }
 
-/// Latencies of the finding's source over the last hour.
+/// How far back the graph of a source goes: an hour, or less while less is known.
+fn span(scene: &Scene<'_>, health: &HealthState) -> chrono::Duration {
+    let (range, grows) = range::shortest(&range::ROW, range::known_since([health], scene.now), scene.now);
+    if let Some(at) = grows.filter(|_| scene.now == scene.clock) {
+        scene.changes_at(at);
+    }
+    chrono::Duration::from_std(range).unwrap_or_default()
+}
+
+/// Latencies of the finding's source over the time of the graph.
 fn latency_points(scene: &Scene<'_>, finding: &Finding) -> Option<Vec<Point>> {
     let health = scene.world.sources.get(&finding.source)?.health.as_ref()?;
-    let from = scene.now - chrono::Duration::hours(1);
+    let from = scene.now - span(scene, health);
     let points: Vec<Point> = health
         .samples
         .iter()
@@ -277,12 +287,41 @@ fn latency_points(scene: &Scene<'_>, finding: &Finding) -> Option<Vec<Point>> {
     (points.len() > 1).then_some(points)
 }
 
+/// The course of what a finding is about, with its times: latency, or lines by level; nothing where neither is known.
+pub(in crate::ui) fn course(pen: &mut Pen<'_>, scene: &Scene<'_>, finding: &Finding, area: Rect) {
+    let Some(source) = scene.world.sources.get(&finding.source) else { return };
+    let Some(log) = &source.log else {
+        if latency_points(scene, finding).is_some() {
+            graph(pen, scene, finding, area);
+        }
+        return;
+    };
+    if area.height < 3 {
+        return;
+    }
+    let (span, grows) = range::shortest(&range::LOG, range::lines_since([log]), scene.now);
+    if let Some(at) = grows {
+        scene.changes_at(at);
+    }
+    let to = scene.now.timestamp();
+    let from = to - i64::try_from(span.as_secs()).unwrap_or(3_600);
+    pen.put(area.x, area.y, area.right() - 1, "lines a minute", scene.theme.text);
+    let columns = histogram::columns(&log.minutes, from, to, usize::from(Histogram::plot_width(area.width, 6)));
+    let place = Rect { y: area.y + 1, height: (area.height - 2).min(GRAPH_ROWS), ..area };
+    let plot = Histogram { columns: &columns, cursor: None, labels: 6 }.draw(place, pen.buffer(), scene.theme);
+    let time = |at: i64| Timestamp::from_timestamp(at, 0).map_or_else(String::new, |at| text::minute(at, scene.view.zone));
+    let times = [(from, time(from)), (to, time(to))];
+    let under = Rect { x: plot.x, y: plot.bottom(), width: plot.width, height: 1 };
+    Timeline { from, to, times: &times, marks: &[] }.draw(under, pen.buffer(), scene.theme);
+}
+
 fn graph(pen: &mut Pen<'_>, scene: &Scene<'_>, finding: &Finding, area: Rect) {
     let (Some(points), Some(source)) = (latency_points(scene, finding), scene.world.sources.get(&finding.source)) else { return };
     let Some(health) = &source.health else { return };
     let theme = scene.theme;
     let limits = health.last.as_ref().map(|(_, last)| last.limits).unwrap_or_default();
-    let (from, to) = ((scene.now - chrono::Duration::hours(1)).timestamp_millis(), scene.now.timestamp_millis());
+    let begin = scene.now - span(scene, health);
+    let (from, to) = (begin.timestamp_millis(), scene.now.timestamp_millis());
     let failures: Vec<i64> =
         health.samples.iter().filter(|sample| sample.latency_ms.is_none() && sample.failed).map(|sample| sample.at.timestamp_millis()).collect();
     pen.put(area.x, area.y, area.right() - 1, "latency, ms", theme.text);
@@ -301,7 +340,7 @@ fn graph(pen: &mut Pen<'_>, scene: &Scene<'_>, finding: &Finding, area: Rect) {
         labels: 6,
     };
     let plot = graph.draw(Rect { y: area.y + 1, height: rows, ..area }, pen.buffer(), theme);
-    let times = [(from, text::minute(scene.now - chrono::Duration::hours(1), scene.view.zone)), (to, text::minute(scene.now, scene.view.zone))];
+    let times = [(from, text::minute(begin, scene.view.zone)), (to, text::minute(scene.now, scene.view.zone))];
     let marks: Vec<Mark> = scene
         .world
         .events

@@ -8,7 +8,7 @@ use ratatui::text::Span;
 use super::{Item, facts, series};
 use crate::domain::time::{human, millis_text};
 use crate::domain::{Health, Status, Timestamp, TransitionKind};
-use crate::state::{Drawn, Part};
+use crate::state::{Drawn, Part, range};
 use crate::ui::pen::{Pen, spans_width};
 use crate::ui::scene::Scene;
 use crate::ui::signs::Sign;
@@ -84,7 +84,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, item: Item<'_>, area: Rect, zo
     let about = about(scene, item, last, zoomed || area.height > 24, area.width < 70);
     let count = if wide { about.len() + 7 } else { about.len() + history.len() + 1 } as u16;
     let plan = plan(area.height, count.min(500), wide, scene.rows.airy, zoomed);
-    let range = scene.view.range.unwrap_or(series::SAMPLED);
+    let range = scene.view.range.unwrap_or_else(|| super::automatic(scene, &range::GRAPH));
     let lines_over = graph(pen, scene, item, area, plan, range);
     title(pen, scene, item, area, plan, range, lines_over);
     let lower = Rect { y: area.bottom() - plan.lower, height: plan.lower, ..area };

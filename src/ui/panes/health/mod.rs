@@ -2,10 +2,11 @@
 
 mod detail;
 mod facts;
-mod series;
+pub(in crate::ui) mod series;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -13,7 +14,7 @@ use ratatui::text::Span;
 
 use crate::domain::{Capability, LatencyLimits, SourceId, Status};
 use crate::state::matching::Query;
-use crate::state::{Drawn, Page, Part, SourceState};
+use crate::state::{Drawn, Page, Part, SourceState, range};
 use crate::ui::layout::{self, Class, Wish};
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -98,6 +99,16 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     }
 }
 
+/// The shortest of these ranges that covers what is known of the endpoints on the screen: one for all, so that rows compare.
+fn automatic(scene: &Scene<'_>, ranges: &[Duration]) -> Duration {
+    let known = range::known_since(scene.sources().filter_map(|(_, source)| source.health.as_ref()), scene.now);
+    let (range, grows) = range::shortest(ranges, known, scene.now);
+    if let Some(at) = grows.filter(|_| scene.now == scene.clock) {
+        scene.changes_at(at);
+    }
+    range
+}
+
 /// The text that stands for an endpoint when it is filtered.
 fn said((id, source): &Item<'_>) -> String {
     let request = source.health.as_ref().and_then(|health| health.last.as_ref()).map_or("", |(_, health)| health.request.as_str());
@@ -146,6 +157,8 @@ struct Table {
     name: u16,
     request: Option<u16>,
     spark: u16,
+    /// What the sparklines are of, the same for all rows.
+    span: Duration,
     p50: bool,
     p99: bool,
     day: bool,
@@ -165,34 +178,35 @@ impl Table {
             class => (body.width, class),
         };
         let site = longest.clamp(4, 10);
+        let span = automatic(scene, &range::ROW);
         // What is left for name, request and sparkline once the rest stands.
         let room = |fixed: u16| width.saturating_sub(3 + fixed);
         match class {
             Class::Narrow => {
                 let site = site.min(5);
                 let name = room(10 + site);
-                Self { word: false, site, name, request: None, spark: 0, p50: false, p99: false, day: false, month: false, age: false, gap: 1 }
+                Self { word: false, site, name, request: None, spark: 0, span, p50: false, p99: false, day: false, month: false, age: false, gap: 1 }
             }
             Class::List => {
                 let fixed = 16 + site;
                 let name = names.clamp(6, 12);
                 let spark = room(fixed + name).min(24);
                 let name = room(fixed + spark);
-                Self { word: false, site, name, request: None, spark, p50: true, p99: false, day: false, month: false, age: false, gap: 1 }
+                Self { word: false, site, name, request: None, spark, span, p50: true, p99: false, day: false, month: false, age: false, gap: 1 }
             }
             Class::Standard => {
                 let fixed = 8 + site + 2 + 1 + 5 + 7 + 7 + 7 + 6;
                 let name = names.clamp(10, 24).min(room(fixed + 10));
                 let spark = room(fixed + name).min(40);
                 let name = room(fixed + spark);
-                Self { word: true, site, name, request: None, spark, p50: true, p99: true, day: true, month: false, age: true, gap: 1 }
+                Self { word: true, site, name, request: None, spark, span, p50: true, p99: true, day: true, month: false, age: true, gap: 1 }
             }
             Class::Wide | Class::Double => {
                 let fixed = 8 + site + 2 + 2 + 6 + 8 + 8 + 8 + 9 + 9;
                 let name = names.clamp(10, 24).min(room(fixed + 16 + 12));
                 let rest = room(fixed + name);
                 let spark = rest.saturating_sub(19).clamp(12, 36).min(rest);
-                Self { word: true, site, name, request: Some(rest - spark), spark, p50: true, p99: true, day: true, month: true, age: true, gap: 2 }
+                Self { word: true, site, name, request: Some(rest - spark), spark, span, p50: true, p99: true, day: true, month: true, age: true, gap: 2 }
             }
         }
     }
@@ -204,7 +218,11 @@ impl Table {
             columns.push(Column::left(request).head("request"));
         }
         if self.spark > 0 {
-            columns.push(Column::left(self.spark).head("last hour"));
+            columns.push(Column::left(self.spark).head(match self.span.as_secs() {
+                0..=300 => "last 5 m",
+                301..=900 => "last 15 m",
+                _ => "last hour",
+            }));
         }
         let figure = |head: &'static str, cells: u16| Column::right(cells).head(head).gap(self.gap);
         if self.p50 {
@@ -242,7 +260,7 @@ impl Table {
         }
         if self.spark > 0 {
             let height = Height::Latency { warning: limits.warning_ms, critical: limits.critical_ms };
-            let cells = health.map(|health| series::last_hour(health, scene.now, usize::from(self.spark))).unwrap_or_default();
+            let cells = health.map(|health| series::recent(health, scene.now, self.span, usize::from(self.spark))).unwrap_or_default();
             row = row.spans(sparkline::spans(&cells, height, calm.then_some(theme.dim), theme));
         }
         let hour = health.and_then(|health| health.hour);
@@ -301,7 +319,7 @@ fn millis(ms: f64) -> String {
 }
 
 /// Two decimals; `100` only for what is whole.
-fn percent(share: f64) -> String {
+pub(in crate::ui) fn percent(share: f64) -> String {
     if !share.is_finite() {
         return "·".to_owned();
     }

@@ -16,11 +16,11 @@ pub const SAMPLED: Duration = Duration::from_secs(3 * 3_600);
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 86_400;
 
-/// The last hour in `width` buckets, worst of each.
+/// The last `span` in `width` buckets, worst of each.
 #[must_use]
-pub fn last_hour(health: &HealthState, now: Timestamp, width: usize) -> Vec<Bucket> {
+pub fn recent(health: &HealthState, now: Timestamp, span: Duration, width: usize) -> Vec<Bucket> {
     let to = now.timestamp_millis();
-    let from = to - 3_600_000;
+    let from = to - i64::try_from(span.as_millis()).unwrap_or(3_600_000);
     let recent = health.samples.iter().rev().take_while(|sample| sample.at.timestamp_millis() >= from - 3_600_000);
     let points = recent.map(|sample| {
         let bucket = match sample.latency_ms {
@@ -198,7 +198,7 @@ mod tests {
             let health = HealthState { samples, ..HealthState::default() };
             let lines = percentiles(&health, Duration::from_secs(every), Duration::from_secs(range), now(), columns);
             prop_assert!(lines.p50.len() <= columns.max(1));
-            prop_assert_eq!(last_hour(&health, now(), columns).len(), columns);
+            prop_assert_eq!(recent(&health, now(), Duration::from_secs(3_600), columns).len(), columns);
         }
     }
 }

@@ -142,3 +142,35 @@ fn hostile_values_are_drawn_as_text() {
         assert!(buffer.content().iter().all(|cell| !cell.symbol().chars().any(char::is_control)), "{width}x{height}");
     }
 }
+
+/// What must hold for pages 2 and 4 at every size and in every theme.
+#[test]
+fn the_pages_keep_to_their_styles_and_columns() {
+    let mut state = told();
+    let themes =
+        [rich(), mono(), plain(), Theme::new(ThemeSettings::default()), Theme::new(ThemeSettings { glyphs: Glyphs::Block, ..ThemeSettings::default() })];
+    for page in [Page::Health, Page::Logs] {
+        state.view.page = page;
+        for theme in themes {
+            let styles = theme.named();
+            for (width, height) in SIZES.into_iter().chain([(79, 23), (100, 30), (119, 50), (160, 24), (199, 29), (220, 70)]) {
+                let (buffer, drawn) = screen(&state, &theme, width, height);
+                let place = format!("{page:?} {width}x{height}");
+                assert_eq!(buffer, screen(&state, &theme, width, height).0, "{place}");
+                for y in 0..height {
+                    assert!([" ", "▌", "▪", ">", "#"].contains(&buffer[(0, y)].symbol()), "{place} row {y}: {:?}", buffer[(0, y)].symbol());
+                    for x in 0..width {
+                        let cell = &buffer[(x, y)];
+                        let known = |color: Color| color == Color::Reset || styles.iter().any(|(_, style)| style.fg == Some(color) || style.bg == Some(color));
+                        assert!(known(cell.fg) && known(cell.bg), "{place} at {x},{y}: {cell:?}");
+                        assert!(!theme.ascii() || cell.symbol().is_ascii(), "{place} at {x},{y}: {cell:?}");
+                    }
+                }
+                let rows = rows(&buffer);
+                assert!(rows[usize::from(height) - 1].contains("? help"), "{place}");
+                assert!(page == Page::Logs || drawn.keys[drawn.offset] == "shop/http/basket", "{place}");
+                assert!(rows[usize::from(drawn.top)..].iter().any(|row| row.contains(if page == Page::Logs { " E Internal" } else { "basket" })), "{place}");
+            }
+        }
+    }
+}

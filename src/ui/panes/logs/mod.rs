@@ -1,4 +1,4 @@
-//! Page 4: the lines of a site's logs, newest at the bottom, under a histogram of the last hour.
+//! Page 4: the lines of a site's logs, newest at the bottom, under a histogram of at most the last hour.
 //!
 //! Only the rows on the screen are formatted. While a reader is not at the end the picture stands still: the frame before says
 //! (by the keys of its rows) which entry stood at the top. What does not belong here: what is shown and in which order ([`logview`]).
@@ -13,7 +13,7 @@ use ratatui::text::Span;
 use crate::domain::{Level, Status, Timestamp, TransitionKind};
 use crate::state::logview::Merged;
 use crate::state::view::PromptKind;
-use crate::state::{Drawn, Filter, Page, Part};
+use crate::state::{Drawn, Filter, Page, Part, range};
 use crate::ui::layout::Class;
 use crate::ui::pen::{Pen, spans_width};
 use crate::ui::scene::Scene;
@@ -114,7 +114,13 @@ fn histogram(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, area: Re
     let theme = scene.theme;
     let zone = scene.view.zone;
     let to = scene.now.timestamp();
-    let from = to - 3_600;
+    let known = range::lines_since(merged.logs.iter().filter_map(|(_, source)| source.log.as_ref()));
+    let (span, grows) = range::shortest(&range::LOG, known, scene.now);
+    if let Some(at) = grows.filter(|_| scene.now == scene.clock) {
+        scene.changes_at(at);
+    }
+    let span = i64::try_from(span.as_secs()).unwrap_or(3_600);
+    let from = to - span;
     let rows = if airy { 5 } else { 3 };
     let area = Rect { x: 1, width: area.width - 2, height: rows, ..area };
     let mut minutes = std::collections::BTreeMap::new();
@@ -134,9 +140,9 @@ fn histogram(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, area: Re
     let plot = Histogram { columns: &columns, cursor, labels: LABELS }.draw(area, pen.buffer(), theme);
 
     let long = plot.width >= 90;
-    let step = if long { 600 } else { 3_600 };
+    let step = if long { span / 6 } else { span };
     let times: Vec<(i64, String)> =
-        (0..=3_600 / step).map(|n| from + n * step).filter_map(|at| Some((at, text::minute(Timestamp::from_timestamp(at, 0)?, zone)))).collect();
+        (0..=span / step).map(|n| from + n * step).filter_map(|at| Some((at, text::minute(Timestamp::from_timestamp(at, 0)?, zone)))).collect();
     let marks: Vec<Mark> = scene
         .world
         .events
