@@ -3,12 +3,15 @@
 //! What does not belong here: where a secret goes. It is resolved as late as possible and exposed only on the wire.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use base64::Engine as _;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
@@ -69,11 +72,118 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Gets the secret. A relative `file` is relative to `base`; a `command` runs there, and only when `trusted`.
+/// The secrets that this process has read, so that what servers echo back can be masked. Bounded; the newest stay.
+#[derive(Debug, Default)]
+pub struct Known(RwLock<VecDeque<Secret>>);
+
+/// Secrets of this process.
+static KNOWN: LazyLock<Known> = LazyLock::new(Known::default);
+
+/// A shorter text is in every other sentence: it is no secret that masking could keep.
+const SHORTEST: usize = 6;
+/// So many are remembered.
+const REMEMBERED: usize = 1_000;
+
+impl Known {
+    /// Those of this process.
+    pub fn of_process() -> &'static Self {
+        &KNOWN
+    }
+
+    /// Remembers one, or what stands for it on the wire (user and password in base64).
+    pub fn remember(&self, secret: &str) {
+        if secret.chars().count() < SHORTEST {
+            return;
+        }
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).iter().any(|known| known.0 == secret) {
+            return;
+        }
+        if let Ok(url) = url::Url::parse(secret)
+            && let Some(password) = url.password()
+        {
+            // An address with a password in it, as a proxy has, and the pair as it goes over the wire.
+            // As a form it would have blanks for plus signs.
+            let plain = |text: &str| {
+                let text = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+                url::form_urlencoded::parse(text.as_bytes()).next().map(|(text, _)| text.into_owned()).unwrap_or_default()
+            };
+            self.remember(password);
+            self.remember(&plain(password));
+            self.remember(&pair(&plain(url.username()), &plain(password)));
+        }
+        if let Some((_, last)) = secret.rsplit_once(' ').filter(|(_, last)| last.len() >= 16) {
+            // `Token abc…`: the word before says how it is used.
+            self.remember(last);
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.pop_front();
+        }
+        known.push_back(Secret(secret.to_owned()));
+    }
+
+    /// Whether nothing was read so far.
+    pub fn is_empty(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Whether one of them, or its beginning, may be in a JSON text.
+    pub fn may_be_in(&self, json: &str) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.iter().any(|secret| {
+            let begin: String = secret.0.chars().take(SHORTEST).collect();
+            // As JSON writes it, without its quotes.
+            let written = serde_json::to_string(&begin).unwrap_or_default();
+            json.contains(written.trim_matches('"')) || json.contains(&begin)
+        })
+    }
+
+    /// All of them, the longest first, so that one that holds another is masked whole.
+    pub fn all(&self) -> Vec<Secret> {
+        let mut all: Vec<Secret> = self.0.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        all.sort_by_key(|secret| std::cmp::Reverse(secret.0.len()));
+        all
+    }
+}
+
+/// User and password as basic authentication sends them (RFC 7617).
+#[must_use]
+pub fn pair(user: &str, password: &str) -> String {
+    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))
+}
+
+impl Secret {
+    /// The beginnings of it that are long enough to tell, the longest first, without the whole.
+    pub fn beginnings(&self) -> impl Iterator<Item = &str> {
+        let ends: Vec<usize> = self.0.char_indices().map(|(at, _)| at).skip(SHORTEST).collect();
+        ends.into_iter().rev().map(|end| &self.0[..end])
+    }
+}
+
+/// Remembers the secrets of a source that are written out, before it is built.
+pub fn remember_literals(secrets: &[(Vec<String>, &SecretRef)]) {
+    for (_, secret) in secrets {
+        if let SecretRef::Literal(text) = secret {
+            Known::of_process().remember(text.expose());
+        }
+    }
+}
+
+/// Gets the secret, and remembers it for masking. A relative `file` is relative to `base`; a `command` runs there, and only when `trusted`.
 ///
 /// # Errors
 /// With the remedy: the variable is not set, the file not readable, the command failed or is not trusted, or what it gave is empty.
 pub async fn resolve(secret: &SecretRef, base: &Path, trusted: bool) -> Result<Secret, SourceError> {
+    // What is written out may be an ordinary value; [`remember_literals`] is told which of those are secrets.
+    let is_written_out = matches!(secret, SecretRef::Literal(_));
+    let secret = read(secret, base, trusted).await?;
+    if !is_written_out {
+        Known::of_process().remember(secret.expose());
+    }
+    Ok(secret)
+}
+
+async fn read(secret: &SecretRef, base: &Path, trusted: bool) -> Result<Secret, SourceError> {
     match secret {
         SecretRef::Literal(secret) => Ok(secret.clone()),
         SecretRef::Env(name) => from_env(name, |name| std::env::var(name).ok()),

@@ -20,6 +20,7 @@ pub mod http;
 pub mod kinds;
 pub mod log;
 pub mod python;
+mod masking;
 pub mod runner;
 pub mod sentry;
 

@@ -17,10 +17,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Built, Cadence, Collected, Source, SourceSpec};
+use super::{Built, Cadence, Collected, Source, SourceSpec, masking};
 use crate::config::model::Entry;
 use crate::domain::{ErrorKind, SourceError, SourceId};
 use crate::io::clock;
+use crate::io::secret::{self, Known};
 use crate::state::Msg;
 use crate::state::msg::Polled;
 
@@ -118,10 +119,11 @@ pub async fn once(entries: Vec<Entry>, limit: Duration, max_parallel: usize) -> 
             let spec = entry.config.spec(&entry.context);
             let started = clock::now();
             let left = end.saturating_duration_since(Instant::now());
-            let result = match build(&entry) {
+            let mut result = match build(&entry) {
                 Ok(mut built) => ask(&mut *built.source, spec.timeout.min(left), limit.min(spec.timeout)).await.0,
                 Err(error) => Err(error),
             };
+            masking::mask(&mut result, Known::of_process());
             Polled { source: spec.id, started, at: clock::now(), result, next_at: None }
         })
         .buffer_unordered(max_parallel.max(1))
@@ -130,6 +132,7 @@ pub async fn once(entries: Vec<Entry>, limit: Duration, max_parallel: usize) -> 
 }
 
 fn build(entry: &Entry) -> Result<Built, SourceError> {
+    secret::remember_literals(&entry.config.secrets());
     std::panic::catch_unwind(AssertUnwindSafe(|| entry.config.build(&entry.context))).unwrap_or_else(|panic| Err(crashed(&*panic)))
 }
 
@@ -180,7 +183,7 @@ async fn poll(entry: &Entry, spec: &SourceSpec, control: &Control, tx: &mpsc::Se
         // What was asked for while waiting is answered by this poll.
         let _ = control.poll.notified().now_or_never();
         let (begun, started) = (Instant::now(), clock::now());
-        let (result, cadence) = match &mut built {
+        let (mut result, cadence) = match &mut built {
             Some(ready) => {
                 let (result, panicked) = ask(&mut *ready.source, spec.timeout, spec.timeout).await;
                 let cadence = ready.source.cadence();
@@ -232,6 +235,7 @@ async fn poll(entry: &Entry, spec: &SourceSpec, control: &Control, tx: &mpsc::Se
         };
         let at = clock::now();
         let next_at = chrono::Duration::from_std(due.saturating_duration_since(ended)).ok().map(|wait| at + wait);
+        masking::mask(&mut result, Known::of_process());
         let polled = Polled { source: spec.id.clone(), started, at, result, next_at };
         if tx.send(Msg::Polled(polled)).await.is_err() {
             return;
@@ -262,7 +266,8 @@ async fn follow(entry: &Entry, spec: &SourceSpec, control: &Control, tx: &mpsc::
             Ok(mut built) => {
                 while failed.is_none() {
                     let started = clock::now();
-                    let result = AssertUnwindSafe(built.source.collect()).catch_unwind().await.unwrap_or_else(|panic| Err(crashed(&*panic)));
+                    let mut result = AssertUnwindSafe(built.source.collect()).catch_unwind().await.unwrap_or_else(|panic| Err(crashed(&*panic)));
+                    masking::mask(&mut result, Known::of_process());
                     match result {
                         Ok(collected) => {
                             backoff = BACKOFF_FIRST;

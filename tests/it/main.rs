@@ -12,5 +12,6 @@ mod journal;
 mod layering;
 mod pty;
 mod sentry;
+mod secrets;
 mod several;
 mod whole_app;

@@ -31,6 +31,8 @@ pub struct Terminal {
 struct Seen {
     parser: vt100::Parser,
     bytes: usize,
+    /// All of it, as far as a test of seconds goes.
+    raw: Vec<u8>,
 }
 
 impl Terminal {
@@ -58,7 +60,7 @@ impl Terminal {
         let before = settings(&*pair.master);
         let child = pair.slave.spawn_command(command).unwrap();
         let mut output = pair.master.try_clone_reader().unwrap();
-        let seen = Arc::new(Mutex::new(Seen { parser: vt100::Parser::new(nonzero(24), nonzero(80), 0), bytes: 0 }));
+        let seen = Arc::new(Mutex::new(Seen { parser: vt100::Parser::new(nonzero(24), nonzero(80), 0), bytes: 0, raw: Vec::new() }));
         let reads = Arc::new(AtomicBool::new(true));
         let (into, may_read) = (Arc::clone(&seen), Arc::clone(&reads));
         std::thread::spawn(move || {
@@ -72,6 +74,9 @@ impl Terminal {
                     Ok(count) => {
                         let mut seen = into.lock().unwrap();
                         seen.bytes += count;
+                        if seen.raw.len() < 8 << 20 {
+                            seen.raw.extend_from_slice(&buffer[..count]);
+                        }
                         seen.parser.process(&buffer[..count]);
                     }
                 }
@@ -92,6 +97,15 @@ impl Terminal {
 
     pub fn text(&self) -> String {
         self.seen.lock().unwrap().parser.screen().contents()
+    }
+
+    /// Everything that was written so far.
+    pub fn raw(&self) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap().raw).into_owned()
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.process_id().unwrap()
     }
 
     fn bytes(&self) -> usize {

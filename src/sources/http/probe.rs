@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -124,7 +123,10 @@ impl HttpSource {
                 Some(password) => resolve(&self.context, password).await?,
                 None => secret::Secret::new(String::new()),
             };
-            let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{}", password.expose()));
+            let pair = secret::pair(user, password.expose());
+            if !password.expose().is_empty() {
+                secret::Known::of_process().remember(&pair);
+            }
             Some(("password", format!("Basic {pair}")))
         } else {
             None
