@@ -30,6 +30,13 @@ impl Dashboard {
         Self { state, theme, keymap, stale: true }
     }
 
+    /// Other keys are in force.
+    pub fn remap(&mut self, keymap: Keymap) {
+        self.state.view.keys = keymap.remapped();
+        self.keymap = keymap;
+        self.stale = true;
+    }
+
     /// Takes one message in.
     pub fn take(&mut self, msg: Msg, now: Timestamp) -> Vec<Effect> {
         self.stale = true;

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::sync::mpsc;
@@ -74,9 +75,11 @@ pub fn open(dir: &Path, config: &Config, events: mpsc::Sender<Event>) -> std::io
 /// The open journal and what runs on it. The order of the fields is the order in which they end.
 #[derive(Debug)]
 pub struct History {
-    _keeper: Option<LeaseKeeper>,
-    _follower: Option<Follower>,
+    keeper: LeaseKeeper,
+    _follower: Follower,
     journal: Journal,
+    /// Read by every process for itself; the follower looks here.
+    continuous: Arc<Mutex<BTreeSet<SourceId>>>,
 }
 
 impl History {
@@ -93,10 +96,11 @@ impl History {
         messages: &mpsc::Sender<Msg>,
         events: mpsc::Sender<Event>,
     ) -> std::io::Result<Self> {
+        let continuous = Arc::new(Mutex::new(continuous));
         let follower = {
-            let messages = messages.clone();
+            let (messages, continuous) = (messages.clone(), Arc::clone(&continuous));
             journal.follow(seq, move |msg| match &msg {
-                Msg::Followed(polled) if continuous.contains(&polled.source) => true,
+                Msg::Followed(polled) if continuous.lock().unwrap_or_else(PoisonError::into_inner).contains(&polled.source) => true,
                 _ => messages.blocking_send(msg).is_ok(),
             })?
         };
@@ -104,20 +108,41 @@ impl History {
             // Nothing is lead when the loop has ended.
             let _ = events.blocking_send(Event::Leads(held.cloned()));
         })?;
-        let (wanted, messages) = (sources.clone(), messages.clone());
-        if let Ok(reader) = journal.reader() {
-            thread::Builder::new().name("rounds-history".to_owned()).spawn(move || {
-                for source in wanted {
-                    // A source without history has none to tell; one that cannot be read begins anew.
-                    if let Ok(history) = reader.history(&source, clock::now())
-                        && messages.blocking_send(Msg::History(history)).is_err()
-                    {
-                        return;
-                    }
+        let history = Self { keeper, _follower: follower, journal, continuous };
+        history.ask(sources.clone(), messages.clone())?;
+        Ok(history)
+    }
+
+    /// Asks for the history of these sources.
+    fn ask(&self, wanted: BTreeSet<SourceId>, messages: mpsc::Sender<Msg>) -> std::io::Result<()> {
+        let Ok(reader) = self.journal.reader() else { return Ok(()) };
+        thread::Builder::new().name("rounds-history".to_owned()).spawn(move || {
+            for source in wanted {
+                // A source without history has none to tell; one that cannot be read begins anew.
+                if let Ok(history) = reader.history(&source, clock::now())
+                    && messages.blocking_send(Msg::History(history)).is_err()
+                {
+                    return;
                 }
-            })?;
-        }
-        Ok(Self { _keeper: Some(keeper), _follower: Some(follower), journal })
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Other sources are watched; the history of the `new` ones is asked for.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn want(
+        &self,
+        sources: BTreeSet<SourceId>,
+        continuous: BTreeSet<SourceId>,
+        new: BTreeSet<SourceId>,
+        messages: mpsc::Sender<Msg>,
+    ) -> std::io::Result<()> {
+        *self.continuous.lock().unwrap_or_else(PoisonError::into_inner) = continuous;
+        self.keeper.want(sources);
+        self.ask(new, messages)
     }
 
     /// The journal.

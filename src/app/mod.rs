@@ -8,6 +8,7 @@ pub mod input;
 pub mod pace;
 pub mod pass;
 pub mod perform;
+pub mod reload;
 pub mod run;
 pub mod screen;
 pub mod signals;
@@ -35,6 +36,8 @@ pub enum Event {
     TerminalGone,
     /// The journal was opened, or not.
     Opened(Box<crate::journal::Opened>),
+    /// The configuration file changed, and was read.
+    Reloaded(Box<Result<Config, reload::Refused>>),
     /// The journal takes long to open.
     OpensLate,
     /// Which sources this process polls for all; `None`: the journal cannot be written and everyone polls by itself.

@@ -25,6 +25,7 @@ use crate::io::net;
 use crate::journal::Journal;
 use crate::sources::SourceSpec;
 use crate::sources::runner::{Runner, RunnerOptions};
+use crate::state::msg::Configured;
 use crate::state::{Effect, Msg};
 
 /// The most that is put on a clipboard, in bytes: terminals drop longer sequences, some after 74,994 bytes of base64.
@@ -49,6 +50,8 @@ pub struct Hands {
     actions: Vec<Action>,
     trusted: bool,
     running: BTreeMap<String, Ours>,
+    /// What each source was built from.
+    built_from: BTreeMap<SourceId, String>,
 }
 
 /// What is looked at to know whether we are cut off, and whether somebody does.
@@ -69,6 +72,24 @@ struct Ours {
     title: String,
 }
 
+impl Way {
+    fn of(config: &Config) -> Self {
+        Self { anchors: config.anchors.clone(), targets: super::network_targets(config), looking: AtomicBool::new(false) }
+    }
+}
+
+/// The sources that are polled, and those that are followed; without paused ones.
+fn kinds(config: &Config) -> (BTreeSet<SourceId>, BTreeSet<SourceId>) {
+    let specs = config.sources.iter().map(|entry| entry.config.spec(&entry.context)).filter(|spec| spec.enabled);
+    let (continuous, polled): (Vec<_>, Vec<_>) = specs.partition(|spec| spec.continuous);
+    let ids = |specs: Vec<SourceSpec>| specs.into_iter().map(|spec| spec.id).collect();
+    (ids(polled), ids(continuous))
+}
+
+fn fingerprints(config: &Config) -> BTreeMap<SourceId, String> {
+    config.sources.iter().map(|entry| (entry.id.clone(), entry.fingerprint())).collect()
+}
+
 /// Where what is kept goes.
 #[derive(Debug)]
 enum Keeping {
@@ -84,28 +105,56 @@ impl Hands {
     /// Starts the sources. With a journal to come they wait until it says which are ours.
     #[must_use]
     pub fn start(config: &Config, runtime: Handle, messages: mpsc::Sender<Msg>, journal_to_come: bool) -> Self {
-        let specs = config.sources.iter().map(|entry| entry.config.spec(&entry.context)).filter(|spec| spec.enabled);
-        let (continuous, polled): (Vec<_>, Vec<_>) = specs.partition(|spec| spec.continuous);
-        let ids = |specs: Vec<SourceSpec>| specs.into_iter().map(|spec| spec.id).collect();
+        let (polled, continuous) = kinds(config);
+        let built_from = fingerprints(config);
         let runner = {
             let _entered = runtime.enter();
             Runner::start(config.sources.clone(), &messages, RunnerOptions { wait_for_lead: journal_to_come })
         };
         let keeping = if journal_to_come { Keeping::Later(VecDeque::new()) } else { Keeping::Nowhere };
-        let network = Way { anchors: config.anchors.clone(), targets: super::network_targets(config), looking: AtomicBool::new(false) };
         Self {
             runner,
             runtime,
             messages,
             keeping,
-            polled: ids(polled),
-            continuous: ids(continuous),
+            polled,
+            continuous,
             leads: None,
-            network: Arc::new(network),
+            network: Arc::new(Way::of(config)),
+            built_from,
             actions: config.actions.clone(),
             trusted: config.trusted,
             running: BTreeMap::new(),
         }
+    }
+
+    /// Another configuration: what is not in it ends, what is new begins, what is another is built anew; the rest goes on. Gives what the
+    /// state is to be told. Actions stay those of the start.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn reconfigure(&mut self, config: &Config) -> std::io::Result<Msg> {
+        let next = fingerprints(config);
+        let gone: BTreeSet<SourceId> = self.built_from.iter().filter(|(id, was)| next.get(*id) != Some(*was)).map(|(id, _)| id.clone()).collect();
+        let new: BTreeSet<SourceId> = next.iter().filter(|(id, is)| self.built_from.get(*id) != Some(*is)).map(|(id, _)| id.clone()).collect();
+        let changed = gone.intersection(&new).cloned().collect();
+        let entries = config.sources.iter().filter(|entry| new.contains(&entry.id)).cloned().collect();
+        let alone = matches!(self.keeping, Keeping::Nowhere);
+        {
+            let _entered = self.runtime.enter();
+            self.runner.change(&gone, entries, &self.messages, RunnerOptions { wait_for_lead: !alone });
+        }
+        (self.polled, self.continuous) = kinds(config);
+        self.network = Arc::new(Way::of(config));
+        self.built_from = next;
+        if let Keeping::Open(history) = &self.keeping {
+            history.want(self.polled.union(&self.continuous).cloned().collect(), self.continuous.clone(), new, self.messages.clone())?;
+            // What we hold already goes on; what is new is told when we have it.
+            self.lead(self.leads.as_ref());
+        }
+        let state = super::initial_state(config);
+        let specs = state.world.sources.into_values().map(|source| source.spec).collect();
+        Ok(Msg::Configured(Configured { sites: state.world.sites, specs, changed, guarded: state.world.offline.guarded }))
     }
 
     /// Begins with the journal that was opened, or without one.

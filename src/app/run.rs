@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::dashboard::Dashboard;
 use super::pace::Pace;
 use super::perform::Hands;
+use super::reload::{self, Reload};
 use super::screen::{Screen, Writer};
 use super::signals::{self, Signal};
 use super::terminal::{self, Guard, TerminalError};
@@ -61,6 +62,8 @@ pub struct Options {
     pub extra: Option<mpsc::Receiver<Msg>>,
     /// The first screen instead of the pages: there is no configuration, and it was looked for here.
     pub first_run: Option<Vec<String>>,
+    /// The configuration is watched, and read again by this; `None`: it is not from a file.
+    pub reload: Option<Reload>,
     /// One sentence to say at the start: what is odd in the configuration, and stops nothing.
     pub warning: Option<String>,
 }
@@ -173,6 +176,9 @@ fn live(
             let _ = late.send(Event::OpensLate).await;
         });
     }
+    if let Some(reload) = options.reload {
+        reload::start(reload, options.config.hash.clone(), events.clone())?;
+    }
     let mut pace = Pace::new(Instant::now(), now);
     pace.drew(Instant::now());
     let mut continued: Option<Instant> = None;
@@ -214,6 +220,14 @@ fn live(
                     hands.opened(journal, seq, events.clone())?;
                     notice.map(|notice| dashboard.take(notice, now)).unwrap_or_default()
                 }
+                Woken::Event(Event::Reloaded(read)) => match *read {
+                    Ok(config) => {
+                        dashboard.remap(Keymap::new(&config.keys).unwrap_or_default());
+                        let told = hands.reconfigure(&config)?;
+                        dashboard.take(told, now)
+                    }
+                    Err(refused) => dashboard.take(Msg::Notice(refused.notice(now)), now),
+                },
                 Woken::Event(Event::OpensLate) => {
                     hands.opens_late();
                     Vec::new()

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use tokio::sync::mpsc;
 
 use super::{Context, Exit, Failure, check, demo, init, load, man};
+use crate::app::reload::{Refused, Reload};
 use crate::app::{self, Ending, pass, terminal};
 use crate::config::model::Config;
 use crate::config::{LoadError, find};
@@ -16,6 +17,8 @@ use crate::report::{text, verdict};
 use crate::state::Msg;
 use crate::state::first_run::Choice;
 
+/// Columns of the diagnostic behind the banner.
+const DETAIL: usize = 90;
 /// How long the pass of the text summary may take.
 const PASS: Duration = Duration::from_secs(30);
 
@@ -66,6 +69,7 @@ fn screen(context: &Context, extra: Option<mpsc::Receiver<Msg>>, trouble: Option
         Err(failure) => return Err(failure),
     };
     let options = app::Options {
+        reload: config.path.clone().map(|path| reload(path, context)),
         theme: load::theme(context, Some(&config)),
         state_dir,
         site: context.global.site.clone(),
@@ -97,6 +101,29 @@ fn places(looked: &[PathBuf]) -> Vec<String> {
         below.map_or_else(|| path.display().to_string(), |below| format!("~/{}", below.display()))
     });
     begin.into_iter().chain(rest).collect()
+}
+
+/// Reads the configuration again the way it was read for this command line.
+fn reload(path: PathBuf, context: &Context) -> Reload {
+    let context = Context { global: context.global.clone() };
+    let (named, folder) = (path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(), path.display().to_string());
+    let load = move || {
+        let read = load::quietly(&context).and_then(|loaded| load::narrow(loaded, &context));
+        read.map_err(|failure| match failure {
+            Failure::Config(error) => {
+                let first = match &*error {
+                    LoadError::Wrong(report) => report.lines().into_iter().find(|line| line.contains(": error: ")).unwrap_or_default(),
+                    other => other.to_string(),
+                };
+                // The banner has one row: the place, and what is wrong.
+                let first = first.replacen(&folder, &named, 1).replacen(": error: ", " ", 1);
+                let line = first.split("; ").next().unwrap_or_default().to_owned();
+                Refused { line, detail: error.render(false, DETAIL).lines().map(str::to_owned).collect() }
+            }
+            other => Refused { line: other.to_string(), detail: Vec::new() },
+        })
+    };
+    Reload { path, load: Box::new(load) }
 }
 
 /// Where nothing can be drawn: one pass, as text, with the exit code of `check`.

@@ -42,6 +42,14 @@ pub struct Entry {
     pub context: BuildContext,
 }
 
+impl Entry {
+    /// A text that differs when the source has to be built anew.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        format!("{:#?} {:#?}", self.config, self.context)
+    }
+}
+
 /// `[journal]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {

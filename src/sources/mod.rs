@@ -19,8 +19,8 @@ pub mod files;
 pub mod http;
 pub mod kinds;
 pub mod log;
-pub mod python;
 mod masking;
+pub mod python;
 pub mod runner;
 pub mod sentry;
 

@@ -6,7 +6,7 @@
 //! Times follow the monotonic clock, which stands still while the machine sleeps: after a sleep the polls go on where they
 //! were and nothing bursts. A poll begins on a grid of its interval, so deviations do not add up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,7 @@ const POLL_NOW_GAP: Duration = Duration::from_millis(200);
 struct Control {
     poll: Notify,
     lead: watch::Sender<bool>,
+    cancel: CancellationToken,
 }
 
 /// One task for each source that is not paused.
@@ -59,21 +60,34 @@ pub struct RunnerOptions {
 impl Runner {
     /// Starts the tasks on the current tokio runtime. Each ends when [`Runner::stop`] is called or `tx` is closed.
     pub fn start(entries: Vec<Entry>, tx: &mpsc::Sender<Msg>, options: RunnerOptions) -> Self {
-        let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let mut controls = HashMap::new();
+        let mut runner = Self { controls: HashMap::new(), cancel: CancellationToken::new(), tasks };
+        runner.add(entries, tx, options);
+        runner.tasks.close();
+        runner
+    }
+
+    /// Ends these sources and starts those; of one that is in both the old ends first.
+    pub fn change(&mut self, gone: &BTreeSet<SourceId>, entries: Vec<Entry>, tx: &mpsc::Sender<Msg>, options: RunnerOptions) {
+        for id in gone {
+            if let Some(control) = self.controls.remove(id) {
+                control.cancel.cancel();
+            }
+        }
+        self.add(entries, tx, options);
+    }
+
+    fn add(&mut self, entries: Vec<Entry>, tx: &mpsc::Sender<Msg>, options: RunnerOptions) {
         let enabled: Vec<Entry> = entries.into_iter().filter(|entry| entry.config.spec(&entry.context).enabled).collect();
         let count = u32::try_from(enabled.len()).unwrap_or(u32::MAX);
         for (place, entry) in enabled.into_iter().enumerate() {
             let spec = entry.config.spec(&entry.context);
             let (lead, _) = watch::channel(!options.wait_for_lead || spec.continuous);
-            let control = Arc::new(Control { poll: Notify::new(), lead });
-            controls.insert(spec.id.clone(), Arc::clone(&control));
+            let control = Arc::new(Control { poll: Notify::new(), lead, cancel: self.cancel.child_token() });
+            self.controls.insert(spec.id.clone(), Arc::clone(&control));
             let offset = start_offset(place, count, spec.every);
-            tasks.spawn(run(entry, spec, control, tx.clone(), cancel.clone(), offset));
+            self.tasks.spawn(run(entry, spec, control, tx.clone(), offset));
         }
-        tasks.close();
-        Self { controls, cancel, tasks }
     }
 
     /// Polls this source now; several asks before it begins are one.
@@ -153,10 +167,10 @@ async fn ask(source: &mut dyn Source, limit: Duration, said: Duration) -> (Resul
 }
 
 /// A source's task: until cancelled.
-async fn run(entry: Entry, spec: SourceSpec, control: Arc<Control>, tx: mpsc::Sender<Msg>, cancel: CancellationToken, offset: Duration) {
+async fn run(entry: Entry, spec: SourceSpec, control: Arc<Control>, tx: mpsc::Sender<Msg>, offset: Duration) {
     let work = async { if spec.continuous { follow(&entry, &spec, &control, &tx).await } else { poll(&entry, &spec, &control, &tx, offset).await } };
     tokio::select! {
-        () = cancel.cancelled() => {}
+        () = control.cancel.cancelled() => {}
         () = work => {}
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::first_run::{Choice, FoundProject};
-use super::{Command, Notice, NoticeKind, world::Bucket};
+use super::{Command, Notice, NoticeKind, SiteState, world::Bucket};
 use crate::actions::StepState;
 use crate::domain::{Acknowledgement, ActionEnd, FindingId, SourceError, SourceId, Timestamp, Transition};
-use crate::sources::Collected;
+use crate::sources::{Collected, SourceSpec};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,8 @@ pub enum Msg {
     Events(Vec<Transition>),
     /// Another process acknowledged a finding, or gave it back (`None`).
     Acknowledged(FindingId, Option<Acknowledgement>),
+    /// Another configuration is in force.
+    Configured(Configured),
     /// Whether the way out is there, as [`super::Effect::LookAtNetwork`] asked.
     Network(Network),
     /// The key of an action, in canonical form.
@@ -90,6 +92,19 @@ pub struct Polled {
     pub result: Result<Collected, SourceError>,
     /// When the next one is due.
     pub next_at: Option<Timestamp>,
+}
+
+/// What another configuration watches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configured {
+    /// Its sites.
+    pub sites: Vec<SiteState>,
+    /// Its sources.
+    pub specs: Vec<SourceSpec>,
+    /// Those of them that are not what they were: what was known is of something else.
+    pub changed: BTreeSet<SourceId>,
+    /// Sources that need the network.
+    pub guarded: BTreeSet<SourceId>,
 }
 
 /// Whether this machine is cut off, by a look at it.

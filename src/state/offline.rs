@@ -44,6 +44,13 @@ impl Offline {
         self.since.is_some() && self.excused.contains(id)
     }
 
+    /// Another configuration is in force.
+    pub(super) fn guard(&mut self, guarded: BTreeSet<SourceId>) {
+        self.held.retain(|held| guarded.contains(&held.source));
+        self.excused.retain(|id| guarded.contains(id));
+        self.guarded = guarded;
+    }
+
     /// When something changes by itself.
     pub(super) fn next(&self) -> Option<Timestamp> {
         let held = self.held_since.map(|at| at + chrono::Duration::seconds(WAITED_S));

@@ -1,9 +1,9 @@
 //! The one function that changes state.
 
 use super::ingest::{self, Settings};
-use super::msg::Polled;
+use super::msg::{Configured, Polled};
 use super::world::World;
-use super::{Effect, Msg, SiteState, SourceState, State, act, acting, findings, offline, silence};
+use super::{Effect, Msg, NoticeKind, SiteState, SourceState, State, act, acting, findings, offline, silence};
 use crate::domain::time::human;
 use crate::domain::{FindingId, SourceId, Status, Timestamp, Transition, TransitionKind};
 use crate::sources::SourceSpec;
@@ -29,6 +29,7 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
                 take(&mut state.world, polled, now, false, &mut effects);
             }
         }
+        Msg::Configured(configured) => reconfigure(state, configured, now, &mut effects),
         Msg::Network(network) => {
             for polled in offline::told(&mut state.world, network, now, &mut effects) {
                 take(&mut state.world, polled, now, false, &mut effects);
@@ -140,6 +141,46 @@ fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effec
     if before != after {
         review_dependants(world, &id, now, followed, effects);
     }
+}
+
+/// Another configuration: what is watched as before keeps all that is known of it.
+fn reconfigure(state: &mut State, configured: Configured, now: Timestamp, effects: &mut Vec<Effect>) {
+    let Configured { sites, specs, changed, guarded } = configured;
+    let world = &mut state.world;
+    let mut known = std::mem::take(&mut world.sources);
+    let before = known.len();
+    let mut added = 0;
+    for spec in specs {
+        let source = match known.remove(&spec.id) {
+            Some(source) if !changed.contains(&spec.id) => source,
+            Some(_) => SourceState::new(spec),
+            None => {
+                added += 1;
+                SourceState::new(spec)
+            }
+        };
+        world.sources.insert(source.spec.id.clone(), source);
+    }
+    let removed = before - (world.sources.len() - added);
+    let releases: Vec<_> = std::mem::take(&mut world.sites).into_iter().filter_map(|site| Some((site.name, site.release?))).collect();
+    world.sites = sites;
+    for site in &mut world.sites {
+        site.release = releases.iter().find(|(name, _)| *name == site.name).map(|(_, release)| release.clone());
+    }
+    let (sources, findings) = (&world.sources, &mut world.findings);
+    findings.retain(|finding| sources.contains_key(&finding.source) && !changed.contains(&finding.source));
+    world.offline.guard(guarded);
+    world.notices.retain(|notice| notice.kind != NoticeKind::Configuration);
+    world.ages_at = Some(now);
+    silence::cover(world, now, effects);
+    let parts = [(added, "added"), (changed.len(), "changed"), (removed, "removed")];
+    let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    if parts.is_empty() {
+        return act::toast(state, "the configuration was read again: no source is another".to_owned(), now);
+    }
+    let sentence = format!("another configuration is in force: {}", parts.join(", "));
+    findings::note(world, effects, Transition { at: now, site: String::new(), source: None, kind: TransitionKind::Note, sentence: sentence.clone() });
+    act::toast(state, sentence, now);
 }
 
 /// Sources that need this one are judged by it.

@@ -11,7 +11,7 @@ mod fuzz;
 mod journal;
 mod layering;
 mod pty;
-mod sentry;
 mod secrets;
+mod sentry;
 mod several;
 mod whole_app;

@@ -204,3 +204,40 @@ fn being_cut_off_is_said_on_evidence_only_and_hides_nothing_that_is_near() {
     let (code, text) = said(&place, &["check", "shop/http/far"]);
     assert!(code == 2 && text.contains("DOWN shop/http/far"), "{code} {text}");
 }
+
+#[test]
+fn a_configuration_is_taken_while_running_and_a_broken_one_is_told() {
+    let (old, added) = (Server::start(), Server::start());
+    let place = Place::new();
+    let file = place.path().join("work/rounds.toml");
+    let source =
+        |name: &str, port: u16| format!("[site.shop.http.{name}]\nurl = \"http://127.0.0.1:{port}/\"\nevery = \"1s\"\nretry_every = \"1s\"\nfailures = 2\n");
+    std::fs::write(&file, source("basket", old.port)).unwrap();
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("basket is down");
+
+    std::fs::write(&file, format!("{}evry = \"1s\"\n", source("basket", old.port))).unwrap();
+    terminal.wait_for_text("unknown key `evry`");
+    assert!(terminal.text().contains("▲ rounds.toml:6:1") && terminal.text().contains("the file before it is in force"), "{}", terminal.text());
+    let begin = Instant::now();
+    until("the old configuration goes on", || old.asked_since(begin) >= 2);
+
+    // As editors do it: another file takes the name.
+    let other = place.path().join("work/rounds.toml.new");
+    std::fs::write(&other, format!("{}{}", source("basket", old.port), source("search", added.port))).unwrap();
+    std::fs::rename(&other, &file).unwrap();
+    terminal.wait_for_text("search is down");
+    let text = terminal.text();
+    assert!(!text.contains("evry") && text.contains("basket is down"), "{text}");
+    terminal.press("0");
+    terminal.wait_for_text("another configuration is in force: 1 added");
+
+    std::fs::write(&file, source("search", added.port)).unwrap();
+    terminal.press("1");
+    terminal.wait_for("basket to go", |screen| screen.contents().contains("search is down") && !screen.contents().contains("basket is down"));
+    let begin = Instant::now();
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(old.asked_since(begin) <= 1, "nobody asks what is not watched any more");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}

@@ -1,0 +1,95 @@
+//! Watches the configuration file while the dashboard runs: a good new one is taken, a wrong one is told and the one before it stays.
+//!
+//! What does not belong here: finding and reading it (`config`, handed in by `cli`), and what a new one changes (`Hands`, the reducer).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::Event;
+use crate::config::model::Config;
+use crate::config::{read, trust};
+use crate::domain::Timestamp;
+use crate::io::watch::Watch;
+use crate::state::{Notice, NoticeKind};
+
+/// How often the file is looked at without a notice of the system.
+const LOOK: Duration = Duration::from_secs(3);
+/// How long a file must stand still: editors write in several steps.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Why a new file was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// For the banner: `rounds.toml:31:1 unknown key "evry"`.
+    pub line: String,
+    /// The whole of it, with lines and carets.
+    pub detail: Vec<String>,
+}
+
+impl Refused {
+    /// As a banner.
+    #[must_use]
+    pub fn notice(self, since: Timestamp) -> Notice {
+        Notice { kind: NoticeKind::Configuration, since, text: self.line, detail: self.detail }
+    }
+}
+
+/// Reads the configuration again, as it was read at the start.
+pub type Load = Box<dyn Fn() -> Result<Config, Refused> + Send>;
+
+/// What is watched, and how it is read.
+pub struct Reload {
+    /// The file.
+    pub path: PathBuf,
+    /// Reads it.
+    pub load: Load,
+}
+
+impl fmt::Debug for Reload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reload").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Watches on a thread of its own, until nobody listens. `hash` is that of the content in force.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn start(reload: Reload, hash: String, events: mpsc::Sender<Event>) -> std::io::Result<()> {
+    let (mut watch, waker) = Watch::new()?;
+    thread::Builder::new().name("rounds-reload".to_owned()).spawn(move || {
+        // Nobody wakes it; without this end of the pipe every wait would be over at once.
+        let _waker = waker;
+        let content = || read(&reload.path).map_or_else(|error| error.kind().to_string(), |bytes| trust::hash(&bytes));
+        let mut known = hash;
+        loop {
+            // Again each time: another file may have taken the name.
+            watch.file(&reload.path);
+            if let Some(folder) = reload.path.parent() {
+                watch.directory(folder);
+            }
+            watch.wait(Some(LOOK));
+            if events.is_closed() {
+                return;
+            }
+            let mut now = content();
+            while now != known {
+                thread::sleep(SETTLE);
+                let still = content();
+                if still == now {
+                    known = now;
+                    if events.blocking_send(Event::Reloaded(Box::new((reload.load)()))).is_err() {
+                        return;
+                    }
+                    break;
+                }
+                now = still;
+            }
+        }
+    })?;
+    Ok(())
+}
