@@ -90,7 +90,13 @@ fn rows(scene: &Scene<'_>, entries: &[&'static CommandSpec], groups: [Group; 2],
             let partners: Vec<(usize, &CommandSpec)> =
                 pair.map_or_else(Vec::new, |(commands, _)| of.iter().filter(|(_, s)| commands.contains(&s.command)).copied().collect());
             if let (Some((commands, words)), true) = (pair, pair.is_some_and(|(commands, _)| partners.len() == commands.len())) {
-                let most = if commands.contains(&Command::Left) || commands.contains(&Command::Down) { 2 } else { 1 };
+                let most = if commands.len() == 1 {
+                    3
+                } else if commands.contains(&Command::Left) || commands.contains(&Command::Down) {
+                    2
+                } else {
+                    1
+                };
                 let sets: Vec<Vec<String>> = partners.iter().map(|(_, s)| keys(s, most)).collect();
                 // First keys together, then the second ones: `j k ↓ ↑`.
                 let joined: Vec<String> = (0..most).flat_map(|nth| sets.iter().filter_map(move |set| set.get(nth).cloned())).collect();
