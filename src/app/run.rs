@@ -137,7 +137,7 @@ fn live(
     let mut state = super::initial_state(&options.config);
     state.view.read_only = options.read_only;
     state.view.site = options.site;
-    state.view.zone = options.config.ui.zone.map_or(crate::state::view::ZoneName::Local, crate::state::view::ZoneName::Named);
+    state.view.zone = options.config.ui.zone.map_or_else(|| crate::io::zone::machine(now), crate::state::view::ZoneName::Named);
     state.view.size = terminal::size();
     state.view.first_run = options.first_run.as_ref().map(|looked| FirstRun { looked: looked.clone(), ..FirstRun::default() });
     state.view.wall = (options.wall && options.first_run.is_none()).then(|| WallState::new(options.config.wall.clone(), now));

@@ -18,6 +18,7 @@ use crate::report::text::Signs;
 
 pub mod ack;
 pub mod act;
+pub mod backups;
 pub mod baseline;
 pub mod check;
 pub mod completions;
@@ -27,6 +28,7 @@ pub mod demo;
 pub mod deployed;
 pub mod deps;
 pub mod doctor;
+pub mod errors;
 pub mod init;
 pub mod load;
 pub mod logs;
@@ -98,12 +100,16 @@ pub enum Verb {
     Init(init::Args),
     /// Look once at all or the named sources; exit 0 ok, 1 warning, 2 critical, 3 unknown
     Check(check::Args),
+    /// Print the issues of error trackers and the error groups of logs
+    Errors(errors::Args),
     /// Print what is in the logs now
     Logs(logs::Args),
     /// Run an action, as its key does: asked first, recorded before and after
     Act(act::Args),
     /// Print which packages are outdated or withdrawn; the exit code is that of check for them
     Deps(deps::Args),
+    /// Print how the backups stand
+    Backups(backups::Args),
     /// Look whether all that rounds needs is there, with what to do
     Doctor(doctor::Args),
     /// Print what was last known, without looking
@@ -269,9 +275,11 @@ fn run(arguments: &[OsString]) -> u8 {
         Some(Verb::Demo(args)) => demo::run(args, &context),
         Some(Verb::Init(args)) => init::run(args, &context),
         Some(Verb::Check(args)) => check::run(args, &context),
+        Some(Verb::Errors(args)) => errors::run(args, &context),
         Some(Verb::Logs(args)) => logs::run(args, &context),
         Some(Verb::Act(args)) => act::run(args, &context),
         Some(Verb::Deps(args)) => deps::run(args, &context),
+        Some(Verb::Backups(args)) => backups::run(args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Status(args)) => status::run(args, &context),
         Some(Verb::Ack(args)) => ack::run(args, &context),

@@ -8,3 +8,4 @@ pub mod net;
 pub mod secret;
 pub mod tail;
 pub mod watch;
+pub mod zone;

@@ -207,18 +207,44 @@ pub struct Items<T> {
     list: Vec<T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<Value>,
+}
+
+impl<T> Items<T> {
+    /// With the sources that could not be looked at: an item less must not look like one that is well.
+    #[must_use]
+    pub fn and_unknown<'a>(mut self, sources: impl IntoIterator<Item = &'a SourceState>) -> Self {
+        self.unknown = sources.into_iter().filter(|source| unknown(source)).map(standing).collect();
+        self
+    }
+}
+
+/// Whether nothing that a source says can be relied on now.
+fn unknown(source: &SourceState) -> bool {
+    source.status == crate::domain::Status::Unknown || (source.checked_at.is_none() && source.spec.enabled)
+}
+
+/// Which source, how it stands, and why.
+fn standing(source: &SourceState) -> Value {
+    serde_json::json!({
+        "source": source.spec.id.as_str(),
+        "site": source.spec.id.site(),
+        "status": source.status.word(),
+        "error": source.error.as_ref().and_then(|error| serde_json::to_value(Error::of(error, source.error_since, source.next_at)).ok()),
+    })
 }
 
 /// Wraps the items of a verb.
 #[must_use]
 pub fn items<T: Serialize>(items: Vec<T>, now: Timestamp) -> Items<T> {
-    Items { schema: SCHEMA, at: rfc3339(now), list: items, error: None }
+    Items { schema: SCHEMA, at: rfc3339(now), list: items, error: None, unknown: Vec::new() }
 }
 
 /// The document of a verb that could not begin.
 #[must_use]
 pub fn no_items(error: &SourceError, now: Timestamp) -> Items<Value> {
-    Items { schema: SCHEMA, at: rfc3339(now), list: Vec::new(), error: serde_json::to_value(Error::of(error, None, None)).ok() }
+    Items { schema: SCHEMA, at: rfc3339(now), list: Vec::new(), error: serde_json::to_value(Error::of(error, None, None)).ok(), unknown: Vec::new() }
 }
 
 /// Items beside the reason why there are not more of them.
@@ -258,6 +284,47 @@ pub fn log_item(source: &SourceState) -> Value {
     });
     if let (Some(into), Some(Value::Object(from))) = (item.as_object_mut(), data(source, Capability::Log)) {
         into.extend(from);
+    }
+    item
+}
+
+/// The items of `errors --json` from one source: its issues, or the groups of a log in the same shape.
+#[must_use]
+pub fn issue_items(source: &SourceState) -> Vec<Value> {
+    let mut items: Vec<Value> = source.issues.iter().flat_map(|(_, issues)| &issues.items).filter_map(|issue| serde_json::to_value(issue).ok()).collect();
+    items.extend(source.log.iter().flat_map(|log| log.groups.values()).map(|group| {
+        serde_json::json!({
+            "id": group.fingerprint,
+            "short_id": format!("log:{}", group.fingerprint),
+            "title": group.title,
+            "culprit": Some(&group.culprit).filter(|culprit| !culprit.is_empty()),
+            "level": group.level.word(),
+            "events": group.count,
+            "users": null,
+            "first_seen": rfc3339(group.first_seen),
+            "last_seen": rfc3339(group.last_seen),
+            "state": crate::domain::IssueState::Ongoing.word(),
+            "permalink": null,
+        })
+    }));
+    for item in items.iter_mut().filter_map(Value::as_object_mut) {
+        item.insert("source".to_owned(), source.spec.id.as_str().into());
+    }
+    items
+}
+
+/// The item of `backups --json` of one source: its data set. What is not known is null.
+#[must_use]
+pub fn backup_item(source: &SourceState) -> Value {
+    let mut item = standing(source);
+    if let Some(into) = item.as_object_mut() {
+        for name in ["last_success", "age_s", "snapshots", "size_bytes", "checked_at", "drill"] {
+            into.insert(name.to_owned(), Value::Null);
+        }
+        into.insert("looked_at".to_owned(), source.checked_at.map(rfc3339).into());
+        if let Some(Value::Object(from)) = data(source, Capability::Backup) {
+            into.extend(from);
+        }
     }
     item
 }
@@ -337,6 +404,42 @@ mod tests {
         assert!(line.trim_end().chars().all(|c| !is_harmful(c)), "{line:?}");
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["items"][0], text);
+    }
+
+    #[test]
+    fn issues_and_groups_are_items_of_one_shape() {
+        let state = crate::ui::fixture::story();
+        let world = &state.world;
+        let all: Vec<Value> = world.sources.values().flat_map(issue_items).collect();
+        let document = items(all, at()).and_unknown(world.sources.values().filter(|source| source.spec.id.kind() == "sentry"));
+        let read: Value = serde_json::from_str(&line(&document).unwrap()).unwrap();
+        let item = |id: &str| read["items"].as_array().unwrap().iter().find(|item| item["id"] == id).unwrap().clone();
+        let (issue, group) = (item("4101"), item("9e1f03aa"));
+        for field in ["id", "short_id", "title", "culprit", "level", "events", "users", "first_seen", "last_seen", "state", "permalink", "source"] {
+            assert!(issue.get(field).is_some() && group.get(field).is_some(), "{field}");
+        }
+        assert_eq!((&issue["source"], &issue["users"], &issue["state"]), (&"shop/sentry/backend".into(), &61.into(), &"new".into()));
+        assert_eq!(issue["first_seen"], "2026-11-20T02:59:14Z");
+        assert_eq!((&group["source"], &group["users"]), (&"shop/log/django".into(), &Value::Null));
+        // A tracker that refused us is told of, not left out.
+        assert_eq!((&read["unknown"][0]["source"], &read["unknown"][0]["error"]["kind"]), (&"blog/sentry/blog".into(), &"auth".into()));
+        assert_eq!(read["unknown"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_data_set_is_an_item_whether_known_or_not() {
+        let state = crate::ui::fixture::story();
+        let of = |id: &str| backup_item(state.world.sources.values().find(|source| source.spec.id.as_str() == id).unwrap());
+        let db = of("shop/restic/db");
+        assert_eq!((&db["source"], &db["status"], &db["snapshots"]), (&"shop/restic/db".into(), &"ok".into(), &60.into()));
+        assert_eq!(db["last_success"], "2026-11-19T18:12:10Z");
+        assert_eq!((&db["drill"]["ok"], &db["error"]), (&true.into(), &Value::Null));
+        // The last good values stay beside the error.
+        let media = of("shop/restic/media");
+        assert_eq!((&media["status"], &media["snapshots"], &media["error"]["kind"]), (&"unknown".into(), &58.into(), &"missing".into()));
+        let mut never = state.world.sources.values().find(|source| source.spec.id.as_str() == "shop/restic/db").unwrap().clone();
+        never.backup = None;
+        assert_eq!((&backup_item(&never)["last_success"], &backup_item(&never)["snapshots"]), (&Value::Null, &Value::Null));
     }
 
     #[test]

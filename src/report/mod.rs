@@ -5,6 +5,7 @@
 pub mod json;
 pub mod line;
 pub mod nagios;
+pub mod tables;
 pub mod text;
 
 use crate::domain::{Severity, Status};

@@ -14,7 +14,7 @@ pub enum Signs {
 }
 
 /// Sign and word of a status (`screens.md` section 3), eight columns.
-fn status_sign(status: Status, signs: Signs) -> String {
+pub(super) fn status_sign(status: Status, signs: Signs) -> String {
     let (sign, ascii, word) = match status {
         Status::Ok => ('✔', '+', "OK"),
         Status::Degraded => ('▲', '!', "WARN"),
@@ -149,7 +149,7 @@ pub fn deps(world: &World, all: bool, signs: Signs) -> String {
 }
 
 /// Replaces what is left outside ASCII (titles hold arrows and quotes).
-fn ascii(text: String, signs: Signs) -> String {
+pub(super) fn ascii(text: String, signs: Signs) -> String {
     match signs {
         Signs::Utf8 => text,
         Signs::Ascii => text

@@ -7,7 +7,7 @@ use tui_input::{Input, InputRequest};
 use super::logview::{self, Merged, Seek};
 use super::menu::Choice;
 use super::view::{Paused, PromptKind};
-use super::{Command, Effect, Filter, Overlay, Page, Part, Prompt, State, Toast, acting, command, findings};
+use super::{Command, Effect, Filter, Overlay, Page, Part, Prompt, State, Toast, acting, command, findings, item};
 use crate::domain::time::{human, parse_duration};
 use crate::domain::{Acknowledgement, Bound, Level, Timestamp, Transition, TransitionKind};
 
@@ -303,6 +303,10 @@ fn step(state: &mut State, by: isize) {
         list.index = there;
         list.selected = Some(keys[there].clone());
         list.detail_offset = 0;
+        // On the first row of page 0 the selection stays with the newest.
+        if there == 0 && view.page == Page::Activity {
+            view.list_mut().selected = None;
+        }
     }
     view.drawn.keys = keys;
 }
@@ -330,15 +334,13 @@ pub fn selected_source(state: &State) -> Option<crate::domain::SourceId> {
     if let Some(finding) = world.findings.iter().find(|f| f.id.as_str() == key) {
         return Some(finding.source.clone());
     }
-    let id = crate::domain::SourceId::parse(key).ok()?;
-    world.sources.contains_key(&id).then_some(id)
+    item::source(world, key).map(|source| source.spec.id.clone())
 }
 
 /// The finding that the selection is about.
 #[must_use]
 pub fn selected_finding(state: &State) -> Option<&crate::domain::Finding> {
-    let key = selected_key(state)?;
-    state.shown().findings.iter().find(|f| f.id.as_str() == key)
+    item::finding(state.shown(), selected_key(state)?)
 }
 
 fn mark(state: &mut State) {
@@ -375,7 +377,9 @@ fn acknowledge(state: &mut State, why: &str, until: Option<Timestamp>, now: Time
     let ids: Vec<_> = if marked.is_empty() {
         selected_finding(state).map(|f| f.id.clone()).into_iter().collect()
     } else {
-        state.world.findings.iter().filter(|f| marked.contains(f.id.as_str())).map(|f| f.id.clone()).collect()
+        // Several marked rows may be told of by one finding.
+        let ids: std::collections::BTreeSet<_> = marked.iter().filter_map(|key| item::finding(&state.world, key)).map(|f| f.id.clone()).collect();
+        ids.into_iter().collect()
     };
     let by = state.view.person.clone();
     for id in &ids {
@@ -420,7 +424,8 @@ fn undo(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
 /// The link of the selected thing: its runbook, else the address of its site.
 fn open(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     let world = state.shown();
-    let link = selected_finding(state).and_then(|f| f.runbook.clone()).or_else(|| {
+    let of_item = selected_key(state).and_then(|key| item::link(world, key));
+    let link = of_item.or_else(|| selected_finding(state).and_then(|f| f.runbook.clone())).or_else(|| {
         let id = selected_source(state)?;
         let runbook = world.sources.get(&id).and_then(|s| s.spec.runbook.clone());
         runbook.or_else(|| world.sites.iter().find(|s| s.name == id.site()).and_then(|s| s.url.clone()))
@@ -445,6 +450,8 @@ fn copy(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
             }
             text
         })
+    } else if let Some(line) = selected_key(state).and_then(|key| item::line(state.shown(), key)) {
+        Some(line)
     } else if let Some(finding) = selected_finding(state) {
         Some(format!("{} {}: {}", finding.id, finding.title, finding.detail))
     } else {

@@ -183,6 +183,7 @@ const fn acting(row: CommandSpec) -> CommandSpec {
 }
 
 const LOGS: &[Page] = &[Page::Logs];
+const FINDINGS: &[Page] = &[Page::Attention, Page::Errors, Page::Dependencies, Page::Backups];
 const GRAPHS: &[Page] = &[Page::Health];
 
 /// All commands, in the order of the help.
@@ -200,8 +201,8 @@ pub static COMMANDS: &[CommandSpec] = &[
     row(Command::NextPart, "next-part", "next part of the page", "", &["tab"], Group::Move),
     row(Command::Enter, "enter", "open", "open", &["enter"], Group::This),
     row(Command::Back, "back", "back", "", &["esc"], Group::This),
-    on(&[Page::Attention], acting(row(Command::Acknowledge, "acknowledge", "acknowledge, with a reason", "ack", &["a"], Group::This))),
-    on(&[Page::Attention], acting(row(Command::Snooze, "snooze", "snooze for a time", "snooze", &["s"], Group::This))),
+    on(FINDINGS, acting(row(Command::Acknowledge, "acknowledge", "acknowledge, with a reason", "ack", &["a"], Group::This))),
+    on(FINDINGS, acting(row(Command::Snooze, "snooze", "snooze for a time", "snooze", &["s"], Group::This))),
     acting(row(Command::Actions, "actions", "actions: what can be run here, what runs", "actions", &["x"], Group::This)),
     row(Command::Why, "why", "why is it so?", "why?", &["="], Group::This),
     row(Command::Poll, "poll", "look again now", "poll", &["r"], Group::This),

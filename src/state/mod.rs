@@ -11,6 +11,7 @@ pub mod filter;
 mod findings;
 pub mod first_run;
 mod ingest;
+pub mod item;
 pub mod logview;
 pub mod matching;
 pub mod menu;

@@ -752,3 +752,48 @@ fn a_maintenance_window_hides_nothing_for_longer_than_it_lasts() {
     assert!(effects.contains(&Effect::Bell) && state.world.findings.len() == 1, "{effects:?}");
     assert!(state.world.events.iter().any(|event| event.sentence == "the maintenance window is over"));
 }
+
+#[test]
+fn keys_act_on_issues_packages_and_backups() {
+    let mut state = crate::ui::fixture::story();
+    let now = crate::ui::fixture::now();
+    let give = |state: &mut State, command: Command| update(state, Msg::Command(command), now);
+    let select = |state: &mut State, page: Page, key: &str| {
+        state.view.page = page;
+        state.view.drawn.keys = vec!["other".to_owned(), key.to_owned()];
+        state.view.list_mut().selected = Some(key.to_owned());
+    };
+    let link = "https://sentry.example.com/organizations/acme/issues/4104/".to_owned();
+    select(&mut state, Page::Errors, "shop/sentry/backend#4104");
+    assert!(give(&mut state, Command::Open).contains(&Effect::Open(link.clone())));
+    assert!(give(&mut state, Command::Copy).contains(&Effect::Copy(format!("SHOP-41B TimeoutError: payment gateway did not answer {link}"))));
+    assert!(give(&mut state, Command::Poll).contains(&Effect::Poll(id("shop/sentry/backend"))));
+    // An issue that nothing tells of cannot be taken; one that is new can.
+    give(&mut state, Command::Acknowledge);
+    assert!(state.view.prompt.is_none());
+    select(&mut state, Page::Errors, "shop/sentry/backend#4101");
+    give(&mut state, Command::Acknowledge);
+    type_text(&mut state, "mara looks", now);
+    give(&mut state, Command::Enter);
+    let taken = state.world.findings.iter().find(|f| f.id.as_str() == "shop/sentry/backend#issue:4101").unwrap();
+    assert_eq!(taken.acknowledged.as_ref().unwrap().why, "mara looks");
+    select(&mut state, Page::Dependencies, "shop/python/app#django");
+    assert!(give(&mut state, Command::Copy).contains(&Effect::Copy("django 5.2.15 → 5.2.19".to_owned())));
+    select(&mut state, Page::Backups, "shop/restic/media#media");
+    assert!(give(&mut state, Command::Poll).contains(&Effect::Poll(id("shop/restic/media"))));
+    give(&mut state, Command::Enter);
+    assert!(state.view.detail_open);
+    give(&mut state, Command::Back);
+    assert!(!state.view.detail_open);
+}
+
+#[test]
+fn the_first_row_of_the_events_follows_the_newest() {
+    let mut state = state();
+    state.view.page = Page::Activity;
+    state.view.drawn.keys = vec!["a".to_owned(), "b".to_owned()];
+    update(&mut state, Msg::Command(Command::Bottom), at(0));
+    assert_eq!(state.view.list().selected.as_deref(), Some("b"));
+    update(&mut state, Msg::Command(Command::Top), at(0));
+    assert_eq!(state.view.list().selected, None);
+}

@@ -233,8 +233,8 @@ pub enum ZoneName {
     /// UTC.
     #[default]
     Utc,
-    /// The machine's own.
-    Local,
+    /// The machine's own where it has no name that is known: so far east of UTC.
+    Fixed(chrono::FixedOffset),
     /// A configured one.
     Named(chrono_tz::Tz),
 }

@@ -357,6 +357,28 @@ fn keys_of(page: Page) -> &'static [(&'static [Command], &'static str)] {
             (&[C::Palette], "command"),
             (&[C::Pause], "pause"),
         ],
+        Page::Errors => &[
+            (&[C::Enter], "open"),
+            (&[C::Open], "link"),
+            (&[C::Acknowledge], "ack"),
+            (&[C::Why], "why?"),
+            (&[C::Sort], "sort"),
+            (&[C::Filter], "filter"),
+            (&[C::Copy], "copy"),
+            (&[C::Poll], "poll"),
+            (&[C::Palette], "command"),
+        ],
+        Page::Dependencies | Page::Backups => &[
+            (&[C::Enter], "open"),
+            (&[C::Actions], "actions"),
+            (&[C::Poll], "look again"),
+            (&[C::Why], "why?"),
+            (&[C::Acknowledge], "ack"),
+            (&[C::Filter], "filter"),
+            (&[C::Copy], "copy"),
+            (&[C::Zoom], "zoom"),
+            (&[C::Palette], "command"),
+        ],
         Page::Health => &[
             (&[C::Enter], "open"),
             (&[C::Why], "why?"),
@@ -481,11 +503,11 @@ pub fn too_small(pen: &mut Pen<'_>, state: &crate::state::State, theme: &super::
     }
 }
 
-/// The zone's name where it is not the machine's own.
+/// The zone's name, where it is not plainly UTC and has one: else how far from UTC it is.
 #[must_use]
 pub fn zone_name(zone: ZoneName) -> Option<String> {
     match zone {
-        ZoneName::Local => None,
+        ZoneName::Fixed(offset) => Some(format!("UTC{offset}")),
         ZoneName::Utc => Some("UTC".to_owned()),
         ZoneName::Named(zone) => Some(zone.name().to_owned()),
     }

@@ -116,7 +116,9 @@ fn activity_and_empty_pages() {
     for (width, height) in [(40, 10), (60, 15), (80, 24), (120, 40), (200, 60)] {
         snapshot("activity", &opened(Page::Activity), &rich(), width, height);
     }
-    snapshot("backups", &opened(Page::Backups), &rich(), 80, 24);
+    let mut bare = opened(Page::Backups);
+    bare.world.sources.retain(|id, _| id.kind() == "http");
+    snapshot("backups-none", &bare, &rich(), 80, 24);
     snapshot("nothing-named", &crate::state::State::default(), &rich(), 80, 24);
     let mut state = crate::state::State::default();
     let row = |known, what, found: &str, why: &str| FoundRow { known, what, found: found.to_owned(), why: why.to_owned() };
@@ -192,7 +194,39 @@ fn many_states() -> Vec<(String, crate::state::State)> {
         state.view.prompt = kind.map(|kind| Prompt { kind, input: "".into() });
         states.push((name.to_owned(), state));
     }
+    for (page, key) in [
+        (Page::Errors, "shop/sentry/backend#4104"),
+        (Page::Errors, "shop/log/django#9e1f03aa"),
+        (Page::Dependencies, "shop/python/app#pillow"),
+        (Page::Dependencies, "shop/python/app#redis"),
+        (Page::Backups, "blog/files/dump#dump"),
+    ] {
+        let mut state = story.clone();
+        state.view.page = page;
+        state.view.list_mut().selected = Some(key.to_owned());
+        states.push((key.to_owned(), state.clone()));
+        state.view.overlay = Some(Overlay::Why);
+        states.push((format!("why {key}"), state));
+    }
     states
+}
+
+#[test]
+fn items_are_asked_why() {
+    use crate::state::{Overlay, Page};
+    for (page, key, title, part) in [
+        (Page::Errors, "shop/sentry/backend#4101", "why is it first?", "critical from 10 on"),
+        (Page::Errors, "shop/sentry/backend#4104", "why ongoing?", "an error first seen within 24 h"),
+        (Page::Errors, "blog/sentry/blog#?", "why is it here?", "the token has expired"),
+        (Page::Dependencies, "shop/python/app#redis", "why major?", "held by celery <6"),
+        (Page::Backups, "shop/restic/db#db", "why OK?", "critical from 39 h on"),
+    ] {
+        let mut state = opened(page);
+        state.view.list_mut().selected = Some(key.to_owned());
+        state.view.overlay = Some(Overlay::Why);
+        let shown = text(&screen(&state, &rich(), 120, 60).0);
+        assert!(shown.contains(title) && shown.contains(part), "{key}\n{shown}");
+    }
 }
 
 #[test]

@@ -348,7 +348,7 @@ pub fn due(due: Timestamp, now: Timestamp, zone: ZoneName) -> Due {
 pub fn local(at: Timestamp, zone: ZoneName) -> NaiveDateTime {
     let offset = match zone {
         ZoneName::Utc => return at.naive_utc(),
-        ZoneName::Local => chrono::Local.offset_from_utc_datetime(&at.naive_utc()).fix(),
+        ZoneName::Fixed(offset) => offset,
         ZoneName::Named(zone) => zone.offset_from_utc_datetime(&at.naive_utc()).fix(),
     };
     at.naive_utc().checked_add_offset(offset).unwrap_or_else(|| at.naive_utc())

@@ -348,6 +348,44 @@ fn logs_are_counted_by_level_and_group() {
 }
 
 #[test]
+fn errors_are_items_and_what_is_not_known_is_told() {
+    let place = Place::new();
+    let log = "2026-11-20 03:12:01,000 ERROR shop.basket Internal Server Error: /basket/\nTraceback (most recent call last):\n  File \"/srv/shop/basket/pricing.py\", line 88, in total\n    x()\nKeyError: 'currency\u{1b}[2J'\n";
+    std::fs::write(place.path().join("work/app.log"), log).unwrap();
+    configure(&place, "[site.shop.log.app]\npath = \"app.log\"\nzone = \"UTC\"\n");
+    for arguments in [&["errors", "--json"][..], &["errors", "list", "--json"]] {
+        let output = place.run(arguments);
+        let document = json(&output);
+        assert_eq!((code(&output), document["schema"].as_u64()), (0, Some(1)), "{document}");
+        let item = &document["items"][0];
+        assert_eq!((item["source"].as_str(), item["events"].as_u64(), item["state"].as_str()), (Some("shop/log/app"), Some(1), Some("ongoing")), "{item}");
+    }
+    let said = stdout(&place.run(&["errors"]));
+    assert!(said.contains("KeyError") && said.contains("ongoing") && !said.contains('\u{1b}'), "{said:?}");
+    std::fs::remove_file(place.path().join("work/app.log")).unwrap();
+    let output = place.run(&["errors", "list", "--json"]);
+    assert_eq!((code(&output), json(&output)["unknown"][0]["source"].as_str()), (1, Some("shop/log/app")), "{output:?}");
+    assert!(stdout(&place.run(&["errors"])).contains("? UNKN   shop/log/app"));
+}
+
+#[test]
+fn backups_are_items_one_for_each_data_set() {
+    let place = Place::new();
+    std::fs::write(place.path().join("work/dump-1.sql"), "--\n").unwrap();
+    configure(&place, "[site.shop.files.dump]\npath = \"dump-*.sql\"\nmax_age = \"26h\"\n[site.shop.files.media]\npath = \"media-*.tar\"\nmax_age = \"26h\"\n");
+    let output = place.run(&["backups", "--json"]);
+    let items = json(&output)["items"].clone();
+    assert_eq!(items.as_array().map(Vec::len), Some(2), "{items}");
+    assert_eq!((items[0]["source"].as_str(), items[0]["snapshots"].as_u64()), (Some("shop/files/dump"), Some(1)), "{items}");
+    assert_eq!((items[1]["last_success"].as_str(), items[1]["source"].as_str()), (None, Some("shop/files/media")), "{items}");
+    assert_ne!(items[1]["status"], "ok");
+    let said = stdout(&place.run(&["backups"]));
+    assert!(said.contains("shop/files/dump") && said.contains("1 copy") && said.contains("shop/files/media"), "{said}");
+    let output = place.run(&["backups", "shop/files/nothing", "--json"]);
+    assert_eq!(code(&output), 64);
+}
+
+#[test]
 fn the_demonstration_makes_a_pass_and_leaves_what_was_asked_for() {
     let place = Place::new();
     let output = place.run(&["demo", "--check", "--json", "--keep", "kept"]);

@@ -40,7 +40,8 @@ fn acting() -> State {
     let deploy = spec("deploy", "deploy", &["fab prod deploy --ref {prompt}"]);
     let deploy = ActionSpec { prompt: Some("which version?".to_owned()), after: vec![rollback.id.clone()], env: vec!["DEPLOY_TOKEN".to_owned()], ..deploy };
     state.world.actions = vec![spec("restart", "restart the workers", &["supervisorctl restart all"]), deploy, rollback];
-    // What is selected is what was drawn.
+    // The first action is the one that belongs to what is selected; what is selected is what was drawn.
+    state.view.list_mut().selected = Some("shop/http/basket#availability".to_owned());
     state.view.drawn = screen(&state, &rich(), 80, 24).1;
     state
 }

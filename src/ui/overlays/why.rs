@@ -5,6 +5,7 @@ use ratatui::text::Span;
 use super::{frame, keys};
 use crate::domain::{Finding, Term};
 use crate::rules;
+use crate::state::item::{self, Item};
 use crate::state::{Command, Drawn, SourceState, rank};
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -26,15 +27,25 @@ enum Line {
 /// Draws it for the selected finding or source.
 pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, drawn: &Drawn) {
     let key = crate::ui::panes::selected(scene.view.list(), &drawn.keys).and_then(|at| drawn.keys.get(at));
-    let finding = key.and_then(|key| scene.world.findings.iter().position(|finding| finding.id.as_str() == key));
-    let source = key.and_then(|key| scene.world.sources.iter().find(|(id, _)| id.as_str() == key)).map(|(_, source)| source);
+    let finding = key.and_then(|key| item::finding(scene.world, key));
+    let finding = finding.and_then(|found| scene.world.findings.iter().position(|finding| finding.id == found.id));
+    let source = key.and_then(|key| item::source(scene.world, key));
     let (title, remark, lines) = match (finding, source) {
         (Some(at), _) => {
             let finding = &scene.world.findings[at];
             let title = if at == 0 { "why is it first?" } else { "why is it here?" };
             (title.to_owned(), finding.id.as_str().to_owned(), of_finding(scene, finding, at))
         }
-        (None, Some(source)) => (format!("why {}?", Sign::from(source.status).word()), source.spec.id.as_str().to_owned(), of_source(scene, source)),
+        (None, Some(source)) => {
+            let item = key.and_then(|key| item::item(scene.world, key));
+            let word = item.and_then(word).map_or_else(|| Sign::from(source.status).word().to_owned(), str::to_owned);
+            let mut lines: Vec<Line> = item.map(terms).unwrap_or_default().into_iter().map(Line::Term).collect();
+            if !lines.is_empty() {
+                lines.push(Line::Blank);
+            }
+            lines.extend(of_source(scene, source));
+            (format!("why {word}?"), source.spec.id.as_str().to_owned(), lines)
+        }
         (None, None) => ("why?".to_owned(), String::new(), vec![Line::Words("", "Nothing is selected that has a reason.".to_owned())]),
     };
     let theme = scene.theme;
@@ -44,10 +55,13 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, drawn: &Drawn) {
     let words_at = names + 2;
     let room = usize::from((width - 6).saturating_sub(words_at)).max(8);
     let mut height = 0;
+    // A note goes on in the next row, under itself.
+    let note_room = room.saturating_sub(usize::from(values) + 2).max(8);
     for line in &lines {
         height += match line {
-            Line::Words(_, words) => wrap(words, room).len(),
-            _ => 1,
+            Line::Words(_, words) | Line::NotFrom(words) => wrap(words, room).len(),
+            Line::Term(term) => wrap(&term.note, note_room).len(),
+            Line::Blank => 1,
         };
     }
     let inner = frame(pen, scene, width, height as u16 + 5, &title, &remark);
@@ -63,8 +77,12 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, drawn: &Drawn) {
                 pen.put(inner.x, y, inner.x + names, &term.name, theme.dim);
                 let end = inner.x + words_at + values - 1;
                 pen.right(inner.x + words_at, y, end.min(last), &term.value, theme.bold(theme.text));
-                pen.put(end + 3, y, last, &term.note, theme.text);
-                y += 1;
+                for line in wrap(&term.note, note_room) {
+                    if y < bottom {
+                        pen.put(end + 3, y, last, &line, theme.text);
+                    }
+                    y += 1;
+                }
             }
             Line::Words(name, words) => {
                 pen.put(inner.x, y, inner.x + names, name, theme.dim);
@@ -77,13 +95,51 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, drawn: &Drawn) {
             }
             Line::NotFrom(words) => {
                 pen.put(inner.x, y, inner.x + names, "not from", theme.dim);
-                pen.spans(inner.x + words_at, y, last, &[Span::styled(words, theme.unknown)]);
-                y += 1;
+                for line in wrap(&words, room) {
+                    if y < bottom {
+                        pen.spans(inner.x + words_at, y, last, &[Span::styled(line, theme.unknown)]);
+                    }
+                    y += 1;
+                }
             }
         }
     }
     let copy = scene.key(Command::Copy);
     keys(pen, scene, inner, &[(&copy, "copy"), ("Esc", "close")]);
+}
+
+/// How an item stands, in the word of its row; `None`: as its source does.
+fn word(item: Item<'_>) -> Option<&'static str> {
+    match item {
+        Item::Issue(issue) => Some(issue.state.word()),
+        Item::Group(_) => Some("ongoing"),
+        Item::Package(package) => package.bump.map(crate::domain::Bump::word),
+        Item::Backup(_) => None,
+    }
+}
+
+/// The numbers of one item of a source, which no finding tells of.
+fn terms(item: Item<'_>) -> Vec<Term> {
+    let or_unknown = |version: Option<&str>| version.unwrap_or("?").to_owned();
+    match item {
+        Item::Issue(issue) => vec![
+            Term::new("state", issue.state.word(), "as the tracker says"),
+            Term::new("level", issue.level.word(), ""),
+            Term::new("users", issue.users.map_or_else(|| "?".to_owned(), text::thousands), ""),
+            Term::new("events", text::thousands(issue.events), ""),
+        ],
+        Item::Group(group) => vec![
+            Term::new("events", text::thousands(group.count), "since rounds began to look"),
+            Term::new("state", "ongoing", "a log cannot tell what is new from what comes again"),
+        ],
+        Item::Package(package) => vec![
+            Term::new("there", or_unknown(package.current()), ""),
+            Term::new("wanted", or_unknown(package.wanted.as_deref()), "the newest that the manifest and the interpreter allow"),
+            Term::new("latest", or_unknown(package.latest.as_deref()), package.held_by.as_ref().map_or(String::new(), |held| format!("held by {held}"))),
+            Term::new("advisories", package.advisories.len().to_string(), ""),
+        ],
+        Item::Backup(_) => Vec::new(),
+    }
 }
 
 fn of_finding(scene: &Scene<'_>, finding: &Finding, place: usize) -> Vec<Line> {

@@ -166,7 +166,7 @@ fn row(scene: &Scene<'_>, finding: &Finding, class: Class, query: &crate::state:
 }
 
 /// One unit only: `2 h 32 m` is `2 h`, `227 d late` is `227 d`.
-fn short(when: &str) -> String {
+pub(super) fn short(when: &str) -> String {
     let mut words = when.split(' ');
     match (words.next(), words.next()) {
         (Some("in"), Some(number)) => format!("{number} {}", words.next().unwrap_or_default()),

@@ -38,13 +38,21 @@ const fn of(page: Page) -> Empty {
         Page::Errors => Empty {
             title: "issues",
             sentence: "No error tracker is watched: rounds cannot say that there is no error",
-            advice: &[NOT_YET, "Errors in logs stand on page 4."],
+            advice: &["[site.shop.sentry.NAME]", "organization = \"acme\"", "project = \"shop\"", "token = { env = \"SENTRY_AUTH_TOKEN\" }"],
         },
         Page::Metrics => {
             Empty { title: "metrics", sentence: "No metric is watched: rounds cannot draw any", advice: &[NOT_YET, "Latencies of endpoints stand on page 2."] }
         }
-        Page::Dependencies => Empty { title: "packages", sentence: "No dependency is watched: rounds cannot say that they are up to date", advice: &[NOT_YET] },
-        Page::Backups => Empty { title: "backups", sentence: "No backup is watched: rounds cannot say that there is one", advice: &[NOT_YET] },
+        Page::Dependencies => Empty {
+            title: "packages",
+            sentence: "No dependency is watched: rounds cannot say that they are up to date",
+            advice: &["[site.shop.python.NAME]", "manifest = \"requirements.txt\"", "venv = \".venv\""],
+        },
+        Page::Backups => Empty {
+            title: "backups",
+            sentence: "No backup is watched: rounds cannot say that there is one",
+            advice: &["[site.shop.files.NAME]", "path = \"/backups/*.sql.gz\"", "max_age = \"26h\""],
+        },
         Page::Deploys => Empty { title: "deploys", sentence: "No deploy is watched: rounds cannot say what runs", advice: &[NOT_YET] },
         Page::Due => {
             Empty { title: "due", sentence: "No date is watched: rounds cannot say what is due", advice: &[NOT_YET, "Certificates that end stand on page 1."] }

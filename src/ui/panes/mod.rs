@@ -8,10 +8,14 @@ use crate::state::{Drawn, ListView, Page};
 
 pub mod activity;
 pub mod attention;
+pub mod backups;
+pub mod dependencies;
 pub mod empty;
+pub mod errors;
 pub mod finding;
 pub mod first_run;
 pub mod health;
+mod listing;
 pub mod logs;
 pub mod lower;
 pub mod sites;
@@ -22,6 +26,9 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         Page::Attention => attention::draw(pen, scene, body, drawn),
         Page::Health => health::draw(pen, scene, body, drawn),
         Page::Logs => logs::draw(pen, scene, body, drawn),
+        Page::Errors => errors::draw(pen, scene, body, drawn),
+        Page::Dependencies => dependencies::draw(pen, scene, body, drawn),
+        Page::Backups => backups::draw(pen, scene, body, drawn),
         Page::Activity => activity::draw(pen, scene, body, drawn),
         page => empty::draw(pen, scene, body, page),
     }

@@ -83,13 +83,23 @@ pub type Cell = Vec<Span<'static>>;
 pub struct Row {
     /// In the order of the columns; a missing one is empty.
     pub cells: Vec<Cell>,
+    /// The last cell takes the columns after it too: a sentence in place of figures.
+    pub spills: bool,
 }
 
 impl Row {
     /// An empty row.
     #[must_use]
     pub const fn new() -> Self {
-        Self { cells: Vec::new() }
+        Self { cells: Vec::new(), spills: false }
+    }
+
+    /// With a last cell of spans that takes the columns after it too.
+    #[must_use]
+    pub fn rest(mut self, spans: Cell) -> Self {
+        self.cells.push(spans);
+        self.spills = true;
+        self
     }
 
     /// With one more cell of one style.
@@ -286,7 +296,11 @@ impl List<'_> {
 
     fn draw_row(&self, pen: &mut Pen<'_>, area: Rect, y: u16, row: &Row, selected: bool) {
         let theme = *pen.theme;
-        for (((from, to), column), cell) in self.places(area, Some(row)).into_iter().zip(self.columns).zip(&row.cells) {
+        let places = self.places(area, Some(row));
+        let end = places.last().map_or(0, |(_, to)| *to);
+        for (at, ((&(from, to), column), cell)) in places.iter().zip(self.columns).zip(&row.cells).enumerate() {
+            let spills = row.spills && at + 1 == row.cells.len();
+            let to = if spills { end } else { to };
             if to < from {
                 continue;
             }
@@ -298,7 +312,7 @@ impl List<'_> {
                     }
                 }
             }
-            if column.right {
+            if column.right && !spills {
                 pen.spans_right(from, y, to, &spans);
             } else {
                 pen.spans(from, y, to, &spans);

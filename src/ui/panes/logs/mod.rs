@@ -4,7 +4,7 @@
 //! (by the keys of its rows) which entry stood at the top. What does not belong here: what is shown and in which order ([`logview`]).
 
 mod lines;
-mod traceback;
+pub(super) mod traceback;
 
 use chrono::TimeDelta;
 use ratatui::layout::Rect;

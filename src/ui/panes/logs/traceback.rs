@@ -21,8 +21,39 @@ pub struct Folded<'a> {
     pub frames: usize,
     /// The application's own ones, oldest first; where there is none, the last one.
     pub own: Vec<Frame<'a>>,
+    /// The packages that the other frames are of, each once, as far as their paths tell.
+    pub foreign: Vec<&'a str>,
     /// The last line: type and value of the exception.
     pub last: &'a str,
+}
+
+/// The package of a path outside the application: what stands after `site-packages`.
+fn package(path: &str) -> Option<&str> {
+    let (_, rest) = path.split_once("site-packages/").or_else(|| path.split_once("dist-packages/"))?;
+    rest.split('/').next().map(|name| name.strip_suffix(".py").unwrap_or(name)).filter(|name| !name.is_empty())
+}
+
+impl<'a> Frame<'a> {
+    /// Path and line as a person says them: `basket/pricing.py:88`.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let (path, line) = self.place;
+        let mut parts = path.rsplit('/').take(2).collect::<Vec<_>>();
+        parts.reverse();
+        format!("{}:{line}", parts.join("/"))
+    }
+
+    /// Whether it is not the application's own code.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        FOREIGN.iter().any(|foreign| self.place.0.contains(foreign))
+    }
+
+    /// The function, where it was written.
+    #[must_use]
+    pub fn function(&self) -> Option<&'a str> {
+        self.head.split_once(", in ").map(|(_, name)| name.trim()).filter(|name| !name.is_empty())
+    }
 }
 
 fn frame<'a>(head: &'a str, code: Option<&'a str>) -> Option<Frame<'a>> {
@@ -45,21 +76,23 @@ impl<'a> Folded<'a> {
         }
         let last = lines.iter().rev().map(|line| line.trim()).find(|line| !line.is_empty()).unwrap_or_default();
         let frames = all.len();
-        let mut own: Vec<Frame<'_>> = all.iter().copied().filter(|frame| !FOREIGN.iter().any(|foreign| frame.place.0.contains(foreign))).collect();
+        let mut foreign: Vec<&str> = Vec::new();
+        for name in all.iter().filter_map(|frame| package(frame.place.0)) {
+            if !foreign.contains(&name) {
+                foreign.push(name);
+            }
+        }
+        let mut own: Vec<Frame<'_>> = all.iter().copied().filter(|frame| !frame.is_foreign()).collect();
         if own.is_empty() {
             own.extend(all.pop());
         }
-        Self { frames, own, last }
+        Self { frames, own, foreign, last }
     }
 
     /// Where it happened, for the folded row: `basket/pricing.py:88`.
     #[must_use]
     pub fn place(&self) -> String {
-        let Some(frame) = self.own.last() else { return String::new() };
-        let (path, line) = frame.place;
-        let mut parts = path.rsplit('/').take(2).collect::<Vec<_>>();
-        parts.reverse();
-        format!("{}:{line}", parts.join("/"))
+        self.own.last().map_or_else(String::new, Frame::short)
     }
 
     /// The row that stands for all of it when folded, without its last line.

@@ -1,0 +1,328 @@
+//! The selected issue or group: type and value, the frames of the latest example where there is one, what else is known.
+
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::{Entry, What};
+use crate::domain::time::human;
+use crate::domain::{LogEvent, Timestamp, Transition, TransitionKind};
+use crate::state::{Command, Drawn, Part};
+use crate::ui::pen::Pen;
+use crate::ui::scene::Scene;
+use crate::ui::text;
+use crate::ui::widgets::detail::{At, Line};
+use crate::ui::widgets::graph::scale::Unit;
+use crate::ui::widgets::graph::timeline::{Mark, Timeline};
+use crate::ui::widgets::graph::{Graph, Point, Scale, Series};
+
+use super::super::logs::traceback::Folded;
+
+/// From this width on the facts stand beside the frames.
+const TWO_COLUMNS: u16 = 110;
+/// Where they begin.
+const SECOND: u16 = 78;
+/// Column of the values of facts.
+const VALUE: u16 = 14;
+/// Rows of the graph with its title and time axis.
+const GRAPH: u16 = 6;
+/// Deploys further back than this did not precede an issue.
+const BEFORE_H: i64 = 24;
+/// Frames that are shown at most.
+const FRAMES: usize = 40;
+
+/// Draws the detail with its rule; `whole` when it has the page for itself.
+pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect, whole: bool, drawn: &mut Drawn) {
+    let theme = scene.theme;
+    let focused = scene.view.focus == Part::Detail || scene.view.detail_open;
+    let style = theme.bold(if focused { theme.accent } else { theme.text });
+    let title = match &entry.what {
+        What::Group(group, _) => format!("log:{}", group.fingerprint),
+        What::Issue(issue) => issue.short_id.clone(),
+        What::Trouble(..) => entry.source.spec.id.to_string(),
+    };
+    pen.rule(area.x + 1, area.y, area.right() - 2, &[Span::styled(title, style)], &[Span::styled(remark(scene, entry), theme.dim)]);
+    let inner = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let wide = area.width >= TWO_COLUMNS;
+    let left = if wide { Rect { width: SECOND - 1, ..inner } } else { inner };
+    let mut all = main(scene, entry, left.width, whole);
+    let facts = facts(scene, entry);
+    let hours = entry.hours(scene.now);
+    let graph = hours.iter().any(|count| *count > 0);
+    drawn.detail_height = usize::from(inner.height);
+    if wide {
+        let right = Rect { x: area.x + SECOND, width: area.width - SECOND, ..inner };
+        let under = if graph && right.height > GRAPH {
+            draw_graph(pen, scene, entry, &hours, Rect { height: GRAPH, ..right });
+            GRAPH + 1
+        } else {
+            0
+        };
+        let rest = Rect { y: right.y + under, height: right.height.saturating_sub(under), ..right };
+        for (at, line) in facts.iter().take(usize::from(rest.height)).enumerate() {
+            line.draw(pen, rest, rest.y + at as u16);
+        }
+        if facts.len() > usize::from(rest.height) {
+            all.push(Line::new());
+            all.extend(facts);
+        }
+    } else {
+        all.push(Line::new());
+        all.extend(facts);
+    }
+    all.push(Line::new());
+    all.push(hints(scene, entry));
+    drawn.detail_lines = all.len();
+    super::listing::lines(pen, scene, left, &all, whole);
+    let free = inner.height.saturating_sub(all.len() as u16 + 1);
+    if !wide && graph && free > GRAPH && inner.width >= 40 {
+        draw_graph(pen, scene, entry, &hours, Rect { y: inner.bottom() - free, height: free.min(GRAPH + 4), ..inner });
+    }
+}
+
+/// `unhandled · first 02:59, 1 m after the deploy of v214`.
+fn remark(scene: &Scene<'_>, entry: &Entry<'_>) -> String {
+    let mut parts = Vec::new();
+    match &entry.what {
+        What::Issue(issue) => match issue.unhandled {
+            Some(true) => parts.push("unhandled".to_owned()),
+            Some(false) => parts.push("handled".to_owned()),
+            None => {}
+        },
+        What::Group(..) => parts.push(entry.source.spec.id.to_string()),
+        What::Trouble(sign, _) => parts.push(sign.word().to_lowercase()),
+    }
+    if let Some(first) = entry.first() {
+        parts.push(format!("first {}{}", text::moment_short(first, scene.now, scene.view.zone), after_deploy(scene, entry, first)));
+    }
+    parts.join(" · ")
+}
+
+/// The deploy of the site that came last before a moment.
+fn deploy<'a>(scene: &Scene<'a>, entry: &Entry<'_>, before: Timestamp) -> Option<(&'a Transition, &'a str)> {
+    let from = before.checked_sub_signed(chrono::Duration::hours(BEFORE_H))?;
+    scene
+        .world
+        .events
+        .iter()
+        .rev()
+        .filter(|event| event.site == entry.source.spec.id.site() && event.at <= before && event.at >= from)
+        .find_map(|event| if let TransitionKind::Deploy { version, .. } = &event.kind { Some((event, version.as_str())) } else { None })
+}
+
+fn after_deploy(scene: &Scene<'_>, entry: &Entry<'_>, at: Timestamp) -> String {
+    deploy(scene, entry, at)
+        .map_or(String::new(), |(event, version)| format!(", {} after the deploy of {version}", human(crate::domain::time::since(event.at, at))))
+}
+
+/// Type and value, then the frames.
+fn main(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, whole: bool) -> Vec<Line> {
+    let theme = scene.theme;
+    if let What::Trouble(_, why) = &entry.what {
+        let mut all: Vec<Line> = Vec::new();
+        let cells = usize::from(width.saturating_sub(3));
+        all.extend(text::wrap(why, cells).into_iter().map(|line| Line::text(line, theme.bold(theme.unknown))));
+        if let Some(error) = &entry.source.error {
+            all.extend(text::wrap(&error.remedy, cells).into_iter().map(|line| Line::text(line, theme.text)));
+        }
+        let kept = entry.source.issues.as_ref().map(|(at, issues)| format!("the {} issues above are as of {} ago", issues.items.len(), scene.age(*at)));
+        all.extend(kept.map(|words| Line::text(words, theme.dim)));
+        all.extend(entry.source.problems.iter().map(|problem| Line::text(problem.clone(), theme.text)));
+        return all;
+    }
+    let title = text::sanitise(entry.title()).into_owned();
+    let cells = usize::from(width.saturating_sub(3)).max(10);
+    let (kind, value) = match title.split_once(": ") {
+        Some((kind, value)) if !kind.contains(' ') => (format!("{kind}: "), value.to_owned()),
+        _ => (String::new(), title.clone()),
+    };
+    let mut all = Vec::new();
+    let mut head = vec![Span::styled(kind.clone(), theme.bold(theme.crit)), Span::styled(value, theme.bold(theme.text))];
+    let figures = figures(entry);
+    if text::width(&title) + text::width(&figures) + 3 <= cells {
+        head.push(Span::styled(format!("   {figures}"), theme.dim));
+        all.push(Line::of(head));
+    } else if whole && text::width(&title) > cells {
+        let wrapped = text::wrap(&title, cells);
+        for (at, line) in wrapped.into_iter().enumerate() {
+            let rest = line.strip_prefix(kind.as_str()).map(str::to_owned);
+            all.push(match rest {
+                Some(rest) if at == 0 => Line::of(vec![Span::styled(kind.clone(), theme.bold(theme.crit)), Span::styled(rest, theme.bold(theme.text))]),
+                _ => Line::text(line, theme.bold(theme.text)),
+            });
+        }
+        all.push(Line::text(figures, theme.dim));
+    } else {
+        all.push(Line::of(head));
+        all.push(Line::text(figures, theme.dim));
+    }
+    if let What::Group(group, log) = &entry.what {
+        let example = log.events.iter().rev().find(|event| event.fingerprint.as_deref() == Some(&group.fingerprint));
+        all.push(Line::new());
+        match example {
+            Some(event) => frames(scene, event, width, &mut all),
+            None => all.push(Line::text("no example is in memory any more; the counts stay", theme.dim)),
+        }
+    }
+    all
+}
+
+/// `61 users   412 events`.
+fn figures(entry: &Entry<'_>) -> String {
+    let plural = |n: u64, one: &str| format!("{} {one}{}", text::thousands(n), if n == 1 { "" } else { "s" });
+    let users = entry.users().map_or(String::new(), |users| format!("{}   ", plural(users, "user")));
+    format!("{users}{}", plural(entry.events(), "event"))
+}
+
+/// The latest example of a group: its frames, the application's own ones in full, the newest first.
+fn frames(scene: &Scene<'_>, event: &LogEvent, width: u16, all: &mut Vec<Line>) {
+    let theme = scene.theme;
+    let folded = Folded::new(&event.detail);
+    let cells = usize::from(width.saturating_sub(4));
+    if folded.frames == 0 {
+        all.push(Line::text(text::clip(&event.message, cells).into_owned(), theme.text));
+        all.extend(event.detail.iter().take(FRAMES).map(|line| Line::of(vec![Span::styled("│ ", theme.faint), Span::styled(line.clone(), theme.dim)])));
+        return;
+    }
+    for (at, frame) in folded.own.iter().rev().take(FRAMES).enumerate() {
+        let mut head = vec![Span::styled(if frame.code.is_empty() { "▸ " } else { "▾ " }, theme.dim), Span::styled(frame.short(), theme.bold(theme.text))];
+        if let Some(function) = frame.function() {
+            head.push(Span::styled(" in ", theme.dim));
+            head.push(Span::styled(function.to_owned(), theme.bold(theme.text)));
+        }
+        let whose = if frame.is_foreign() { "not in app" } else { "in app" };
+        all.push(Line::of(head).spans(At::Edge(0), vec![Span::styled(whose, theme.dim)]));
+        if !frame.code.is_empty() {
+            // The line at which it broke is marked in red; those above it led there.
+            let mark = if at == 0 { theme.bold(theme.crit) } else { theme.dim };
+            let code = if at == 0 { theme.bold(theme.text) } else { theme.dim };
+            all.push(Line::new().put(3, "▸", mark).right(8, frame.place.1.to_owned(), mark).put(10, "│", theme.faint).put(12, frame.code.to_owned(), code));
+        }
+    }
+    let hidden = folded.frames - folded.own.len().min(folded.frames);
+    if hidden > 0 {
+        let of = if folded.foreign.is_empty() { String::new() } else { format!(" in {}", folded.foreign.join(", ")) };
+        let frames = if hidden == 1 { "frame" } else { "frames" };
+        all.push(Line::of(vec![Span::styled(format!("▸ {hidden} {frames}{of}"), theme.dim)]).spans(At::Edge(0), vec![Span::styled("folded", theme.dim)]));
+    }
+    all.push(Line::new());
+    all.push(Line::of(vec![
+        Span::styled("latest ", theme.dim),
+        Span::styled(text::moment(event.at, scene.now, scene.view.zone), theme.text),
+        Span::styled(format!("   {}", text::sanitise(&event.message)), theme.text),
+    ]));
+}
+
+/// Both: how long ago, and when.
+fn both(scene: &Scene<'_>, at: Timestamp) -> String {
+    format!("{} ago, {}", scene.age(at), text::moment(at, scene.now, scene.view.zone))
+}
+
+fn facts(scene: &Scene<'_>, entry: &Entry<'_>) -> Vec<Line> {
+    let theme = scene.theme;
+    let mut all = Vec::new();
+    let mut fact = |name: &'static str, value: String| {
+        if !value.is_empty() {
+            all.push(Line::new().put(1, name, theme.dim).put(VALUE, value, theme.text));
+        }
+    };
+    fact("place", entry.culprit().to_owned());
+    if !matches!(entry.what, What::Trouble(..)) {
+        let level = match &entry.what {
+            What::Issue(issue) => issue.level.word(),
+            What::Group(group, _) => group.level.word(),
+            What::Trouble(..) => "",
+        };
+        fact("state", format!("{} · {level}", entry.state().word()));
+    }
+    if let Some(first) = entry.first() {
+        fact("first seen", both(scene, first));
+        if let Some((event, version)) = deploy(scene, entry, first) {
+            fact("preceded by", format!("deploy of {version}, {}", text::moment_short(event.at, scene.now, scene.view.zone)));
+        }
+    }
+    if let Some(last) = entry.last() {
+        fact("last seen", both(scene, last));
+    }
+    match &entry.what {
+        What::Issue(issue) => {
+            if issue.users.is_none() {
+                fact("users", "not known".to_owned());
+            }
+            fact("assigned", issue.assignee.clone().unwrap_or_else(|| "nobody".to_owned()));
+            fact("priority", issue.priority.clone().unwrap_or_default());
+            fact("link", issue.permalink.clone().unwrap_or_default());
+        }
+        What::Group(..) => fact("users", "– a log cannot know".to_owned()),
+        What::Trouble(..) => {}
+    }
+    fact("from", entry.source.spec.id.to_string());
+    all
+}
+
+fn hints(scene: &Scene<'_>, entry: &Entry<'_>) -> Line {
+    let mut spans = Vec::new();
+    if matches!(&entry.what, What::Issue(issue) if issue.permalink.is_some()) {
+        spans.extend(scene.hint(Command::Open, "its page"));
+        spans.push(Span::raw("   "));
+    }
+    if matches!(entry.what, What::Group(..)) {
+        spans.extend(scene.hint(Command::Page(crate::state::Page::Logs), "the log"));
+        spans.push(Span::raw("   "));
+    }
+    spans.extend(scene.hint(Command::Why, "why?"));
+    Line::of(spans)
+}
+
+/// Events an hour over the last day, with the deploys under them.
+fn draw_graph(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, hours: &[u64], area: Rect) {
+    let theme = scene.theme;
+    let last = area.right() - 2;
+    let peak = hours.iter().copied().max().unwrap_or(0);
+    pen.put(area.x + 1, area.y, last, "events an hour", theme.text);
+    pen.right(area.x + 16, area.y, last, &format!("most {}", text::thousands(peak)), theme.dim);
+    let to = scene.now.timestamp_millis();
+    let span = 24 * 3_600_000;
+    let from = to - span;
+    let step = span / i64::try_from(hours.len().max(1)).unwrap_or(24);
+    // An hour is as wide as it lasted: two points at its ends.
+    let points: Vec<Point> = hours
+        .iter()
+        .enumerate()
+        .flat_map(|(at, count)| {
+            let begin = from + step * i64::try_from(at).unwrap_or(0);
+            (0..8).map(move |n| Point { at: begin + step * n / 8, value: *count as f64 })
+        })
+        .collect();
+    let graph = Graph {
+        series: vec![Series { name: "events", style: theme.graph1, mark: '*', points: &points, judged: false, filled: true }],
+        warning: None,
+        critical: None,
+        scale: Scale::Zero,
+        unit: Unit::Count,
+        from,
+        to,
+        joined: step,
+        failures: &[],
+        labels: 6,
+    };
+    let rows = area.height.saturating_sub(2);
+    let plot = graph.draw(Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: rows }, pen.buffer(), theme);
+    let zone = scene.view.zone;
+    let times = [(from, text::minute(scene.now - chrono::Duration::hours(24), zone)), (to, text::minute(scene.now, zone))];
+    let marks: Vec<Mark> = scene
+        .world
+        .events
+        .iter()
+        .filter(|event| event.site == entry.source.spec.id.site())
+        .filter_map(|event| match &event.kind {
+            TransitionKind::Deploy { version, .. } => Some(Mark {
+                at: event.at.timestamp_millis(),
+                glyph: if theme.ascii() { text::ascii('◆') } else { '◆' },
+                style: theme.accent,
+                label: text::sanitise(version).into_owned(),
+            }),
+            _ => None,
+        })
+        .collect();
+    Timeline { from, to, times: &times, marks: &marks }.draw(Rect { x: plot.x, y: plot.bottom(), width: plot.width, height: 1 }, pen.buffer(), theme);
+}

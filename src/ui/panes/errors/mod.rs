@@ -1,0 +1,338 @@
+//! Page 3: the issues of trackers and the groups of log errors in one list, and what is known of the selected one.
+
+mod detail;
+
+use std::cmp::{Ordering, Reverse};
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use super::attention::short;
+use super::listing;
+use crate::domain::{Capability, Issue, IssueState, LogGroup, Timestamp};
+use crate::state::matching::Query;
+use crate::state::menu::filter_of;
+use crate::state::{Drawn, LogState, Page, Part, SourceState, item};
+use crate::ui::layout::Class;
+use crate::ui::pen::Pen;
+use crate::ui::scene::Scene;
+use crate::ui::signs::Sign;
+use crate::ui::text;
+use crate::ui::theme::Theme;
+use crate::ui::widgets::list::{Column, Hidden, List, Row, matched};
+use crate::ui::widgets::sparkline::{self, Bucket, Height};
+
+/// The orders `S` goes through.
+const ORDERS: [&str; 5] = ["", "events", "users", "last", "first"];
+/// Hours of the sparkline.
+const HOURS: usize = 24;
+
+/// What a row is about.
+#[derive(Debug, Clone)]
+enum What<'a> {
+    Issue(&'a Issue),
+    Group(&'a LogGroup, &'a LogState),
+    /// The source itself, which is not wholly known.
+    Trouble(Sign, String),
+}
+
+/// One row.
+#[derive(Debug, Clone)]
+struct Entry<'a> {
+    source: &'a SourceState,
+    what: What<'a>,
+}
+
+impl<'a> Entry<'a> {
+    fn key(&self) -> String {
+        match &self.what {
+            What::Issue(issue) => item::key(&self.source.spec.id, &issue.id),
+            What::Group(group, _) => item::key(&self.source.spec.id, &group.fingerprint),
+            What::Trouble(..) => item::key_of_source(&self.source.spec.id),
+        }
+    }
+
+    /// A log cannot know more than that it goes on.
+    fn state(&self) -> IssueState {
+        if let What::Issue(issue) = self.what { issue.state } else { IssueState::Ongoing }
+    }
+
+    /// What people call it.
+    fn name(&self) -> String {
+        match &self.what {
+            What::Issue(issue) => issue.short_id.clone(),
+            What::Group(group, _) => format!("log:{}", group.fingerprint.chars().take(4).collect::<String>()),
+            What::Trouble(..) => self.source.spec.id.site().to_owned(),
+        }
+    }
+
+    fn title(&self) -> &'a str {
+        match &self.what {
+            What::Issue(issue) => &issue.title,
+            What::Group(group, _) => &group.title,
+            What::Trouble(..) => "",
+        }
+    }
+
+    fn culprit(&self) -> &'a str {
+        match &self.what {
+            What::Issue(issue) => issue.culprit.as_deref().unwrap_or_default(),
+            What::Group(group, _) => &group.culprit,
+            What::Trouble(..) => "",
+        }
+    }
+
+    fn events(&self) -> u64 {
+        match &self.what {
+            What::Issue(issue) => issue.events,
+            What::Group(group, _) => group.count,
+            What::Trouble(..) => 0,
+        }
+    }
+
+    fn users(&self) -> Option<u64> {
+        if let What::Issue(issue) = self.what { issue.users } else { None }
+    }
+
+    fn first(&self) -> Option<Timestamp> {
+        match &self.what {
+            What::Issue(issue) => issue.first_seen,
+            What::Group(group, _) => Some(group.first_seen),
+            What::Trouble(..) => None,
+        }
+    }
+
+    fn last(&self) -> Option<Timestamp> {
+        match &self.what {
+            What::Issue(issue) => issue.last_seen,
+            What::Group(group, _) => Some(group.last_seen),
+            What::Trouble(..) => None,
+        }
+    }
+
+    /// Events by hour of the last day, oldest first; empty where not known. Of a log: those still in memory.
+    fn hours(&self, now: Timestamp) -> Vec<u64> {
+        match &self.what {
+            What::Issue(issue) => issue.hours.clone(),
+            What::Group(group, log) => {
+                let mut hours = vec![0; HOURS];
+                for event in log.events.iter().filter(|event| event.fingerprint.as_deref() == Some(&group.fingerprint)) {
+                    let ago = (now - event.at).num_hours();
+                    if let Some(hour) = usize::try_from(ago).ok().and_then(|ago| (HOURS - 1).checked_sub(ago)) {
+                        hours[hour] += 1;
+                    }
+                }
+                hours
+            }
+            What::Trouble(..) => Vec::new(),
+        }
+    }
+}
+
+/// Draws the page.
+pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn) {
+    let sources: Vec<&SourceState> =
+        scene.sources().map(|(_, source)| source).filter(|source| matches!(source.spec.capability, Capability::Issues | Capability::Log)).collect();
+    if sources.is_empty() {
+        return super::empty::draw(pen, scene, body, Page::Errors);
+    }
+    let view = scene.view.list();
+    let query = filter_of(scene.view);
+    let all = entries(scene, &sources);
+    let total = all.len();
+    let (mut items, hidden): (Vec<Entry<'_>>, Vec<Entry<'_>>) = all.into_iter().partition(|entry| query.is_empty() || query.accepts(&haystack(entry)));
+    sort(&mut items, view.sort);
+    drawn.keys = items.iter().map(Entry::key).collect();
+    let selected = super::selected(view, &drawn.keys);
+    scene.counted.set(Some((items.len(), total)));
+
+    let class = listing::class(scene);
+    let names = items.iter().map(|entry| text::width(&entry.name())).max().unwrap_or(8).clamp(8, 14) as u16;
+    let columns = columns(class, names);
+    let row = |at: usize| items.get(at).map_or_else(Row::new, |entry| row(scene, entry, class, names, &query));
+    let title = listing::title(scene, "issues", ORDERS[view.sort % ORDERS.len()]);
+    let trackers = sources.iter().any(|source| source.spec.capability == Capability::Issues);
+    let what = if trackers { "No issue in the last 24 h" } else { "No error in the logs since rounds began to look" };
+    let mut after = Vec::new();
+    if total == 0 {
+        after.extend(listing::verified(scene, sources.iter().copied(), what));
+    }
+    after.extend(cut(scene, &sources));
+    let list = List {
+        title: &title,
+        remark: vec![],
+        columns: &columns,
+        len: items.len(),
+        row: &row,
+        selected,
+        marked: drawn.keys.iter().enumerate().filter(|(_, key)| view.marked.contains(*key)).map(|(at, _)| at).collect(),
+        offset: view.offset,
+        focused: scene.view.focus == Part::List,
+        hidden: (!hidden.is_empty()).then(|| Hidden {
+            count: hidden.len(),
+            critical: hidden.iter().filter(|entry| matches!(&entry.what, What::Issue(issue) if issue.state == IssueState::New)).count(),
+            noun: if hidden.len() == 1 { "issue" } else { "issues" },
+        }),
+        after,
+        bare: class == Class::Narrow,
+        tight: class == Class::Narrow,
+    };
+    let placed = listing::draw(pen, scene, body, &list, total, drawn);
+    if let (Some(area), Some(entry)) = (placed.detail, selected.and_then(|at| items.get(at))) {
+        detail::draw(pen, scene, entry, area, placed.whole, drawn);
+    }
+}
+
+fn entries<'a>(scene: &Scene<'a>, sources: &[&'a SourceState]) -> Vec<Entry<'a>> {
+    let mut entries = Vec::new();
+    for source in sources {
+        if let Some((_, issues)) = &source.issues {
+            entries.extend(issues.items.iter().map(|issue| Entry { source, what: What::Issue(issue) }));
+        }
+        if let Some(log) = &source.log {
+            entries.extend(log.groups.values().map(|group| Entry { source, what: What::Group(group, log) }));
+        }
+        if let Some((sign, why)) = listing::trouble(scene, source) {
+            entries.push(Entry { source, what: What::Trouble(sign, why) });
+        }
+    }
+    entries
+}
+
+/// What the trackers did not give: `312 more`.
+fn cut(scene: &Scene<'_>, sources: &[&SourceState]) -> Option<Vec<Span<'static>>> {
+    let more: u64 = sources.iter().filter_map(|source| source.issues.as_ref()).map(|(_, issues)| issues.total.saturating_sub(issues.items.len() as u64)).sum();
+    (more > 0).then(|| vec![Span::styled(format!("{} more were not read", text::thousands(more)), scene.theme.dim)])
+}
+
+fn haystack(entry: &Entry<'_>) -> String {
+    let why = if let What::Trouble(_, why) = &entry.what { why.as_str() } else { entry.state().word() };
+    format!("{} {} {} {why} {}", entry.name(), entry.title(), entry.culprit(), entry.source.spec.id)
+}
+
+const fn place(state: IssueState) -> u8 {
+    match state {
+        IssueState::New => 0,
+        IssueState::Regressed | IssueState::Escalating => 1,
+        IssueState::Ongoing => 2,
+        IssueState::Archived => 3,
+        IssueState::Resolved => 4,
+    }
+}
+
+fn sort(entries: &mut [Entry<'_>], order: usize) {
+    entries.sort_by(|a, b| {
+        let newer = |a: Option<Timestamp>, b: Option<Timestamp>| Reverse(a).cmp(&Reverse(b));
+        let users = || b.users().unwrap_or(0).cmp(&a.users().unwrap_or(0));
+        let trouble = |entry: &Entry<'_>| matches!(entry.what, What::Trouble(..));
+        let first = match order % ORDERS.len() {
+            1 => b.events().cmp(&a.events()),
+            2 => users(),
+            3 => newer(a.last(), b.last()),
+            4 => newer(a.first(), b.first()),
+            _ => place(a.state()).cmp(&place(b.state())).then_with(users),
+        };
+        let ordering: Ordering = trouble(a).cmp(&trouble(b)).then(first);
+        ordering.then_with(|| newer(a.last(), b.last())).then_with(|| a.source.spec.id.cmp(&b.source.spec.id)).then_with(|| a.key().cmp(&b.key()))
+    });
+}
+
+/// The sign of a state, its word in five cells, and its style.
+fn state_sign(state: IssueState, theme: &Theme) -> (char, &'static str, Style) {
+    match state {
+        IssueState::New => ('●', "new", theme.bold(theme.crit)),
+        IssueState::Escalating => ('↑', "escal", theme.bold(theme.warn)),
+        IssueState::Regressed => ('↺', "regr", theme.bold(theme.warn)),
+        IssueState::Ongoing => ('·', "ongo", theme.dim),
+        IssueState::Archived => ('z', "arch", theme.dim),
+        IssueState::Resolved => ('✔', "done", theme.dim),
+    }
+}
+
+fn columns(class: Class, names: u16) -> Vec<Column> {
+    let figures = |last: u16| vec![Column::right(6).head("events"), Column::right(5).head("users"), Column::right(last).head("last").gap(0)];
+    match class {
+        Class::Narrow => vec![Column::left(1), Column::flex(), Column::hug(3)],
+        Class::List => vec![Column::left(1), Column::left(names), Column::flex(), Column::right(6).head("events"), Column::right(5).head("users")],
+        Class::Standard => {
+            let mut columns = vec![Column::left(7), Column::left(names), Column::flex(), Column::left(8).head("24 h")];
+            columns.extend(figures(5));
+            columns
+        }
+        Class::Wide | Class::Double => {
+            let mut columns =
+                vec![Column::left(12), Column::left(names), Column::flex().gap(2), Column::left(19).head("culprit").gap(2), Column::left(14).head("24 h")];
+            columns.extend(figures(5));
+            columns
+        }
+    }
+}
+
+/// Hours in so many cells, the worst of each; hours without an event are gaps.
+fn buckets(hours: &[u64], cells: usize) -> Vec<Bucket> {
+    let mut buckets = vec![Bucket::Gap; cells];
+    for (hour, count) in hours.iter().enumerate().filter(|(_, count)| **count > 0) {
+        if let Some(bucket) = buckets.get_mut(hour * cells / hours.len()) {
+            *bucket = bucket.worse(Bucket::Value(*count as f64));
+        }
+    }
+    buckets
+}
+
+fn row(scene: &Scene<'_>, entry: &Entry<'_>, class: Class, names: u16, query: &Query) -> Row {
+    let theme = scene.theme;
+    if let What::Trouble(sign, why) = &entry.what {
+        let mut row = Row::new().spans(vec![if class < Class::Standard { sign.span(theme) } else { sign.with_word(theme) }]);
+        let mut words = listing::words(scene, entry.source, *sign, why);
+        if class > Class::Narrow {
+            row = row.cell(entry.name(), theme.dim);
+        } else {
+            words.insert(0, Span::styled(format!("{} ", entry.name()), theme.dim));
+        }
+        return row.rest(words);
+    }
+    let state = entry.state();
+    let calm = listing::pale(scene, entry.source) || matches!(state, IssueState::Archived | IssueState::Resolved);
+    let (glyph, word, style) = state_sign(state, theme);
+    let content = if calm { theme.dim } else { theme.text };
+    let mut row = match class {
+        Class::Narrow | Class::List => Row::new().cell(glyph.to_string(), style),
+        Class::Standard => Row::new().cell(format!("{glyph} {word}"), style),
+        Class::Wide | Class::Double => Row::new().cell(format!("{glyph} {}", state.word()), style),
+    };
+    if class > Class::Narrow {
+        let name = text::clip_middle(&entry.name(), usize::from(names)).into_owned();
+        row = row.spans(matched(&name, &query.marks(&name), theme.dim));
+    }
+    let title = text::sanitise(entry.title()).into_owned();
+    row = row.spans(matched(&title, &query.marks(&title), content));
+    if class >= Class::Wide {
+        row = row.cell(entry.culprit(), theme.dim);
+    }
+    if class >= Class::Standard {
+        let cells = if class >= Class::Wide { 14 } else { 8 };
+        row = row.spans(sparkline::spans(&buckets(&entry.hours(scene.now), cells), Height::Counts, calm.then_some(theme.dim), theme));
+    }
+    row = row.cell(figure(entry.events()), content);
+    if class > Class::Narrow {
+        row = row.cell(entry.users().map_or_else(|| "–".to_owned(), figure), if entry.users().is_some() { content } else { theme.dim });
+    }
+    if class >= Class::Standard {
+        let last = entry.last().map_or_else(|| "?".to_owned(), |at| if scene.view.absolute { scene.when(at) } else { short(&scene.age(at)) });
+        row = row.cell(last, theme.dim);
+    }
+    row
+}
+
+/// A count in at most six cells: `412`, `18 443`, `1.2 M`.
+fn figure(count: u64) -> String {
+    match count {
+        0..100_000 => text::thousands(count),
+        100_000..1_000_000 => format!("{} k", count / 1_000),
+        _ => format!("{} M", text::number(count as f64 / 1e6)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
