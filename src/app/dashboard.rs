@@ -51,6 +51,14 @@ impl Dashboard {
         }
     }
 
+    /// Draws with this theme from now on.
+    pub fn wear(&mut self, theme: Theme) {
+        if self.theme != theme {
+            self.theme = theme;
+            self.stale = true;
+        }
+    }
+
     /// Asks for a frame although nothing was taken in.
     pub fn touch(&mut self) {
         self.stale = true;

@@ -2,6 +2,7 @@
 //!
 //! What does not belong here: what a message means (`state`), what a frame looks like (`ui`), what a verb prints (`cli`, `report`).
 
+pub mod answers;
 pub mod dashboard;
 pub mod history;
 pub mod input;

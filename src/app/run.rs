@@ -12,6 +12,7 @@ use ratatui::Terminal;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use super::answers::{self, Answers, Asked, Heard};
 use super::dashboard::Dashboard;
 use super::pace::Pace;
 use super::perform::Hands;
@@ -28,7 +29,7 @@ use crate::state::first_run::{Choice, FirstRun, FoundProject};
 use crate::state::wall::WallState;
 use crate::state::{Effect, Msg};
 use crate::ui::keymap::Keymap;
-use crate::ui::theme::Theme;
+use crate::ui::theme::{self, EnvFacts, Theme};
 
 /// Messages of sources that wait to be taken in; past this sources wait.
 const MESSAGES: usize = 4_096;
@@ -54,10 +55,10 @@ pub struct Options {
     pub site: Option<String>,
     /// No acting key is bound.
     pub read_only: bool,
-    /// How it looks.
-    pub theme: Theme,
     /// Nobody sits here: the wall.
     pub wall: bool,
+    /// What is known of the looks; the terminal may add to it.
+    pub looks: EnvFacts,
     /// Further messages, as the demonstration's deploys.
     pub extra: Option<mpsc::Receiver<Msg>>,
     /// The first screen instead of the pages: there is no configuration, and it was looked for here.
@@ -151,7 +152,7 @@ fn live(
     let writer = Writer::start(terminal::output()?, move || drop(written.try_send(Event::Written)), move || drop(gone.try_send(Event::TerminalGone)))?;
     let synchronised = std::env::var_os("TMUX").is_none();
     let mut terminal = Terminal::new(Screen::new(writer, state.view.size, synchronised))?;
-    let mut dashboard = Dashboard::new(state, options.theme, keymap);
+    let mut dashboard = Dashboard::new(state, theme_of(&options.looks), keymap);
     if let Some(warning) = options.warning {
         dashboard.take(Msg::Toast(warning), now);
     }
@@ -159,6 +160,10 @@ fn live(
 
     // All that follows opens behind the first frame.
     input::start(events.clone())?;
+    let mut looks = options.looks;
+    let questions = answers::questions(&looks);
+    let mut answers = Answers::to(questions);
+    terminal.backend_mut().aside(questions)?;
     let (messages, mut messages_in) = mpsc::channel(MESSAGES);
     if let Some(extra) = options.extra {
         forward(runtime, extra, messages.clone());
@@ -213,7 +218,17 @@ fn live(
                     {
                         terminal.backend_mut().resize(columns, rows);
                     }
-                    dashboard.input(&input, now)
+                    match answers.hear(input) {
+                        Heard::Inputs(inputs) => inputs.iter().flat_map(|input| dashboard.input(input, now)).collect(),
+                        Heard::Answer(asked, colour) => {
+                            match asked {
+                                Asked::Background => looks.answered = Some(colour),
+                                Asked::Grey => looks.grey = Some(colour),
+                            }
+                            dashboard.wear(theme_of(&looks));
+                            Vec::new()
+                        }
+                    }
                 }
                 Woken::Event(Event::Opened(opened)) => {
                     let (journal, notice) = history::judge(*opened, now);
@@ -267,6 +282,10 @@ fn live(
             pace.drew(at);
         }
     }
+}
+
+fn theme_of(looks: &EnvFacts) -> Theme {
+    Theme::new(theme::detect(looks))
 }
 
 /// Looks at the working directory on a thread of its own: a disk may be slow.

@@ -70,7 +70,7 @@ fn screen(context: &Context, extra: Option<mpsc::Receiver<Msg>>, trouble: Option
     };
     let options = app::Options {
         reload: config.path.clone().map(|path| reload(path, context)),
-        theme: load::theme(context, Some(&config)),
+        looks: load::facts(context, Some(&config)),
         state_dir,
         site: context.global.site.clone(),
         read_only: context.global.read_only,

@@ -11,13 +11,17 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::{Context, Exit, Failure, load};
+use ratatui::style::{Color, Modifier, Style};
+
 use crate::app::terminal;
 use crate::config::model::{Config, Entry};
 use crate::domain::time::millis_text;
 use crate::io::secret::SecretRef;
+use crate::journal;
 use crate::report::clean;
 use crate::report::text::Signs;
 use crate::sources::Reach;
+use crate::ui::theme::Theme;
 
 /// How long one name or connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -83,17 +87,24 @@ pub fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
         let text: String = lines.iter().map(|line| line.text(context.signs())).collect();
         context.print(&text)
     };
-    match load::config(context) {
+    let config = match load::config(context) {
         Ok(config) => {
             say(vec![configuration(&config)])?;
             say(credentials(&config))?;
             say(tools(&config))?;
             say(reachability(&config))?;
+            Some(config)
         }
-        Err(failure) => say(vec![Line::bad("configuration", failure.to_string().lines().next().unwrap_or_default(), "rounds config check explains it")])?,
-    }
+        Err(failure) => {
+            say(vec![Line::bad("configuration", failure.to_string().lines().next().unwrap_or_default(), "rounds config check explains it")])?;
+            None
+        }
+    };
     say(authorities(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).as_deref()))?;
-    say(this_terminal(context))?;
+    say(this_terminal(context, config.as_ref()))?;
+    if terminal::is_drawable() {
+        context.print(&swatch(&load::theme(context, config.as_ref())))?;
+    }
     say(vec![state_directory(load::state_dir(context).as_deref())])?;
     Ok(Exit(u8::from(bad)))
 }
@@ -260,7 +271,7 @@ fn authorities(file: Option<&Path>) -> Vec<Line> {
     }]
 }
 
-fn this_terminal(context: &Context) -> Vec<Line> {
+fn this_terminal(context: &Context, config: Option<&Config>) -> Vec<Line> {
     let term = std::env::var("TERM").unwrap_or_default();
     if !terminal::is_drawable() {
         let why = if !std::io::stdout().is_terminal() {
@@ -273,7 +284,7 @@ fn this_terminal(context: &Context) -> Vec<Line> {
         return vec![Line::warning("terminal", format!("{why}: there is the text summary, no dashboard"), "")];
     }
     let (columns, rows) = terminal::size();
-    let size = format!("{term}, {columns}x{rows}, {}", load::looks(context, None));
+    let size = format!("{term}, {columns}x{rows}, {}", load::looks(context, config));
     let mut lines = vec![if columns >= 80 && rows >= 24 {
         Line::ok("terminal", size)
     } else if columns >= 40 && rows >= 10 {
@@ -301,15 +312,91 @@ fn state_directory(dir: Option<&Path>) -> Line {
         return Line::bad("journal", format!("{} is no directory", there.display()), "give another --state-dir");
     }
     match nix::unistd::access(there, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK) {
-        Ok(()) if there == dir => Line::ok("journal", format!("{shown} can be written")),
+        Ok(()) if there == dir => journal_version(dir),
         Ok(()) => Line::ok("journal", format!("{shown} will be made at the first start")),
         Err(error) => Line::bad("journal", format!("{}: {}", there.display(), error.desc()), "make it writable, or give another --state-dir"),
+    }
+}
+
+/// Whether the journal that is there can be used by this version.
+fn journal_version(dir: &Path) -> Line {
+    let shown = dir.display();
+    match journal::version_in(dir) {
+        Ok(None) => Line::ok("journal", format!("{shown} can be written; no journal is there yet")),
+        Ok(Some(found)) if found > journal::VERSION => {
+            let seen = format!("{shown}: version {found}, and this rounds knows version {}", journal::VERSION);
+            Line::bad("journal", seen, "update rounds, or give another --state-dir; it is left untouched")
+        }
+        Ok(Some(found)) if found < journal::VERSION => {
+            Line::ok("journal", format!("{shown} can be written; version {found} becomes {} at the next start", journal::VERSION))
+        }
+        Ok(Some(found)) => Line::ok("journal", format!("{shown} can be written; version {found}")),
+        Err(error) => Line::bad("journal", format!("{shown}: {error}"), "the next start moves a damaged one aside"),
+    }
+}
+
+/// The fifteen styles by name, each in its own: what cannot be told apart here cannot be told apart on the pages.
+fn swatch(theme: &Theme) -> String {
+    let mut text = String::new();
+    for row in theme.named().chunks(8) {
+        text.push_str("                ");
+        for (name, style) in row {
+            text.push_str(&format!(" {}{name}\u{1b}[0m", sequence(*style)));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The control sequence of a style (ECMA-48 SGR).
+fn sequence(style: Style) -> String {
+    let mut codes = vec!["0".to_owned()];
+    for (modifier, code) in [(Modifier::BOLD, "1"), (Modifier::DIM, "2"), (Modifier::UNDERLINED, "4"), (Modifier::REVERSED, "7")] {
+        if style.add_modifier.contains(modifier) {
+            codes.push(code.to_owned());
+        }
+    }
+    codes.extend(style.fg.and_then(|color| colour(color, 30)));
+    codes.extend(style.bg.and_then(|color| colour(color, 40)));
+    format!("\u{1b}[{}m", codes.join(";"))
+}
+
+/// The code of a colour; `base` is 30 for the text and 40 for what is behind it.
+fn colour(color: Color, base: u8) -> Option<String> {
+    const PALETTE: [Color; 16] = [
+        Color::Black,
+        Color::Red,
+        Color::Green,
+        Color::Yellow,
+        Color::Blue,
+        Color::Magenta,
+        Color::Cyan,
+        Color::Gray,
+        Color::DarkGray,
+        Color::LightRed,
+        Color::LightGreen,
+        Color::LightYellow,
+        Color::LightBlue,
+        Color::LightMagenta,
+        Color::LightCyan,
+        Color::White,
+    ];
+    match color {
+        Color::Rgb(r, g, b) => Some(format!("{};2;{r};{g};{b}", base + 8)),
+        Color::Indexed(index) => Some(format!("{};5;{index}", base + 8)),
+        color => {
+            let at = PALETTE.iter().position(|known| *known == color)?;
+            let at = u8::try_from(at).ok()?;
+            // The bright eight stand 60 higher.
+            Some((if at < 8 { base + at } else { base + 52 + at }).to_string())
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::theme::{Depth, Name, ThemeSettings};
 
     #[test]
     fn a_line_says_what_to_do_and_nothing_harmful() {
@@ -340,6 +427,36 @@ mod tests {
         assert_eq!(files(&dir.path().join("a.log")).sign, Sign::Warning);
         assert_eq!(files(&dir.path().join("*.log")).sign, Sign::Ok);
         assert_eq!(files(&dir.path().join("none/*.log")).sign, Sign::Bad);
+    }
+
+    #[test]
+    fn a_journal_is_judged_by_its_version_and_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(state_directory(Some(dir.path())).seen.contains("no journal is there yet"));
+        drop(journal::Journal::open(dir.path(), &crate::config::model::Journal::default(), journal::Identity::of_this_process()));
+        let line = state_directory(Some(dir.path()));
+        assert!(line.sign == Sign::Ok && line.seen.contains(&format!("version {}", journal::VERSION)), "{line:?}");
+        // Where SQLite keeps `user_version` in the header of its file (sqlite.org/fileformat2.html, 1.3).
+        let file = dir.path().join(journal::FILE);
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
+        fs::write(&file, &bytes).unwrap();
+        let line = state_directory(Some(dir.path()));
+        assert!(line.sign == Sign::Bad && line.seen.contains("version 999"), "{line:?}");
+        assert_eq!(fs::read(&file).unwrap(), bytes);
+        fs::write(&file, "no database at all, but long enough to be taken for one".repeat(20)).unwrap();
+        assert_eq!(state_directory(Some(dir.path())).sign, Sign::Bad);
+    }
+
+    #[test]
+    fn the_swatch_names_all_fifteen_in_their_own_style() {
+        let swatch = swatch(&Theme::new(ThemeSettings { depth: Depth::True, ..ThemeSettings::default() }));
+        assert_eq!(swatch.matches("\u{1b}[0m").count(), 15);
+        for part in ["\u{1b}[0;32mok", "\u{1b}[0;31mcrit", "\u{1b}[0;48;2;38;43;51mselection", "\u{1b}[0;38;2;138;144;153mdim"] {
+            assert!(swatch.contains(part), "{part:?} is not in {swatch:?}");
+        }
+        let mono = super::swatch(&Theme::new(ThemeSettings { name: Name::Mono, ..ThemeSettings::default() }));
+        assert!(!mono.contains(";3") && mono.contains("\u{1b}[0;7mselection"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::config::{self, Loaded, Search, TrustStore};
 use crate::io::clock;
 use crate::journal::read_snapshot;
 use crate::state::State;
-use crate::ui::theme::{self, Depth, EnvFacts, Glyphs, Theme, ThemeSettings};
+use crate::ui::theme::{self, Depth, EnvFacts, Glyphs, Theme};
 
 /// The configuration, narrowed to `--site`; its warnings go to standard error.
 ///
@@ -99,16 +99,16 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The theme that the environment, the flags and the configuration ask for.
+/// The theme that the environment, the flags and the configuration ask for, without asking the terminal.
 #[must_use]
 pub fn theme(context: &Context, config: Option<&Config>) -> Theme {
-    Theme::new(settings(context, config))
+    Theme::new(theme::detect(&facts(context, config)))
 }
 
 /// The same in words: `256 colours, braille`.
 #[must_use]
 pub fn looks(context: &Context, config: Option<&Config>) -> String {
-    let settings = settings(context, config);
+    let settings = theme::detect(&facts(context, config));
     let depth = match settings.depth {
         Depth::None => "no colour",
         Depth::Sixteen => "16 colours",
@@ -123,14 +123,16 @@ pub fn looks(context: &Context, config: Option<&Config>) -> String {
     format!("{depth}, {glyphs} graphs")
 }
 
-fn settings(context: &Context, config: Option<&Config>) -> ThemeSettings {
+/// What the environment, the flags and the configuration say of the looks.
+#[must_use]
+pub fn facts(context: &Context, config: Option<&Config>) -> EnvFacts {
     let ui = config.map(|config| config.ui.clone()).unwrap_or_default();
     let color = match context.global.color {
         Color::Auto => "auto",
         Color::Never => "never",
         Color::Always => "always",
     };
-    theme::detect(&EnvFacts {
+    EnvFacts {
         no_color: variable("NO_COLOR"),
         term: variable("TERM"),
         colorterm: variable("COLORTERM"),
@@ -140,6 +142,8 @@ fn settings(context: &Context, config: Option<&Config>) -> ThemeSettings {
         theme: ui.theme,
         glyphs: if context.global.ascii { Some("ascii".to_owned()) } else { ui.glyphs },
         colors: ui.colors,
+        background: ui.background,
+        dim: ui.dim,
         ..EnvFacts::default()
-    })
+    }
 }

@@ -14,6 +14,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::LoadError;
 use crate::domain::SourceError;
+use crate::io::clock;
+use crate::report::json;
 use crate::report::text::Signs;
 
 pub mod ack;
@@ -309,6 +311,15 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> u8 {
         let said = error.to_string();
         let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         return check::refuse(&Failure::Usage(said), as_json, &context).map_or_else(|failure| failure.exit_code(), |exit| exit.0);
+    }
+    let gives_document = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    if !asked && gives_document {
+        // Whatever happens, what reads standard output gets one document.
+        let context = Context { global: Global::default() };
+        let said = error.to_string();
+        let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let document = json::line(&json::no_items(&Failure::Usage(said).as_source_error(), clock::now()));
+        let _ = document.map(|document| context.print(&document));
     }
     // Nobody is left to be told when these streams are closed.
     let _ = error.print();

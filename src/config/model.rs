@@ -66,6 +66,10 @@ pub struct Journal {
 pub struct Ui {
     /// `terminal`, `dark`, `light`, `contrast`, `deutan`, `tritan`, `mono`.
     pub theme: Option<String>,
+    /// `dark`, `light`: what stands behind the text; asked for when not given.
+    pub background: Option<String>,
+    /// `colour`, `attribute`: how what is not important is dimmed; found out when not given.
+    pub dim: Option<String>,
     /// `braille`, `block`, `ascii`.
     pub glyphs: Option<String>,
     /// `auto`, `none`, `16`, `256`, `true`.

@@ -77,8 +77,10 @@ impl Default for JournalTable {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UiTable {
-    /// The colours; those of the terminal when not given.
-    pub theme: Option<Theme>,
+    /// The colours, by name or as a table; those of the terminal when not given.
+    #[serde(default)]
+    #[schemars(with = "Option<ThemeShape>")]
+    pub theme: ThemeTable,
     /// What graphs are drawn with; by the locale when not given.
     pub glyphs: Option<Glyphs>,
     /// How many colours; found out when not given.
@@ -87,6 +89,63 @@ pub(super) struct UiTable {
     pub mouse: Option<bool>,
     /// The zone times are shown in; the machine's when not given.
     pub zone: Option<Zone>,
+}
+
+/// `theme = "dark"`, or `theme.name = "dark"` beside `theme.background` and `theme.dim`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct ThemeTable {
+    /// The colours.
+    pub name: Option<Theme>,
+    /// What stands behind the text; the terminal is asked when not given.
+    pub background: Option<Background>,
+    /// How what is not important is dimmed; found out when not given.
+    pub dim: Option<Dim>,
+}
+
+/// The keys of `theme` as a table.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ThemeKeys {
+    /// The colours.
+    name: Option<Theme>,
+    /// What stands behind the text; the terminal is asked when not given.
+    background: Option<Background>,
+    /// How what is not important is dimmed: by the palette's grey, or by the dim attribute where that grey is the background.
+    dim: Option<Dim>,
+}
+
+/// The two ways to write it, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ThemeShape {
+    Name(Theme),
+    Keys(ThemeKeys),
+}
+
+impl<'de> Deserialize<'de> for ThemeTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = ThemeTable;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a theme such as \"dark\", or a table")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ThemeTable, E> {
+                Theme::deserialize(de::value::StrDeserializer::new(text)).map(|name| ThemeTable { name: Some(name), ..ThemeTable::default() })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ThemeTable, A::Error> {
+                let keys = ThemeKeys::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(ThemeTable { name: keys.name, background: keys.background, dim: keys.dim })
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 macro_rules! words {
@@ -108,6 +167,14 @@ macro_rules! words {
 words! {
     /// The colours.
     Theme { Terminal = "terminal", Dark = "dark", Light = "light", Contrast = "contrast", Deutan = "deutan", Tritan = "tritan", Mono = "mono" }
+}
+words! {
+    /// What stands behind the text.
+    Background { Dark = "dark", Light = "light" }
+}
+words! {
+    /// How what is not important is dimmed.
+    Dim { Colour = "colour", Attribute = "attribute" }
 }
 words! {
     /// What graphs are drawn with.

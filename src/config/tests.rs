@@ -1003,3 +1003,25 @@ static PIECES: &[&str] = &[
     "1979-05-27\n",
     "x = 1e999\n",
 ];
+
+#[test]
+fn a_theme_is_a_name_or_a_table() {
+    let read = |text: &str| parse(text.as_bytes(), Some(Path::new("rounds.toml")), Standing::Trusted, &|_| None);
+    for (text, name, background, dim) in [
+        ("[ui]\ntheme = \"deutan\"\n", Some("deutan"), None, None),
+        ("[ui]\ntheme.background = \"light\"\ntheme.dim = \"attribute\"\n", None, Some("light"), Some("attribute")),
+        ("[ui.theme]\nname = \"contrast\"\n", Some("contrast"), None, None),
+        ("[ui]\nmouse = true\n", None, None, None),
+    ] {
+        let ui = read(text).unwrap_or_else(|error| panic!("{}", error.render(false, 100))).config.ui;
+        assert_eq!((ui.theme.as_deref(), ui.background.as_deref(), ui.dim.as_deref()), (name, background, dim), "{text}");
+    }
+    for (text, place, help) in [
+        ("[ui]\ntheme = \"drak\"\n", "rounds.toml:2:9", "did you mean `dark`?"),
+        ("[ui]\ntheme.backgroud = \"light\"\n", "rounds.toml:2:7", "background"),
+        ("[ui]\ntheme.dim = \"atribute\"\n", "rounds.toml:2:13", "did you mean `attribute`?"),
+    ] {
+        let told = read(text).unwrap_err().render(false, 100);
+        assert!(told.contains(place) && told.contains(help), "{told}");
+    }
+}

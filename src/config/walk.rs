@@ -213,7 +213,9 @@ impl Walk<'_> {
     fn ui(&mut self, value: &Spot<'_>) {
         let Some(table) = self.table::<UiTable>("ui", value) else { return };
         self.out.ui = Ui {
-            theme: table.theme.map(|theme| theme.word().to_owned()),
+            theme: table.theme.name.map(|theme| theme.word().to_owned()),
+            background: table.theme.background.map(|background| background.word().to_owned()),
+            dim: table.theme.dim.map(|dim| dim.word().to_owned()),
             glyphs: table.glyphs.map(|glyphs| glyphs.word().to_owned()),
             colors: table.colors.map(|colors| colors.word().to_owned()),
             mouse: table.mouse,

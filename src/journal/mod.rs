@@ -45,7 +45,7 @@ pub use follower::Follower;
 pub use leases::{LeaseKeeper, Leases};
 pub use reader::{Reader, Stats};
 pub use snapshot::{Snapshot, read_snapshot};
-pub use store::{FILE, StoreError, VERSION};
+pub use store::{FILE, StoreError, VERSION, version_in};
 
 use writer::{Job, Shared, Writer};
 

@@ -204,6 +204,18 @@ pub(super) fn user_version(connection: &Connection) -> Result<i64, rusqlite::Err
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
+/// The version of the journal in `dir`, without changing anything; `None`: there is none yet.
+///
+/// # Errors
+/// When it cannot be read, or is no journal.
+pub fn version_in(dir: &Path) -> Result<Option<i64>, StoreError> {
+    let path = dir.join(FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    Ok(Some(user_version(&connect_for_reading(&path)?)?))
+}
+
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let found = user_version(connection)?;
     if found > VERSION {

@@ -104,6 +104,19 @@ fn a_wrong_command_line_is_64_and_never_taken_for_critical() {
 }
 
 #[test]
+fn with_json_a_wrong_command_line_gives_a_document_too() {
+    let place = Place::new();
+    for arguments in [&["logs", "--json", "--lines", "many"][..], &["logs", "--json", "--dance"], &["--json", "logs"]] {
+        let output = place.run(arguments);
+        assert_eq!(code(&output), 64, "{arguments:?}");
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        assert_eq!(document["schema"], 1);
+        assert_eq!(document["error"]["kind"], "config", "{document}");
+        assert!(!output.stderr.is_empty());
+    }
+}
+
+#[test]
 fn init_writes_what_check_accepts_and_never_overwrites() {
     let place = Place::new();
     let work = place.path().join("work");

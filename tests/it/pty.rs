@@ -277,6 +277,61 @@ fn the_first_screen_leads_to_the_demonstration_and_to_the_manual() {
     assert!(is_empty(&place.path().join("home")) && is_empty(&place.path().join("work")));
 }
 
+#[test]
+fn remapped_keys_act_and_are_shown_and_a_conflict_is_told_with_its_place() {
+    let place = Place::new();
+    configured(&place, "[keys]\nwhy = \"W\"\nhelp = [\"H\"]\nquit = \"Q\"\n");
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("H help");
+    terminal.wait_for_text("W why?");
+    // The old key is taken away, the new one leads to the help, which shows it too.
+    terminal.press("?q");
+    terminal.press("H");
+    terminal.wait_for_text("close what is open, else leave");
+    terminal.wait_for("the remapped key in the help", |screen| screen.contents().lines().any(|line| line.contains("Q") && line.contains("close what is open")));
+    terminal.press("\u{1b}");
+    terminal.wait_for("the page again", |screen| !screen.contents().contains("close what is open"));
+    terminal.press("Q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+
+    configured(&place, "[keys]\nsort = \"j\"\nacknowlege = \"a\"\n");
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    assert_eq!(terminal.end(), 64);
+    terminal.wait_for_text("did you mean `acknowledge`?");
+    terminal.wait_for_text("rounds.toml:3:1");
+    configured(&place, "[keys]\nsort = \"j\"\n");
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    assert_eq!(terminal.end(), 64);
+    terminal.wait_for_text("the key j is bound to both down and sort");
+    terminal.wait_for_text("rounds.toml:2:1");
+}
+
+#[test]
+fn the_terminals_background_is_asked_for_after_the_first_frame_and_its_answer_is_no_key() {
+    let place = Place::new();
+    configured(&place, "");
+    let mut terminal = Terminal::start(&place, &[], &[("COLORTERM", "truecolor")]);
+    terminal.wait_for_text("? help");
+    // The key of the current page is accent: palette colour 6 on dark, 4 on light.
+    let colour_of_keys = |screen: &vt100::Screen| {
+        let row = screen.rows(0, 80).position(|row| row.contains("? help")).unwrap_or(0);
+        let column =
+            screen.rows(0, 80).nth(row).and_then(|text| text.chars().collect::<Vec<_>>().windows(6).position(|six| six.iter().collect::<String>() == "? help"));
+        screen.cell(row as u16, column.unwrap_or(0) as u16).map(vt100::Cell::fgcolor)
+    };
+    terminal.wait_for("the colours for dark", |screen| colour_of_keys(screen) == Some(vt100::Color::Idx(6)));
+    // As a terminal answers, with a key before and after it. Each of its letters would be a command.
+    terminal.press("2\u{1b}]11;rgb:fdfd/fdfd/fbfb\u{7}");
+    terminal.wait_for("the colours for light", |screen| colour_of_keys(screen) == Some(vt100::Color::Idx(4)));
+    terminal.wait_for_text("health");
+    terminal.press("1");
+    terminal.wait_for_text("attention");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+}
+
 fn is_empty(dir: &Path) -> bool {
     std::fs::read_dir(dir).unwrap().next().is_none()
 }

@@ -25,6 +25,10 @@ pub struct EnvFacts {
     pub colors: Option<String>,
     /// The configured background, where there is one.
     pub background: Option<String>,
+    /// The configured way to dim, where there is one: `colour`, `attribute`.
+    pub dim: Option<String>,
+    /// Entry 8 of the palette as the terminal answered to OSC 4.
+    pub grey: Option<(u8, u8, u8)>,
     /// The background the terminal answered to OSC 11, red, green and blue.
     pub answered: Option<(u8, u8, u8)>,
     /// The terminal draws ambiguous characters two cells wide.
@@ -35,7 +39,38 @@ pub struct EnvFacts {
 #[must_use]
 pub fn detect(facts: &EnvFacts) -> ThemeSettings {
     let name = facts.theme.as_deref().and_then(Name::parse).unwrap_or_default();
-    ThemeSettings { name, depth: depth(facts), background: background(facts), glyphs: glyphs(facts), dim_attribute: false }
+    ThemeSettings { name, depth: depth(facts), background: background(facts), glyphs: glyphs(facts), dim_attribute: dims_by_attribute(facts) }
+}
+
+impl EnvFacts {
+    /// Whether the terminal is to be asked for its background: it makes a difference, nobody said it, and the terminal is none of those
+    /// that print what they do not understand.
+    #[must_use]
+    pub fn asks_for_background(&self) -> bool {
+        let settings = detect(self);
+        let term = self.term.as_deref().unwrap_or_default();
+        let understands = !(term.is_empty() || term == "dumb" || term == "linux" || term.starts_with("vt"));
+        let matters = settings.depth != Depth::None && !matches!(settings.name, Name::Mono | Name::Dark | Name::Light);
+        understands && matters && !matches!(self.background.as_deref(), Some("dark" | "light"))
+    }
+
+    /// Whether it is also to be asked for the grey that dims: only sixteen colours depend on the palette's.
+    #[must_use]
+    pub fn asks_for_grey(&self) -> bool {
+        self.asks_for_background() && self.dim.is_none() && detect(self).depth == Depth::Sixteen
+    }
+}
+
+/// Colour 8 that is as good as the background dims nothing (Solarized).
+fn dims_by_attribute(facts: &EnvFacts) -> bool {
+    match (facts.dim.as_deref(), facts.grey, facts.answered) {
+        (Some("attribute"), ..) => true,
+        (None, Some(grey), Some(background)) => {
+            let apart = |one: u8, other: u8| u32::from(one.abs_diff(other));
+            apart(grey.0, background.0) + apart(grey.1, background.1) + apart(grey.2, background.2) < 60
+        }
+        _ => false,
+    }
 }
 
 fn depth(facts: &EnvFacts) -> Depth {
@@ -132,6 +167,34 @@ mod tests {
         ] {
             assert_eq!(detect(&facts).background, background, "{facts:?}");
         }
+    }
+
+    #[test]
+    fn the_terminal_is_asked_only_where_it_matters_and_understands() {
+        let sixteen = EnvFacts { term: Some(set("xterm")), ..utf8() };
+        assert!(utf8().asks_for_background() && !utf8().asks_for_grey());
+        assert!(sixteen.asks_for_background() && sixteen.asks_for_grey());
+        for facts in [
+            EnvFacts { term: Some(set("linux")), ..utf8() },
+            EnvFacts { term: Some(set("vt220")), ..utf8() },
+            EnvFacts { term: None, ..utf8() },
+            EnvFacts { no_color: Some(set("1")), ..utf8() },
+            EnvFacts { theme: Some(set("dark")), ..utf8() },
+            EnvFacts { theme: Some(set("mono")), ..utf8() },
+            EnvFacts { background: Some(set("light")), ..utf8() },
+        ] {
+            assert!(!facts.asks_for_background(), "{facts:?}");
+        }
+        assert!(!EnvFacts { dim: Some(set("colour")), ..sixteen }.asks_for_grey());
+    }
+
+    #[test]
+    fn a_grey_that_is_the_background_is_not_used_to_dim() {
+        let solarized = EnvFacts { grey: Some((0, 43, 54)), answered: Some((0, 43, 54)), ..utf8() };
+        assert!(detect(&solarized).dim_attribute);
+        assert!(!detect(&EnvFacts { dim: Some(set("colour")), ..solarized.clone() }).dim_attribute);
+        assert!(!detect(&EnvFacts { grey: Some((107, 114, 128)), ..solarized }).dim_attribute);
+        assert!(detect(&EnvFacts { dim: Some(set("attribute")), ..utf8() }).dim_attribute);
     }
 
     #[test]
