@@ -280,17 +280,17 @@ fn the_first_screen_leads_to_the_demonstration_and_to_the_manual() {
 #[test]
 fn remapped_keys_act_and_are_shown_and_a_conflict_is_told_with_its_place() {
     let place = Place::new();
-    configured(&place, "[keys]\nwhy = \"W\"\nhelp = [\"H\"]\nquit = \"Q\"\n");
+    configured(&place, "[keys]\nwhy = \"Y\"\nhelp = [\"H\"]\nquit = \"Q\"\n");
     let mut terminal = Terminal::start(&place, &[], &[]);
     terminal.wait_for_text("H help");
-    terminal.wait_for_text("W why?");
+    terminal.wait_for_text("Y why?");
     // The old key is taken away, the new one leads to the help, which shows it too.
     terminal.press("?q");
     terminal.press("H");
-    terminal.wait_for_text("close what is open, else leave");
-    terminal.wait_for("the remapped key in the help", |screen| screen.contents().lines().any(|line| line.contains("Q") && line.contains("close what is open")));
+    terminal.wait_for_text("keys of attention");
+    terminal.wait_for("the remapped key in the help", |screen| screen.contents().lines().any(|line| line.contains(" Y ") && line.contains("why")));
     terminal.press("\u{1b}");
-    terminal.wait_for("the page again", |screen| !screen.contents().contains("close what is open"));
+    terminal.wait_for("the page again", |screen| !screen.contents().contains("keys of attention"));
     terminal.press("Q");
     assert_eq!(terminal.end(), 0);
     terminal.assert_restored();
@@ -327,6 +327,52 @@ fn the_terminals_background_is_asked_for_after_the_first_frame_and_its_answer_is
     terminal.wait_for_text("health");
     terminal.press("1");
     terminal.wait_for_text("attention");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_copy_goes_to_the_terminals_clipboard() {
+    let place = Place::new();
+    let mut terminal = Terminal::start(&place, &["demo"], &[]);
+    terminal.wait_for_text("CRIT");
+    terminal.press("2");
+    terminal.wait_for_text("endpoints");
+    terminal.press("y");
+    let begun = Instant::now();
+    let copied = loop {
+        let raw = String::from_utf8_lossy(&terminal.seen.lock().unwrap().raw).into_owned();
+        let sent = raw.split_once("\u{1b}]52;c;").and_then(|(_, rest)| rest.split_once(['\u{7}', '\u{1b}']));
+        if let Some((text, _)) = sent {
+            break text.to_owned();
+        }
+        assert!(begun.elapsed() < PATIENCE, "nothing was copied; the screen:\n{}", terminal.text());
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let copied = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, copied).unwrap();
+    let copied = String::from_utf8(copied).unwrap();
+    // What was copied is also shown.
+    assert!(!copied.is_empty() && !copied.contains('\u{1b}'), "{copied:?}");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn read_only_says_so_and_binds_nothing_that_acts() {
+    let place = Place::new();
+    let mut terminal = Terminal::start(&place, &["demo", "--read-only"], &[]);
+    terminal.wait_for_text("READ-ONLY");
+    terminal.wait_for_text("CRIT");
+    assert!(!terminal.text().contains("a ack"), "{}", terminal.text());
+    // Were a prompt open, the digit would be text in it.
+    for key in ["a", "s", "u"] {
+        terminal.press(key);
+        terminal.press("2");
+        terminal.wait_for_text("health");
+        terminal.press("1");
+        terminal.wait_for_text("attention");
+    }
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
     terminal.assert_restored();

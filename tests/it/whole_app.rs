@@ -137,9 +137,23 @@ fn keys_go_to_pages_and_overlays_and_back() {
     run.key(KeyCode::Char('2'));
     run.assert_shows("health");
     run.key(KeyCode::Char('?'));
-    assert!(run.dashboard.state.view.overlay.is_some());
+    // The help of this page: what it can do, and none of what only the logs can.
+    run.assert_shows("range of the graph");
+    run.assert_hides("next warning");
+    // Typing narrows it, and what is left can be run.
+    for c in "events and".chars() {
+        run.key(KeyCode::Char(c));
+    }
+    run.assert_hides("range of the graph");
+    run.key(KeyCode::Enter);
+    run.assert_hides("range of the graph");
+    run.assert_shows("activity");
+    run.key(KeyCode::Char('2'));
+    run.key(KeyCode::Char('?'));
+    run.assert_shows("range of the graph");
     run.key(KeyCode::Esc);
-    assert!(run.dashboard.state.view.overlay.is_none());
+    run.assert_hides("range of the graph");
+    run.assert_shows("health");
     run.key(KeyCode::Char('0'));
     run.assert_shows("activity");
     // In a filter letters are text, also those that are commands.
