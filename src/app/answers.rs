@@ -21,13 +21,16 @@ pub enum Asked {
     Grey,
 }
 
+/// Red, green, blue.
+pub type Rgb = (u8, u8, u8);
+
 /// What became of an input.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     /// These are for the reader; none while an answer may be coming.
     Inputs(Vec<Input>),
     /// The terminal said so: red, green, blue.
-    Answer(Asked, (u8, u8, u8)),
+    Answer(Asked, Rgb),
 }
 
 /// Listens for answers among the inputs.
@@ -54,7 +57,7 @@ impl Answers {
     /// Listens for the answers to these questions.
     #[must_use]
     pub fn to(questions: &[u8]) -> Self {
-        Self { awaited: questions.iter().filter(|byte| **byte == b'?').count(), ..Self::default() }
+        Self { awaited: memchr::memchr_iter(b'?', questions).count(), ..Self::default() }
     }
 
     /// Takes an input in.
@@ -120,7 +123,7 @@ fn may_become(text: &str) -> bool {
 }
 
 /// `11;rgb:ffff/ffff/ffff`: fields of one to four hexadecimal digits, of which the first eight bits count.
-fn colour(text: &str) -> Option<(Asked, (u8, u8, u8))> {
+fn colour(text: &str) -> Option<(Asked, Rgb)> {
     let (asked, rest) = HEADS.iter().find_map(|(head, asked)| text.strip_prefix(head).map(|rest| (*asked, rest)))?;
     let fields: Vec<u8> = rest.split('/').map(field).collect::<Option<_>>()?;
     match fields.as_slice() {
@@ -164,7 +167,7 @@ mod tests {
         all
     }
 
-    fn hear(answers: &mut Answers, inputs: Vec<Input>) -> (Vec<Input>, Vec<(Asked, (u8, u8, u8))>) {
+    fn hear(answers: &mut Answers, inputs: Vec<Input>) -> (Vec<Input>, Vec<(Asked, Rgb)>) {
         let (mut through, mut heard) = (Vec::new(), Vec::new());
         for input in inputs {
             match answers.hear(input) {
