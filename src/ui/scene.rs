@@ -211,19 +211,25 @@ impl<'a> Scene<'a> {
     /// How a site without findings stands: never better than what was looked at.
     fn site_by_sources(&self, site: &str) -> Sign {
         let mut looked = false;
-        let mut waiting = false;
+        let (mut waiting, mut paused) = (false, false);
         let mut worst = Sign::Ok;
         for (_, source) in self.sources().filter(|(id, _)| id.site() == site) {
             if source.checked_at.is_none() && source.status != Status::Paused {
                 waiting = true;
                 continue;
             }
-            looked |= source.status != Status::Paused;
+            // One that is switched off on purpose says nothing of the site.
+            if source.status == Status::Paused {
+                paused = true;
+                continue;
+            }
+            looked = true;
             worst = worst.min(Sign::from(source.status));
         }
         match (looked, waiting) {
             (_, true) if worst > Sign::Waiting || !looked => Sign::Waiting,
-            (false, false) if worst != Sign::Paused => Sign::Unknown,
+            (false, false) if paused => Sign::Paused,
+            (false, false) => Sign::Unknown,
             _ => worst,
         }
     }
