@@ -1,6 +1,7 @@
 //! The demonstration's configuration: written for reading, with a comment for every key a beginner meets.
 
 use super::certificate::HOST;
+use super::dumps::{self, Set};
 use super::lines::File;
 use super::pages::Page;
 use super::sentry;
@@ -36,6 +37,8 @@ pub struct Ports {
     pub feed: u16,
     /// That of the error tracker.
     pub tracker: u16,
+    /// That of the package index.
+    pub index: u16,
 }
 
 impl Ports {
@@ -129,6 +132,22 @@ token = {{ file = "tracker.token" }}      # its first line; or {{ env = "SENTRY_
 every = "2s"                # a real tracker is asked once a minute
 timeout = "3s"
 
+# Packages: what is listed and what is installed, against what the index has. Files are read; nothing is run or installed.
+[site.shop.python.app]
+manifest = "shop/requirements.txt"      # or a lock file, or pyproject.toml
+venv = "shop/venv"          # only its METADATA files are read
+index = "http://127.0.0.1:{index}/simple/"      # without this key, the index that pip and uv are told
+every = "20s"               # a real index is asked every six hours; what has not changed is not sent again
+timeout = "15s"
+
+# Backups that are files. Here the newest is a few hours old and whole, and there are enough of them.
+[site.shop.files.db]
+path = "{shop_dumps}"
+max_age = "26h"             # the promises: how old the last good copy may be,
+min_size = "8KiB"           # how small,
+retention = {copies}              # and how many there are at least
+every = "30s"               # a new copy is read to its end once, so looking often costs little
+
 # A command that a key can run, always asked first: press x on a finding. Also `rounds act shop/action/rollback`.
 [site.shop.action.rollback]
 title = "Roll back to v213"
@@ -161,6 +180,20 @@ url = "{archive}"
 every = "2s"
 expect.latency = {{ warning = "800ms", critical = "2s" }}
 
+# Its environment has a version that was withdrawn from the index.
+[site.blog.python.app]
+manifest = "blog/requirements.txt"
+venv = "blog/venv"
+index = "http://127.0.0.1:{index}/simple/"
+every = "20s"
+timeout = "15s"
+
+# The newest dump is young and whole, and yet 38 % smaller than usual: each copy is compared with those before it.
+[site.blog.files.dump]
+path = "{blog_dumps}"
+retention = 7
+every = "30s"
+
 # Over TLS, with an authority of its own and a certificate that ends in a few days.
 [site.blog.http.feed]
 url = "{feed}"
@@ -185,6 +218,10 @@ path = "{worker}"           # one JSON object a line
         script = SCRIPT,
         blog = ports.blog,
         tracker = ports.tracker,
+        index = ports.index,
+        shop_dumps = Set::Shop.pattern(),
+        blog_dumps = Set::Blog.pattern(),
+        copies = dumps::COPIES,
         organization = sentry::ORGANIZATION,
         project = sentry::PROJECT,
         home = url(Page::ShopHome),
@@ -209,12 +246,15 @@ mod tests {
 
     #[test]
     fn the_text_parses_and_names_every_page_and_log() {
-        let ports = Ports { shop: 18_001, blog: 18_002, feed: 18_003, tracker: 18_004 };
+        let ports = Ports { shop: 18_001, blog: 18_002, feed: 18_003, tracker: 18_004, index: 18_005 };
         let text = text(ports);
         let table: toml::Table = text.parse().unwrap();
         assert_eq!(table["site"]["shop"]["http"]["basket"]["url"].as_str(), Some("http://127.0.0.1:18001/basket/"));
         assert_eq!(table["site"]["blog"]["http"]["feed"]["url"].as_str(), Some("https://blog.localhost:18003/feed/"));
         assert_eq!(table["site"]["shop"]["sentry"]["errors"]["url"].as_str(), Some("http://127.0.0.1:18004"));
+        for site in ["shop", "blog"] {
+            assert_eq!(table["site"][site]["python"]["app"]["index"].as_str(), Some("http://127.0.0.1:18005/simple/"));
+        }
         for page in pages::ALL {
             assert!(text.contains(&ports.url(page)), "{page:?}");
         }

@@ -26,9 +26,11 @@ use crate::state::Msg;
 mod certificate;
 pub mod config;
 mod dice;
+pub mod dumps;
 pub mod index;
 mod issues;
 mod lines;
+pub mod packages;
 pub mod pages;
 pub mod script;
 pub mod sentry;
@@ -136,7 +138,7 @@ impl Site {
     }
 
     /// Starts in `dir`, which is made when it is not there, and leaves the files behind: `rounds.toml`, `ca.pem`,
-    /// `tracker.token`, `logs/`, `state/`.
+    /// `tracker.token`, `rollback.sh`, `logs/`, `backups/`, `shop/` and `blog/` (packages), `state/`.
     /// When this returns, the servers accept and the log files exist.
     ///
     /// # Errors
@@ -145,15 +147,16 @@ impl Site {
         let config = dir.join("rounds.toml");
         let authority = dir.join("ca.pem");
         let token = dir.join("tracker.token");
-        for path in [&config, &authority, &token, &dir.join(config::SCRIPT), &dir.join("logs"), &dir.join("state")] {
+        let others = [config::SCRIPT, "logs", "state", dumps::FOLDER].into_iter().chain(packages::PROJECTS.map(|project| project.folder));
+        for path in [config.clone(), authority.clone(), token.clone()].into_iter().chain(others.map(|name| dir.join(name))) {
             if path.symlink_metadata().is_ok() {
-                return Err(Error::Exists(path.clone()));
+                return Err(Error::Exists(path));
             }
         }
         let certificate = certificate::make(clock::now(), options.certificate_days)?;
-        let (shop, blog, feed, tracker) = (listen()?, listen()?, listen()?, listen()?);
+        let (shop, blog, feed, tracker, releases) = (listen()?, listen()?, listen()?, listen()?, listen()?);
         let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port()).map_err(Error::Serve);
-        let ports = Ports { shop: port(&shop)?, blog: port(&blog)?, feed: port(&feed)?, tracker: port(&tracker)? };
+        let ports = Ports { shop: port(&shop)?, blog: port(&blog)?, feed: port(&feed)?, tracker: port(&tracker)?, index: port(&releases)? };
 
         let state = dir.join("state");
         DirBuilder::new().recursive(true).mode(0o700).create(&state).map_err(|e| Error::io("make the directory", &state, e))?;
@@ -162,6 +165,8 @@ impl Site {
         write_new(&config, &config_text(ports))?;
         write_new(&dir.join(config::SCRIPT), config::SCRIPT_TEXT)?;
         let asked = dir.join(config::ASKED);
+        packages::write(dir)?;
+        dumps::write(dir, clock::now())?;
         let writer = writer::Writer::create(dir)?;
 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Serve)?;
@@ -180,6 +185,7 @@ impl Site {
                 tokio::spawn(servers::serve(feed, pages::Host::Feed, Some(TlsAcceptor::from(certificate.server)), shared));
                 let time = story.clone();
                 tokio::spawn(sentry::serve(tracker, Arc::new(sentry::Tracker::new(sentry::Setup::default())), move || time.elapsed()));
+                tokio::spawn(index::serve(releases, Arc::new(packages::catalogue(clock::now())), Arc::default()));
                 tokio::spawn(tell_deploys(story.clone(), tell));
                 tokio::spawn(listen_for_rollbacks(story, asked));
                 stop.cancelled().await;

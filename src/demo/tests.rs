@@ -168,3 +168,14 @@ fn a_kept_directory_stays_and_is_never_overwritten() {
     assert!(error.contains("rounds.toml exists already"), "{error}");
     assert_eq!(fs::read_to_string(dir.join("rounds.toml")).unwrap(), before);
 }
+
+#[test]
+fn somebody_elses_folder_is_refused_before_anything_is_written() {
+    for name in ["shop", "blog", "backups"] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(name)).unwrap();
+        let error = Site::start(dir.path(), Options::default()).unwrap_err().to_string();
+        assert!(error.contains(&format!("{name} exists already")), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

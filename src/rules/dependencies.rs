@@ -19,6 +19,11 @@ fn plural(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
+/// What stands between the first of `n` names and what is said of all of them: ` was`, ` and 4 more were`.
+fn and_more(n: usize, one: &str, many: &str) -> String {
+    if n > 1 { format!(" and {} more {many}", n - 1) } else { format!(" {one}") }
+}
+
 impl Rule for Dependencies {
     fn id(&self) -> &'static str {
         "packages"
@@ -57,11 +62,13 @@ impl Rule for Dependencies {
         } else if !vulnerable.is_empty() {
             (if score >= Some(CRITICAL_CVSS) { Severity::Critical } else { Severity::Warning }, format!("{} packages are vulnerable{cvss}", vulnerable.len()))
         } else if let [one, ..] = yanked.as_slice() {
-            let more = if yanked.len() > 1 { format!(" and {} more", yanked.len() - 1) } else { String::new() };
-            (Severity::Warning, format!("{} {}{more} was withdrawn", one.name, one.current().unwrap_or("?")))
+            let verb = and_more(yanked.len(), "was", "were");
+            (Severity::Warning, format!("{} {}{verb} withdrawn", one.name, one.current().unwrap_or("?")))
         } else if let [one, ..] = abandoned.as_slice() {
-            let more = if abandoned.len() > 1 { format!(" and {} more", abandoned.len() - 1) } else { String::new() };
-            (Severity::Warning, format!("{}{more}: project is {}", one.name, one.project_status.as_deref().unwrap_or("abandoned")))
+            let verb = and_more(abandoned.len(), "is", "are");
+            // Several may have ended in different ways; the table tells each.
+            let status = one.project_status.as_deref().filter(|status| abandoned.iter().all(|p| p.project_status.as_deref() == Some(*status)));
+            (Severity::Warning, format!("{}{verb} {}", one.name, status.unwrap_or("abandoned")))
         } else if !outdated.is_empty() {
             let parts: Vec<String> =
                 [(major, "major"), (minor, "minor"), (patch, "patch")].into_iter().filter(|(n, _)| *n > 0).map(|(n, w)| format!("{n} {w}")).collect();
@@ -91,5 +98,16 @@ impl Rule for Dependencies {
         }
         found.blocks = vec![Block::Sentences(lines)];
         Answer::Firing(vec![found])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_or_many_agree_with_their_verb() {
+        assert_eq!(format!("redis 5.2.1{} withdrawn", and_more(1, "was", "were")), "redis 5.2.1 was withdrawn");
+        assert_eq!(format!("redis 5.2.1{} withdrawn", and_more(5, "was", "were")), "redis 5.2.1 and 4 more were withdrawn");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rounds::config::{self, Config, trust::Standing};
 use rounds::demo::{Options, Site};
-use rounds::domain::{Data, Health, Level, Verdict};
+use rounds::domain::{Data, Health, Level, Package, Verdict};
 use rounds::sources::Collected;
 
 fn load(site: &Site) -> Config {
@@ -71,4 +71,60 @@ async fn in_trouble_the_basket_is_down_and_the_log_bursts() {
     let group = &batch.groups[0];
     assert_eq!(group.title, "KeyError: 'currency'");
     assert!(group.culprit.contains("basket/pricing.py:88"), "{}", group.culprit);
+}
+
+fn packages<'a>(all: &'a [(String, Collected)], id: &str) -> (&'a [Package], &'a Collected) {
+    let (_, collected) = all.iter().find(|(one, _)| one == id).unwrap();
+    let found = collected.observations.iter().find_map(|o| if let Data::Packages(packages) = &o.data { Some(packages) } else { None });
+    (&found.unwrap().items, collected)
+}
+
+#[tokio::test]
+async fn the_packages_are_compared_with_a_real_index() {
+    let site = Site::temporary(Options::default()).unwrap();
+    let all = pass(&load(&site)).await;
+    let (shop, collected) = packages(&all, "shop/python/app");
+    let row = |items: &[Package], name: &str| {
+        let one = items.iter().find(|one| one.name == name).unwrap_or_else(|| panic!("{name}: {items:?}"));
+        [one.installed.clone(), one.wanted.clone(), one.latest.clone(), one.held_by.clone()].map(Option::unwrap_or_default).join(" ")
+    };
+    for (name, expected) in [
+        ("django", "5.2.15 5.2.19 6.1.3 <5.3"),
+        ("redis", "5.2.1 5.2.1 7.1.0 celery <6"),
+        ("pillow", "11.3.0 11.3.0 12.2.0 pinned"),
+        ("celery", "5.5.3 5.6.2 5.6.2 "),
+        ("tea-weights", "0.3b1 0.4rc1 0.4rc1 "),
+        ("teapot-labels", "1.4.0   "),
+    ] {
+        assert_eq!(row(shop, name), expected, "{name}");
+    }
+    let django = shop.iter().find(|one| one.name == "django").unwrap();
+    assert!(django.place.as_deref().is_some_and(|place| place.ends_with("requirements.txt:3")) && django.direct == Some(true), "{django:?}");
+    assert_eq!(collected.problems.iter().map(|problem| problem.subject.as_str()).collect::<Vec<_>>(), ["teapot-labels"]);
+    assert!(collected.complete && !shop.iter().any(|one| one.yanked));
+
+    let (blog, collected) = packages(&all, "blog/python/app");
+    assert_eq!(row(blog, "django"), "4.2.30 4.2.30 5.2.19 <5", "its interpreter is too old for 6.1");
+    let withdrawn: Vec<_> = blog.iter().filter(|one| one.yanked).map(|one| (one.name.as_str(), one.yanked_reason.as_deref())).collect();
+    assert_eq!(withdrawn, [("markdown-x", Some("escapes links twice"))]);
+    assert!(collected.problems.is_empty(), "{:?}", collected.problems);
+}
+
+#[tokio::test]
+async fn the_dumps_are_whole_and_the_last_of_the_blog_shrank() {
+    let site = Site::temporary(Options::default()).unwrap();
+    let all = pass(&load(&site)).await;
+    let backup = |id: &str| {
+        let (_, collected) = all.iter().find(|(one, _)| one == id).unwrap();
+        collected.observations.iter().find_map(|o| if let Data::Backup(backup) = &o.data { Some(backup.clone()) } else { None }).unwrap()
+    };
+    let shop = backup("shop/files/db");
+    assert_eq!((shop.snapshots, shop.complaints), (14, Vec::<String>::new()));
+    assert!((6 * 3_600..7 * 3_600).contains(&shop.age_s.unwrap()), "{:?}", shop.age_s);
+    assert!(shop.copies.windows(2).all(|two| (two[1].at - two[0].at).num_hours() == 24));
+    let blog = backup("blog/files/dump");
+    assert!(blog.complaints.len() == 1 && blog.complaints[0].starts_with("shrank 38 %"), "{:?}", blog.complaints);
+    for newest in [shop.copies.last(), blog.copies.last()] {
+        assert_eq!(newest.unwrap().complete, Some(true));
+    }
 }

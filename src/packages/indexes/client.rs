@@ -18,7 +18,7 @@ use super::cache::{Cache, Kept};
 use super::simple::{self, Project};
 use crate::domain::SourceError;
 use crate::io::secret::Secret;
-use crate::io::{clock, http};
+use crate::io::{api, clock, http};
 
 /// The largest page that is read, unpacked, in bytes.
 const LIMIT: usize = 32 << 20;
@@ -120,6 +120,8 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Asker {
     client: Client,
+    /// For an index on this machine: a proxy of the environment must not come between.
+    direct: Client,
     cache: Arc<Cache>,
 }
 
@@ -147,16 +149,18 @@ impl Asker {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("rounds/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::custom(follow))
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(TIMEOUT)
-            .http2_adaptive_window(true)
-            .build()
-            .map_err(|error| SourceError::config(format!("no HTTP client: {}", cause(&error)), "run `rounds doctor`"))?;
-        Ok(Self { client, cache })
+        let builder = || {
+            Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .user_agent(concat!("rounds/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::custom(follow))
+                .connect_timeout(Duration::from_secs(10))
+                .timeout(TIMEOUT)
+                .http2_adaptive_window(true)
+        };
+        let made =
+            |client: reqwest::Result<Client>| client.map_err(|error| SourceError::config(format!("no HTTP client: {}", cause(&error)), "run `rounds doctor`"));
+        Ok(Self { client: made(builder().build())?, direct: made(builder().no_proxy().build())?, cache })
     }
 
     /// What the index knows of this project (normalised name).
@@ -177,7 +181,8 @@ impl Asker {
 
     async fn request(&self, index: &Index, name: &str, kept: Option<&Kept>) -> Result<Arc<Project>, SourceError> {
         let url = index.base.join(&format!("{name}/")).map_err(|_| SourceError::config(format!("{name} makes no address"), "look at the manifest"))?;
-        let mut request = self.client.get(url).header(ACCEPT, ACCEPTED);
+        let client = if api::is_loopback(&url) { &self.direct } else { &self.client };
+        let mut request = client.get(url).header(ACCEPT, ACCEPTED);
         if let Some((user, password)) = &index.auth {
             request = request.basic_auth(user, Some(password.expose()));
         }

@@ -1,0 +1,149 @@
+//! The demonstration's packages: for each site a manifest, an environment as installers leave it, and what the index holds.
+//!
+//! Nothing of it can be run: an environment is only the files that tell what is installed. What does not belong here: the server
+//! (`index`), reading any of it back (`packages`).
+
+use std::fs;
+use std::path::Path;
+
+use super::index::{Catalogue, Page, Release};
+use super::{Error, write_new};
+use crate::domain::Timestamp;
+
+/// One site's packages.
+#[derive(Debug, Clone, Copy)]
+pub struct Project {
+    /// Its folder below the demonstration's directory, which has `requirements.txt` and `venv`.
+    pub folder: &'static str,
+    /// The interpreter of its environment.
+    python: &'static str,
+    requirements: &'static str,
+    /// Name, version, what it asks of others.
+    installed: &'static [(&'static str, &'static str, &'static [&'static str])],
+}
+
+/// The shop's and the blog's.
+pub const PROJECTS: [Project; 2] = [
+    Project {
+        folder: "shop",
+        python: "3.12.7",
+        requirements: "# What the shop stands on. Page 6 and `rounds deps` compare it with venv/ beside it and with the index.\n\
+                       \n\
+                       Django>=5.2,<5.3\n\
+                       celery>=5.5,<6\n\
+                       gunicorn\n\
+                       pillow==11.3.0          # the next major version drops a format that the catalogue needs\n\
+                       psycopg>=3.2\n\
+                       redis>=5\n\
+                       tea-weights>=0.3b1      # has only pre-releases so far\n\
+                       teapot-labels==1.4.0    # the shop's own: this index does not know it\n",
+        installed: &[
+            ("Django", "5.2.15", &["asgiref>=3.8.1,<4", "sqlparse>=0.3.1"]),
+            ("asgiref", "3.11.0", &[]),
+            ("celery", "5.5.3", &["kombu>=5.5.2,<5.7", "redis<6,>=4.5.2"]),
+            ("gunicorn", "25.0.1", &[]),
+            ("kombu", "5.6.2", &[]),
+            ("pillow", "11.3.0", &[]),
+            ("psycopg", "3.2.9", &[]),
+            ("redis", "5.2.1", &[]),
+            ("sqlparse", "0.5.5", &[]),
+            ("tea-weights", "0.3b1", &[]),
+            ("teapot-labels", "1.4.0", &[]),
+        ],
+    },
+    Project {
+        folder: "blog",
+        python: "3.10.14",
+        requirements: "# What the blog stands on.\n\
+                       \n\
+                       Django<5\n\
+                       markdown-x>=3.8\n\
+                       whitenoise\n",
+        installed: &[
+            ("Django", "4.2.30", &["asgiref>=3.6.0,<4", "sqlparse>=0.3.1"]),
+            ("asgiref", "3.11.0", &[]),
+            ("markdown-x", "3.8.1", &[]),
+            ("sqlparse", "0.5.5", &[]),
+            ("whitenoise", "6.9.0", &[]),
+        ],
+    },
+];
+
+/// What the index holds: name, version, days since it came, what it asks of the interpreter, why it was withdrawn.
+const RELEASES: &[(&str, &str, i64, &str, Option<&str>)] = &[
+    ("asgiref", "3.11.0", 300, ">=3.9", None),
+    ("celery", "5.5.3", 420, ">=3.8", None),
+    ("celery", "5.6.2", 30, ">=3.9", None),
+    ("django", "4.2.30", 230, ">=3.8", None),
+    ("django", "5.2.15", 80, ">=3.10", None),
+    ("django", "5.2.18", 34, ">=3.10", None),
+    ("django", "5.2.19", 4, ">=3.10", None),
+    ("django", "6.1.2", 34, ">=3.12", None),
+    ("django", "6.1.3", 4, ">=3.12", None),
+    ("gunicorn", "25.0.1", 90, ">=3.10", None),
+    ("gunicorn", "25.0.3", 12, ">=3.10", None),
+    ("kombu", "5.6.2", 120, ">=3.9", None),
+    ("markdown-x", "3.8.1", 61, ">=3.9", Some("escapes links twice")),
+    ("markdown-x", "3.8.2", 40, ">=3.9", None),
+    ("pillow", "11.3.0", 500, ">=3.9", None),
+    ("pillow", "12.2.0", 51, ">=3.10", None),
+    ("psycopg", "3.2.9", 560, ">=3.8", None),
+    ("psycopg", "3.3.1", 9, ">=3.10", None),
+    ("redis", "5.2.1", 700, ">=3.8", None),
+    ("redis", "7.1.0", 72, ">=3.10", None),
+    ("sqlparse", "0.5.5", 200, ">=3.8", None),
+    ("tea-weights", "0.3b1", 150, ">=3.10", None),
+    ("tea-weights", "0.4rc1", 17, ">=3.10", None),
+    ("whitenoise", "6.9.0", 640, ">=3.9", None),
+    ("whitenoise", "6.11.0", 65, ">=3.9", None),
+];
+
+/// What the index answers, with times that suit `now`.
+pub fn catalogue(now: Timestamp) -> Catalogue {
+    let mut catalogue = Catalogue::default();
+    for (name, version, days, python, yanked) in RELEASES {
+        let at = now - chrono::Duration::days(*days);
+        let release = Release {
+            at: Some(at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+            requires_python: Some((*python).to_owned()),
+            yanked: yanked.map(str::to_owned),
+            ..Release::new(version)
+        };
+        let page = catalogue.pages.entry((*name).to_owned()).or_insert_with(|| Page::Releases(Vec::new(), None));
+        if let Page::Releases(releases, _) = page {
+            releases.push(release);
+        }
+    }
+    catalogue
+}
+
+/// Writes the manifests and the environments below `dir`.
+///
+/// # Errors
+/// When a file is there already or cannot be written.
+pub fn write(dir: &Path) -> Result<(), Error> {
+    for project in PROJECTS {
+        let (folder, venv) = (dir.join(project.folder), dir.join(project.folder).join("venv"));
+        let series = project.python.rsplit_once('.').map_or(project.python, |(series, _)| series);
+        let site = venv.join(format!("lib/python{series}/site-packages"));
+        make(&site)?;
+        write_new(&folder.join("requirements.txt"), project.requirements)?;
+        write_new(&venv.join("pyvenv.cfg"), &format!("home = /usr/bin\ninclude-system-site-packages = false\nversion = {}\n", project.python))?;
+        for (name, version, requires) in project.installed {
+            let info = site.join(format!("{}-{version}.dist-info", name.to_lowercase().replace('-', "_")));
+            make(&info)?;
+            let requires: String = requires.iter().map(|one| format!("Requires-Dist: {one}\n")).collect();
+            write_new(&info.join("METADATA"), &format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}"))?;
+            write_new(&info.join("INSTALLER"), "pip\n")?;
+            // As pip marks what a person asked for.
+            if project.requirements.lines().any(|line| line.starts_with(name)) {
+                write_new(&info.join("REQUESTED"), "")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn make(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|e| Error::io("make the directory", folder, e))
+}
