@@ -132,7 +132,7 @@ pub fn write(dir: &Path) -> Result<(), Error> {
         for (name, version, requires) in project.installed {
             let info = site.join(format!("{}-{version}.dist-info", name.to_lowercase().replace('-', "_")));
             make(&info)?;
-            let requires: String = requires.iter().map(|one| format!("Requires-Dist: {one}\n")).collect();
+            let requires: String = requires.iter().flat_map(|one| ["Requires-Dist: ", one, "\n"]).collect();
             write_new(&info.join("METADATA"), &format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}"))?;
             write_new(&info.join("INSTALLER"), "pip\n")?;
             // As pip marks what a person asked for.
