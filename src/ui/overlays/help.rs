@@ -128,8 +128,11 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, selected: usize) {
     let longest = columns.iter().map(Vec::len).max().unwrap_or(0) as u16;
     let signs = together && two && longest + 6 <= pen.area().height;
     let wanted = longest + 2 + if signs { 4 } else { 0 };
+    // A row of air above and below, where the screen is high enough.
+    let air = u16::from(wanted + 2 <= pen.area().height.saturating_sub(2));
     let remark = if scene.theme.ascii() { "type to search . Enter runs it" } else { "type to search · ↵ runs it" };
-    let inner = frame(pen, scene, 72, wanted.max(8), &format!("keys of {}", scene.view.page.title()), remark);
+    let inner = frame(pen, scene, 72, (wanted + 2 * air).max(8), &format!("keys of {}", scene.view.page.title()), remark);
+    let inner = Rect { y: inner.y + air, height: inner.height - 2 * air, ..inner };
     let mut area = inner;
     if !typed.is_empty() {
         let cursor = scene.view.prompt.as_ref().map_or(0, |prompt| prompt.input.cursor());

@@ -10,7 +10,7 @@ use crate::domain::time::human;
 use crate::domain::{Transition, TransitionKind};
 use crate::state::matching::Query;
 use crate::state::menu::filter_of;
-use crate::state::{Drawn, Part};
+use crate::state::{Drawn, Part, PromptKind};
 use crate::ui::chrome::zone_name;
 use crate::ui::layout::{self, Class, Wish};
 use crate::ui::pen::Pen;
@@ -138,7 +138,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         let columns = columns(area.width);
         let filter = &list_view.filter;
         let mut remark = Vec::new();
-        if !filter.is_empty() && view.prompt.is_none() {
+        if !filter.is_empty() && !view.prompt.as_ref().is_some_and(|prompt| prompt.kind == PromptKind::Filter) {
             remark.push(Span::styled(format!("filter {filter}   "), theme.accent));
         }
         let sites = view.site.as_deref().map_or_else(|| "all sites".to_owned(), |site| format!("only {site}"));

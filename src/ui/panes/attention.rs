@@ -8,7 +8,7 @@ use super::{finding, first_run, lower};
 use crate::domain::{Finding, Severity};
 use crate::state::menu::filter_of;
 use crate::state::rank::asleep;
-use crate::state::{Drawn, Part};
+use crate::state::{Drawn, Part, PromptKind};
 use crate::ui::layout::{self, Class, Wish};
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -50,7 +50,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     if let Some(area) = split.list {
         let mut remark = Vec::new();
         let filter = &list_view.filter;
-        if !filter.is_empty() && view.prompt.is_none() {
+        if !filter.is_empty() && !view.prompt.as_ref().is_some_and(|prompt| prompt.kind == PromptKind::Filter) {
             remark.push(Span::styled(format!("filter {filter}"), theme.accent));
             remark.push(Span::styled("   ", theme.dim));
         }

@@ -276,6 +276,10 @@ fn span(scene: &Scene<'_>, health: &HealthState) -> chrono::Duration {
 
 /// Latencies of the finding's source over the time of the graph.
 fn latency_points(scene: &Scene<'_>, finding: &Finding) -> Option<Vec<Point>> {
+    // How fast it answers says nothing about when a certificate ends, and would be the first thing seen.
+    if finding.id.rule() == "certificate" {
+        return None;
+    }
     let health = scene.world.sources.get(&finding.source)?.health.as_ref()?;
     let from = scene.now - span(scene, health);
     let points: Vec<Point> = health

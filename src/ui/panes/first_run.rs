@@ -94,7 +94,7 @@ fn found(pen: &mut Pen<'_>, first: &FirstRun, theme: &Theme, rows: &mut Rows, sh
             None => "Nothing is watched yet, and this directory does not look like a project.".to_owned(),
         },
     };
-    rows.line(pen, 1, &sentence, theme.text);
+    rows.line(pen, 1, &sentence, theme.bold(theme.text));
     rows.skip(u16::from(!short));
     let Some(project) = first.project.as_ref().filter(|project| project.kind.is_some()) else { return };
     for row in &project.rows {
@@ -127,7 +127,7 @@ fn draw_choice(pen: &mut Pen<'_>, choice: Choice, first: &FirstRun, selected: bo
     pen.put(3, y, last, &choice.key().to_string(), if selected { theme.selection.patch(theme.bold(theme.accent)) } else { theme.accent });
     let wide = usize::from(last) > width(long) + width(verb) + 8;
     if wide {
-        let begin = pen.right(6, y, last, verb, if selected { theme.selection.patch(theme.accent) } else { theme.accent });
+        let begin = pen.right(6, y, last, verb, if selected { theme.selection.patch(theme.dim) } else { theme.dim });
         pen.put(6, y, begin.saturating_sub(2), long, text);
     } else {
         pen.put(6, y, last, short, text);

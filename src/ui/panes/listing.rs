@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use crate::domain::Status;
-use crate::state::{Drawn, Part, SourceState};
+use crate::state::{Drawn, Part, PromptKind, SourceState};
 use crate::ui::layout::{self, Class, Wish};
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -38,7 +38,7 @@ pub fn title(scene: &Scene<'_>, what: &str, order: &str) -> String {
         title.push_str(&format!(" by {order}"));
     }
     let filter = &scene.view.list().filter;
-    if !filter.is_empty() && scene.view.prompt.is_none() {
+    if !filter.is_empty() && !scene.view.prompt.as_ref().is_some_and(|prompt| prompt.kind == PromptKind::Filter) {
         title.push_str(&format!("  filter {filter}"));
     }
     if let Some(site) = &scene.view.site {

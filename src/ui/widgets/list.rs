@@ -235,8 +235,8 @@ impl List<'_> {
                 y += 1;
             }
             let critical = if hidden.critical > 0 { format!(", {} of them critical", hidden.critical) } else { String::new() };
-            let are = if hidden.count == 1 { "is" } else { "are" };
-            pen.put(area.x + 1, y.min(bottom - 1), edge, &format!("{} {} {are} hidden by the filter{critical}", hidden.count, hidden.noun), theme.warn);
+            let (noun, are) = if hidden.count == 1 { (hidden.noun.strip_suffix('s').unwrap_or(hidden.noun), "is") } else { (hidden.noun, "are") };
+            pen.put(area.x + 1, y.min(bottom - 1), edge, &format!("{} {noun} {are} hidden by the filter{critical}", hidden.count), theme.warn);
         }
         if count < self.len && rows > 0 && !self.tight {
             thumb(pen, area.right() - 1, top, rows, first, self.len);

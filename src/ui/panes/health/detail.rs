@@ -258,7 +258,9 @@ fn graph(pen: &mut Pen<'_>, scene: &Scene<'_>, (id, source): Item<'_>, area: Rec
     let row = Rect { y: place.bottom(), height: 1, ..plot };
     if plan.events {
         Timeline { from, to, times: &times, marks: &[] }.draw(row, pen.buffer(), theme);
-        pen.put(area.x + 1, row.y + 1, area.right(), "events", theme.dim);
+        if marks.iter().any(|mark| (from..=to).contains(&mark.at)) {
+            pen.put(area.x + 1, row.y + 1, area.right(), "events", theme.dim);
+        }
         Timeline { from, to, times: &[], marks: &marks }.draw(Rect { y: row.y + 1, ..row }, pen.buffer(), theme);
     } else {
         Timeline { from, to, times: &times, marks: &marks }.draw(row, pen.buffer(), theme);

@@ -139,12 +139,18 @@ impl Timeline<'_> {
                 write(start, &mark.label, mark.style);
             }
         }
-        if let [_, between @ .., _] = self.times {
+        if let [first, between @ .., last] = self.times {
+            // Steps under a minute round to the same time; said twice it would look like a mistake.
+            let mut said = &first.1;
             for (at, text) in between {
+                if text == said || *text == last.1 {
+                    continue;
+                }
                 if let Some(start) = column(*at, self.from, self.to, width)
                     && row.take(start, text.width())
                 {
                     write(start, text, theme.dim);
+                    said = text;
                 }
             }
         }
