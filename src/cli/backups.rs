@@ -3,7 +3,7 @@
 use super::{Context, Exit, Failure, check};
 use crate::app::pass;
 use crate::domain::time::parse_duration;
-use crate::domain::{Capability, Status};
+use crate::domain::{Capability, SourceError, Status};
 use crate::io::clock;
 use crate::report::{json, tables};
 
@@ -37,13 +37,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     };
     config.sources.retain(|entry| entry.config.spec(&entry.context).capability == Capability::Backup);
     let state = pass::once(&config, args.timeout, None)?;
+    // Nothing was looked at, which is not the same as nothing found.
+    let nothing = state.world.sources.is_empty().then(|| SourceError::nothing("no backup is watched: nothing was looked at", "write [site.NAME.files.NAME]"));
     let text = if args.json {
-        json::line(&json::items(state.world.sources.values().map(json::backup_item).collect(), clock::now()))?
+        json::line(&json::items(state.world.sources.values().map(json::backup_item).collect(), clock::now()).unless(nothing.as_ref()))?
     } else {
         tables::backups(&state.world, clock::now(), context.signs())
     };
     context.print(&text)?;
     // What could not be looked at is a failure of this verb, not a verdict about the site.
     let unseen = state.world.sources.values().any(|source| source.status == Status::Unknown);
-    Ok(Exit(u8::from(unseen)))
+    Ok(Exit(u8::from(unseen || nothing.is_some())))
 }

@@ -96,7 +96,8 @@ pub fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
             Some(config)
         }
         Err(failure) => {
-            say(vec![Line::bad("configuration", failure.to_string().lines().next().unwrap_or_default(), "rounds config check explains it")])?;
+            let remedy = failure.as_source_error().remedy;
+            say(vec![Line::bad("configuration", failure.to_string().lines().next().unwrap_or_default(), remedy)])?;
             None
         }
     };

@@ -3,7 +3,7 @@
 use super::{Context, Exit, Failure, check};
 use crate::app::pass;
 use crate::domain::time::parse_duration;
-use crate::domain::{Capability, Status};
+use crate::domain::{Capability, SourceError, Status};
 use crate::io::clock;
 use crate::report::{json, tables};
 
@@ -61,13 +61,19 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     config.sources.retain(|entry| matches!(entry.config.spec(&entry.context).capability, Capability::Issues | Capability::Log));
     let state = pass::once(&config, args.timeout, None)?;
     let sources = || state.world.sources.values();
+    // Nothing was looked at, which is not the same as nothing found.
+    let nothing = state
+        .world
+        .sources
+        .is_empty()
+        .then(|| SourceError::nothing("no error tracker and no log is watched: nothing was asked", "write [site.NAME.sentry.NAME]"));
     let text = if args.json {
-        json::line(&json::items(sources().flat_map(json::issue_items).collect(), clock::now()).and_unknown(sources()))?
+        json::line(&json::items(sources().flat_map(json::issue_items).collect(), clock::now()).and_unknown(sources()).unless(nothing.as_ref()))?
     } else {
         tables::errors(&state.world, clock::now(), context.signs())
     };
     context.print(&text)?;
     // What could not be looked at is a failure of this verb, not a verdict about the site.
     let unseen = sources().any(|source| source.status == Status::Unknown);
-    Ok(Exit(u8::from(unseen)))
+    Ok(Exit(u8::from(unseen || nothing.is_some())))
 }

@@ -3,7 +3,7 @@
 use super::{Context, Exit, Failure, check};
 use crate::app::pass;
 use crate::domain::time::parse_duration;
-use crate::domain::{Capability, Status};
+use crate::domain::{Capability, SourceError, Status};
 use crate::io::clock;
 use crate::report::{json, text};
 
@@ -40,13 +40,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     };
     config.sources.retain(|entry| entry.config.spec(&entry.context).capability == Capability::Log);
     let state = pass::once(&config, args.timeout, None)?;
+    // Nothing was looked at, which is not the same as nothing found.
+    let nothing = state.world.sources.is_empty().then(|| SourceError::nothing("no log is watched: nothing was read", "write [site.NAME.log.NAME]"));
     let text = if args.json {
-        json::line(&json::items(state.world.sources.values().map(json::log_item).collect(), clock::now()))?
+        json::line(&json::items(state.world.sources.values().map(json::log_item).collect(), clock::now()).unless(nothing.as_ref()))?
     } else {
         text::logs(&state.world, clock::now(), args.lines, context.signs())
     };
     context.print(&text)?;
     // A log that could not be read is a failure of this verb, not a verdict about the site.
     let unread = state.world.sources.values().any(|source| source.status == Status::Unknown);
-    Ok(Exit(u8::from(unread)))
+    Ok(Exit(u8::from(unread || nothing.is_some())))
 }

@@ -194,7 +194,7 @@ impl Failure {
     pub fn as_source_error(&self) -> SourceError {
         match self {
             Self::Usage(_) => SourceError::config(self.to_string(), "rounds --help shows what can be asked"),
-            Self::Config(error) => SourceError::config(error.to_string(), "rounds config check explains it"),
+            Self::Config(error) => SourceError::config(error.to_string(), error.remedy()),
             Self::ClosedPipe | Self::Other(_) => SourceError::config(self.to_string(), "rounds doctor looks for the cause"),
         }
     }

@@ -81,6 +81,16 @@ impl LoadError {
     /// The exit code of every verb but `check`, which maps it to 3.
     pub const EXIT: u8 = 64;
 
+    /// What to do about it, in a few words.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::None { .. } => "rounds init writes one",
+            Self::Unreadable { .. } => "name another by --config, or make it readable",
+            Self::Wrong(_) => "rounds config check explains it",
+        }
+    }
+
     /// All there is to say, ready for standard error; ends with a line end.
     #[must_use]
     pub fn render(&self, color: bool, width: usize) -> String {
@@ -88,7 +98,9 @@ impl LoadError {
             Self::None { looked } => {
                 let places: Vec<String> = looked.iter().map(|path| format!("  {}", diagnostic::harmless(&path.display().to_string()))).collect();
                 let places = places.join("\n");
-                format!("no configuration found; looked for\n{places}\nname one by --config or $ROUNDS_CONFIG, or see `rounds demo`\n")
+                format!(
+                    "no configuration found; looked for\n{places}\nname one by --config or $ROUNDS_CONFIG, write one by `rounds init`, or see `rounds demo`\n"
+                )
             }
             Self::Unreadable { .. } => format!("{}\n", diagnostic::harmless(&self.to_string())),
             Self::Wrong(report) => report.render(color, width),

@@ -218,6 +218,15 @@ impl<T> Items<T> {
         self.unknown = sources.into_iter().filter(|source| unknown(source)).map(standing).collect();
         self
     }
+
+    /// With the reason why there is nothing, where nothing is watched: an empty list alone would read as all well.
+    #[must_use]
+    pub fn unless(mut self, nothing: Option<&SourceError>) -> Self {
+        if let Some(error) = nothing {
+            self.error = serde_json::to_value(Error::of(error, None, None)).ok();
+        }
+        self
+    }
 }
 
 /// Whether nothing that a source says can be relied on now.

@@ -129,7 +129,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
 
 /// One sentence above the footer.
 pub(super) fn toast(state: &mut State, text: String, now: Timestamp) {
-    state.view.toast = Some(Toast { text, until: now + chrono::Duration::seconds(TOAST), trouble: false });
+    state.view.toast = Some(Toast { text, until: now + chrono::Duration::seconds(TOAST), trouble: false, undoable: false });
 }
 
 /// One sentence about what went wrong.
@@ -393,8 +393,11 @@ fn acknowledge(state: &mut State, why: &str, until: Option<Timestamp>, now: Time
     state.view.list_mut().marked.clear();
     match ids.len() {
         0 => toast(state, "it is over meanwhile".to_owned(), now),
-        1 => toast(state, "acknowledged   u undo".to_owned(), now),
-        n => toast(state, format!("{n} acknowledged   u undo"), now),
+        1 => toast(state, "acknowledged".to_owned(), now),
+        n => toast(state, format!("{n} acknowledged"), now),
+    }
+    if let Some(toast) = &mut state.view.toast {
+        toast.undoable = !ids.is_empty();
     }
     state.view.undo = ids;
 }

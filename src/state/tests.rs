@@ -419,8 +419,14 @@ fn undo_gives_the_finding_back() {
     update(&mut state, Msg::Command(Command::Enter), at(30));
     let until = state.world.findings[0].acknowledged.as_ref().unwrap().until;
     assert_eq!(until, Some(at(30 + 7_200)));
+    assert!(state.view.toast.as_ref().unwrap().undoable);
+    // What is told of another step must not offer to undo the snooze in its name.
+    let mut later = state.clone();
+    act::toast(&mut later, "range 1 h".to_owned(), at(30));
+    assert!(!later.view.undo.is_empty() && !later.view.toast.unwrap().undoable);
     update(&mut state, Msg::Command(Command::Undo), at(31));
     assert!(state.world.findings[0].acknowledged.is_none());
+    assert!(!state.view.toast.unwrap().undoable);
 }
 
 #[test]

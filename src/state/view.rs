@@ -130,6 +130,8 @@ pub struct Toast {
     pub until: Timestamp,
     /// It tells of something that went wrong.
     pub trouble: bool,
+    /// It tells of the step that the undo key takes back; of no other may that be said.
+    pub undoable: bool,
 }
 
 /// How the logs page stands.

@@ -467,7 +467,7 @@ pub fn toast(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     let last = pen.area().width - 2;
     pen.fill(1, y, last, ' ', Style::reset());
     let mut spans = vec![if toast.trouble { Sign::Crit } else { Sign::Ok }.span(theme), Span::styled(format!(" {}", toast.text), theme.text)];
-    let undo = (!scene.view.undo.is_empty()).then(|| scene.hint(Command::Undo, "undo"));
+    let undo = (toast.undoable && !scene.view.undo.is_empty()).then(|| scene.hint(Command::Undo, "undo"));
     let room = undo.as_ref().map_or(0, |undo| spans_width(undo) + 6);
     if spans_width(&spans) + room <= last
         && let Some(undo) = undo
@@ -485,6 +485,9 @@ pub fn too_small(pen: &mut Pen<'_>, state: &crate::state::State, theme: &super::
         return;
     }
     let needs = format!("rounds needs {}x{}, this is {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height);
+    let short = format!("needs {}x{}, is {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height);
+    // A size that is cut reads as another size.
+    let needs = if text::width(&needs) < usize::from(area.width) { needs } else { short };
     let mut counts: [(Sign, usize); 3] = [(Sign::Crit, 0), (Sign::Unknown, 0), (Sign::Warn, 0)];
     for finding in state.world.findings.iter().filter(|finding| finding.acknowledged.is_none()) {
         if let Some(count) = counts.iter_mut().find(|(sign, _)| *sign == Sign::from(finding.severity)) {

@@ -83,6 +83,23 @@ fn attention_at_every_size() {
     snapshot("attention-16", &state, &Theme::new(super::theme::ThemeSettings::default()), 80, 24);
 }
 
+#[test]
+fn a_screen_too_small_tells_its_whole_size() {
+    for (width, height) in [(39, 9), (32, 10), (30, 5), (24, 3)] {
+        let shown = text(&screen(&story(), &mono(), width, height).0);
+        assert!(shown.contains("needs 40x10") && shown.contains(&format!("is {width}x{height}")), "{shown}");
+    }
+}
+
+#[test]
+fn one_hidden_row_is_told_as_one() {
+    let mut state = story();
+    state.world.findings.truncate(1);
+    state.view.list_mut().filter = "zzzz".to_owned();
+    let shown = text(&screen(&state, &rich(), 120, 40).0);
+    assert!(shown.contains(" 1 finding is hidden by the filter"), "{shown}");
+}
+
 /// A state with the keys of its list known, as after a first frame.
 fn opened(page: crate::state::Page) -> crate::state::State {
     let mut state = story();
@@ -162,7 +179,7 @@ fn modes_prompts_and_toasts() {
     snapshot("offline", &offline, &rich(), 80, 24);
     let mut filtered = story();
     filtered.view.prompt = Some(Prompt { kind: PromptKind::Filter, input: "slow|certif".into() });
-    filtered.view.toast = Some(Toast { text: "Acknowledged until Mon 09:00: archive is slow".into(), until: ago(-6), trouble: false });
+    filtered.view.toast = Some(Toast { text: "Acknowledged until Mon 09:00: archive is slow".into(), until: ago(-6), trouble: false, undoable: true });
     filtered.view.undo.push(crate::domain::FindingId::new(&SourceId::parse("blog/http/archive").unwrap(), "latency"));
     snapshot("filter-toast", &filtered, &rich(), 80, 24);
 }

@@ -314,6 +314,30 @@ fn without_a_configuration_a_sentence_and_64() {
     let output = place.run(&[]);
     assert_eq!(code(&output), 64);
     assert!(stderr(&output).contains("no configuration found") && stderr(&output).contains("rounds demo"), "{output:?}");
+    // There is nothing that `config check` could explain: what helps is a first one.
+    assert!(stderr(&output).contains("rounds init"), "{output:?}");
+    assert!(stdout(&place.run(&["doctor"])).contains("no configuration found; rounds init"), "{output:?}");
+    let refused = json(&place.run(&["check", "--json"]));
+    assert_eq!(refused["error"]["remedy"], "rounds init writes one");
+}
+
+#[test]
+fn nothing_watched_is_not_nothing_found() {
+    let place = Place::new();
+    configure(&place, "[site.shop]\n");
+    for verb in ["logs", "errors", "backups"] {
+        let output = place.run(&[verb, "--json"]);
+        let read = json(&output);
+        assert_eq!((code(&output), read["error"]["kind"].as_str()), (1, Some("nothing")), "{verb}: {read}");
+        assert!(read["error"]["remedy"].as_str().is_some_and(|remedy| remedy.contains("[site.NAME.")), "{read}");
+        let output = place.run(&[verb]);
+        assert!(code(&output) == 1 && stdout(&output).starts_with('?'), "{verb}: {output:?}");
+    }
+}
+
+#[test]
+fn without_a_configuration_and_a_home_64() {
+    let place = Place::new();
     let output = run(place.command().env("TERM", "dumb").env_remove("LANG").env_remove("HOME").env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME"));
     assert_eq!(code(&output), 64, "{output:?}");
 }

@@ -154,7 +154,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
             marked: BTreeSet::new(),
             offset: list_view.offset,
             focused,
-            hidden: (hidden > 0).then_some(Hidden { count: hidden, critical: 0, noun: "events" }),
+            hidden: (hidden > 0).then_some(Hidden { count: hidden, critical: 0, noun: if hidden == 1 { "event" } else { "events" } }),
             after: if all.is_empty() { vec![vec![Span::styled("· Nothing changed since rounds began to look", theme.dim)]] } else { Vec::new() },
             bare: false,
             tight: Class::of(area.width) == Class::Narrow,

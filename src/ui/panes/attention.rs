@@ -73,7 +73,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
             marked,
             offset: list_view.offset,
             focused,
-            hidden: (hidden > 0).then_some(Hidden { count: hidden, critical, noun: "findings" }),
+            hidden: (hidden > 0).then_some(Hidden { count: hidden, critical, noun: if hidden == 1 { "finding" } else { "findings" } }),
             after: if all.is_empty() { vec![nothing(scene)] } else { Vec::new() },
             bare: class < Class::Standard && filter.is_empty() && view.site.is_none(),
             tight: class == Class::Narrow,

@@ -124,7 +124,7 @@ pub struct Hidden {
     pub count: usize,
     /// How many of them are critical.
     pub critical: usize,
-    /// What they are, in the plural: `findings`.
+    /// What they are, in the number of `count`: `finding` of one, `findings` of more.
     pub noun: &'static str,
 }
 
