@@ -160,6 +160,7 @@ fn live(
 
     // All that follows opens behind the first frame.
     input::start(events.clone())?;
+    catch_resize(runtime, dashboard.state.view.size, events.clone());
     let mut looks = options.looks;
     let questions = answers::questions(&looks);
     let mut answers = Answers::to(questions);
@@ -300,6 +301,22 @@ fn look_around(messages: mpsc::Sender<Msg>) -> std::io::Result<()> {
         let _ = messages.blocking_send(Msg::Found(found.unwrap_or_default()));
     })?;
     Ok(())
+}
+
+/// A size that changed after it was first asked for and before somebody listened for changes would never be told: it is asked for
+/// again a few times while the program starts.
+fn catch_resize(runtime: &Runtime, first: (u16, u16), events: mpsc::Sender<Event>) {
+    runtime.spawn(async move {
+        for wait_ms in [30, 200, 1_000] {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            let size = terminal::size();
+            if size != first {
+                // The loop has ended when this fails.
+                let _ = events.send(Event::Input(Input::Resize(size.0, size.1))).await;
+                return;
+            }
+        }
+    });
 }
 
 /// Gives the terminal back, stops, and takes it again when continued.
