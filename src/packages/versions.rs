@@ -177,6 +177,10 @@ impl Marker {
     /// Reads one; `None` for what PEP 508 does not know.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        // The crate's parser counts characters as bytes and panics on others than ASCII, which no marker has.
+        if !text.is_ascii() {
+            return None;
+        }
         MarkerTree::parse_str::<VerbatimUrl>(text).ok().map(Self)
     }
 
@@ -344,6 +348,12 @@ mod tests {
 
     fn v(text: &str) -> Version {
         Version::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn a_marker_outside_ascii_is_unreadable_and_no_panic() {
+        assert!(Marker::parse("python_version >= '3' \u{fffd} why").is_none());
+        assert!(Marker::parse("python_version >= '3'").is_some());
     }
 
     #[test]
