@@ -26,7 +26,7 @@ pub fn config(context: &Context) -> Result<Config, Failure> {
 /// The same without a word about warnings: for a prompt, and before the screen is taken.
 ///
 /// # Errors
-/// Those of [`config`], but for the site.
+/// Those of `config`, but for the site.
 pub fn quietly(context: &Context) -> Result<Loaded, Failure> {
     let search = Search::of_process(context.global.config.clone());
     let mut loaded = config::load(&search, &trust_store(context), &variable)?;

@@ -1,7 +1,7 @@
 //! Page 4: the lines of a site's logs, newest at the bottom, under a histogram of at most the last hour.
 //!
 //! Only the rows on the screen are formatted. While a reader is not at the end the picture stands still: the frame before says
-//! (by the keys of its rows) which entry stood at the top. What does not belong here: what is shown and in which order ([`logview`]).
+//! (by the keys of its rows) which entry stood at the top. What does not belong here: what is shown and in which order (`logview`).
 
 mod lines;
 pub(super) mod traceback;
