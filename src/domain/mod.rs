@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod certificate;
 pub mod error;
+pub mod event;
 pub mod finding;
 pub mod health;
 pub mod histogram;
@@ -21,6 +22,7 @@ pub mod transition;
 pub use backup::{Backup, Copy, Drill};
 pub use certificate::{Certificate, ChainLink};
 pub use error::{ErrorKind, SourceError};
+pub use event::{Breadcrumb, CodeLine, ErrorEvent, EventRequest, Exception, Frame, Link, TagSpread};
 pub use finding::{Acknowledgement, Block, Bound, Comparison, Finding, Happened, Severity, Term};
 pub use health::{Expectation, Health, LatencyLimits, Phases, Verdict};
 pub use histogram::Histogram;

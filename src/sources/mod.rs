@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Capability, Observation, Problem, SourceError, SourceId};
+use crate::domain::{Capability, ErrorEvent, Observation, Problem, SourceError, SourceId};
 
 #[cfg(test)]
 pub mod contract;
@@ -59,8 +59,9 @@ pub trait Source: Send {
 
 /// What can be done to an item beyond looking: details and changes of the outside world. Optional, in the same folder, on the same client.
 pub trait Service: Send + Sync {
-    /// Drill in: a stack trace, a file list, release notes.
-    fn detail(&self, key: &ItemKey) -> BoxFuture<'_, Result<Detail, SourceError>>;
+    /// Drill in: a stack trace, a file list, release notes. `part` names one of several (an event of an issue, a snapshot of a set);
+    /// without it, the newest.
+    fn detail(&self, key: &ItemKey, part: Option<&str>) -> BoxFuture<'_, Result<Detail, SourceError>>;
     /// What a key may do to the item, and how dangerous it is.
     fn offers(&self, item: &ItemKey) -> Vec<Offer>;
     /// Does it. Only the action runner calls this, after confirmation and audit.
@@ -81,10 +82,20 @@ pub struct ItemKey {
 pub struct Detail {
     /// What it is about.
     pub key: ItemKey,
-    /// Lines for reading; outside text, not yet cleaned.
-    pub lines: Vec<String>,
+    /// It.
+    pub body: DetailBody,
     /// A page to open.
     pub link: Option<String>,
+}
+
+/// What a detail consists of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DetailBody {
+    /// Lines for reading; outside text, not yet cleaned.
+    Lines(Vec<String>),
+    /// One event of an issue.
+    Event(Box<ErrorEvent>),
 }
 
 /// One thing that can be done to an item.

@@ -31,7 +31,7 @@ use self::change::Change;
 use self::client::{Client, Keys};
 pub use self::parse::fuzz as fuzz_answer;
 use self::wire::Wire;
-use super::{BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, ItemKey, Offer, Outcome, Reach, Service};
+use super::{BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, DetailBody, ItemKey, Offer, Outcome, Reach, Service};
 use super::{Source, SourceConfig, SourceSpec};
 use crate::config::value::Dur;
 use crate::domain::{Capability, Data, IssueState, Observation, SourceError};
@@ -244,13 +244,13 @@ impl SentryService {
 }
 
 impl Service for SentryService {
-    fn detail(&self, key: &ItemKey) -> BoxFuture<'_, Result<Detail, SourceError>> {
+    fn detail(&self, key: &ItemKey, _part: Option<&str>) -> BoxFuture<'_, Result<Detail, SourceError>> {
         let key = key.clone();
         Box::pin(async move {
             let issue = self.own(&key)?;
             let lines = bounded(self.spec.timeout, self.client.latest_event(issue)).await?;
             let link = self.client.page_of(issue);
-            Ok(Detail { key, lines, link })
+            Ok(Detail { key, body: DetailBody::Lines(lines), link })
         })
     }
 

@@ -145,8 +145,8 @@ async fn old_servers_and_glitchtip_are_asked_as_they_understand() {
     let list = tip.seen().into_iter().find(|seen| seen.target.contains("/issues/?")).unwrap();
     assert!(list.target.contains("query=is%3Aunresolved&limit=100&project=41"), "{list:?}");
     let service = built_tip.service.unwrap();
-    let detail = service.detail(&key("5512")).await.unwrap();
-    assert_eq!(detail.lines[0], "KeyError: 'currency'");
+    let detail = service.detail(&key("5512"), None).await.unwrap();
+    assert_eq!(lines(&detail)[0], "KeyError: 'currency'");
     service.perform(&call("5466", "archive")).await.unwrap();
     assert_eq!(tip.seen().last().unwrap().body, "{\"status\":\"ignored\"}");
 }
@@ -295,17 +295,24 @@ async fn an_issue_is_resolved_archived_and_opened_again() {
     assert!(error.message.contains("it needs event:write"), "{error:?}");
 }
 
+fn lines(detail: &Detail) -> &[String] {
+    match &detail.body {
+        DetailBody::Lines(lines) => lines,
+        DetailBody::Event(_) => panic!("{detail:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_detail_is_the_latest_event() {
     for flavour in [Flavour::Sentry, Flavour::OldSentry] {
         let place = Place::of(Setup { flavour, ..Setup::default() });
         let Built { mut source, service, .. } = place.built(KEYS);
         source.collect().await.unwrap();
-        let detail = service.as_ref().unwrap().detail(&key("5512")).await.unwrap();
-        assert_eq!(detail.lines[..2], ["KeyError: 'currency'", "in basket.views in total"]);
-        assert!(detail.lines.contains(&"environment: demonstration".to_owned()) && !detail.lines.join(" ").contains("visitor@"), "{detail:?}");
+        let detail = service.as_ref().unwrap().detail(&key("5512"), None).await.unwrap();
+        assert_eq!(lines(&detail)[..2], ["KeyError: 'currency'", "in basket.views in total"]);
+        assert!(lines(&detail).contains(&"environment: demonstration".to_owned()) && !lines(&detail).join(" ").contains("visitor@"), "{detail:?}");
         assert_eq!(detail.link.as_deref(), Some("https://acme.tracker.example/issues/5512/"));
-        let error = service.unwrap().detail(&key("1")).await.unwrap_err();
+        let error = service.unwrap().detail(&key("1"), None).await.unwrap_err();
         assert!(error.message.contains("keeps no event"), "{error:?}");
     }
 }
