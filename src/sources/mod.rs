@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Capability, ErrorEvent, Observation, Problem, SourceError, SourceId};
+use crate::domain::{Capability, ErrorEvent, ErrorKind, Observation, Problem, SourceError, SourceId};
 
 #[cfg(test)]
 pub mod contract;
@@ -20,9 +20,12 @@ pub mod http;
 pub mod kinds;
 pub mod log;
 mod masking;
+pub mod offer;
 pub mod python;
 pub mod runner;
 pub mod sentry;
+
+pub use offer::{Ask, Form, Found, Now, Seen};
 
 /// A future that can be sent between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -64,8 +67,35 @@ pub trait Service: Send + Sync {
     fn detail(&self, key: &ItemKey, part: Option<&str>) -> BoxFuture<'_, Result<Detail, SourceError>>;
     /// What a key may do to the item, and how dangerous it is.
     fn offers(&self, item: &ItemKey) -> Vec<Offer>;
+    /// The same for an item as it was seen last, which may have been by another process: a service that is not polled knows of nothing.
+    fn offers_for(&self, item: &ItemKey, seen: Seen<'_>) -> Vec<Offer> {
+        let _ = seen;
+        self.offers(item)
+    }
     /// Does it. Only the action runner calls this, after confirmation and audit.
     fn perform(&self, call: &Call) -> BoxFuture<'_, Result<Outcome, SourceError>>;
+    /// Does one thing to several items: the calls differ in their item only. One answer for each, in their order. What is refused to
+    /// one of them because of who asks, or not answered at all, is not tried with the rest.
+    fn perform_all<'a>(&'a self, calls: &'a [Call]) -> BoxFuture<'a, Vec<Result<Outcome, SourceError>>> {
+        Box::pin(async move {
+            let mut all: Vec<Result<Outcome, SourceError>> = Vec::with_capacity(calls.len());
+            for call in calls {
+                let stop = |error: &SourceError| {
+                    matches!(error.kind, ErrorKind::Auth | ErrorKind::RateLimited | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Timeout)
+                };
+                all.push(match all.last() {
+                    Some(Err(error)) if stop(error) => Err(error.clone()),
+                    _ => self.perform(call).await,
+                });
+            }
+            all
+        })
+    }
+    /// The item that a person calls so (`SHOP-4K2`, `5512`), also one that the last poll did not give. `None`: it has none.
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, SourceError>> {
+        let _ = name;
+        Box::pin(async { Ok(None) })
+    }
 }
 
 /// Names one item of one source.
@@ -99,16 +129,25 @@ pub enum DetailBody {
 }
 
 /// One thing that can be done to an item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Offer {
     /// Stable name: `resolve`, `archive`.
     pub id: String,
-    /// For reading.
+    /// For reading: `resolve`, `archive until it escalates`.
     pub title: String,
     /// Whether it asks for the typed site name on production.
     pub dangerous: bool,
     /// The id of the offer that undoes it.
     pub undo: Option<String>,
+    /// What is asked for first, in this order; the answers are the arguments of the call.
+    pub asks: Vec<Ask>,
+    /// What is called, for the confirmation: method and address, without secrets.
+    pub calls: String,
+    /// What it changes, one sentence.
+    pub changes: String,
+    /// How it is undone, one sentence; empty: it cannot be from here.
+    pub undone: String,
 }
 
 /// An offer taken up.
@@ -123,10 +162,15 @@ pub struct Call {
 }
 
 /// What came of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Outcome {
     /// One sentence.
     pub message: String,
+    /// The call that takes it back, where there is one.
+    pub undo: Option<Call>,
+    /// What is true of the item now.
+    pub now: Now,
 }
 
 /// What the engine knows of a source beside the source itself.

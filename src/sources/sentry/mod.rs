@@ -230,7 +230,7 @@ const ARCHIVE_FOREVER: &str = "archive_forever";
 const UNRESOLVE: &str = "unresolve";
 
 fn offer(id: &str, title: &str, undo: Option<&str>) -> Offer {
-    Offer { id: id.to_owned(), title: title.to_owned(), dangerous: false, undo: undo.map(ToOwned::to_owned) }
+    Offer { undo: undo.map(ToOwned::to_owned), ..Offer::new(id, title) }
 }
 
 impl SentryService {
@@ -281,7 +281,7 @@ impl Service for SentryService {
                 other => return Err(SourceError::config(format!("an issue cannot be told to {other}"), "resolve, archive, archive_forever or unresolve")),
             };
             bounded(self.spec.timeout, self.client.change(issue, change)).await?;
-            Ok(Outcome { message: format!("issue {issue} {done}") })
+            Ok(Outcome { message: format!("issue {issue} {done}"), ..Outcome::default() })
         })
     }
 }
