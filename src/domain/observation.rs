@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Backup, Certificate, Health, Issues, LogBatch, Packages};
+use super::{Backup, Certificate, Health, Issues, LifeLines, LogBatch, Packages};
 
 /// The type of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,11 +21,13 @@ pub enum Capability {
     Packages,
     /// A data set's copies.
     Backup,
+    /// Until when versions are supported.
+    Life,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Health, Self::Certificate, Self::Log, Self::Issues, Self::Packages, Self::Backup];
+    pub const ALL: [Self; 7] = [Self::Health, Self::Certificate, Self::Log, Self::Issues, Self::Packages, Self::Backup, Self::Life];
 
     /// The word of the JSON contract.
     #[must_use]
@@ -37,6 +39,7 @@ impl Capability {
             Self::Issues => "issues",
             Self::Packages => "packages",
             Self::Backup => "backup",
+            Self::Life => "life",
         }
     }
 }
@@ -57,6 +60,8 @@ pub enum Data {
     Packages(Packages),
     /// The copies of a data set.
     Backup(Backup),
+    /// Until when versions are supported.
+    Life(LifeLines),
 }
 
 impl Data {
@@ -70,6 +75,7 @@ impl Data {
             Self::Issues(_) => Capability::Issues,
             Self::Packages(_) => Capability::Packages,
             Self::Backup(_) => Capability::Backup,
+            Self::Life(_) => Capability::Life,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Packages: what is installed, locked and wanted, against what is out there.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 /// How far an upgrade goes.
@@ -28,7 +28,7 @@ impl Bump {
 }
 
 /// A known weakness of the installed version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Advisory {
     /// `GHSA-…`, `PYSEC-…`.
     pub id: String,
@@ -43,9 +43,77 @@ pub struct Advisory {
     /// One line.
     #[serde(default)]
     pub summary: Option<String>,
+    /// When it was made known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<DateTime<Utc>>,
+    /// Since when a version that cures it has been out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_at: Option<DateTime<Utc>>,
+    /// A page about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// A date from which on it was borne no longer: an `ignore` that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored_until: Option<NaiveDate>,
 }
 
-/// One package.
+/// From this base score on, a weakness is critical.
+pub const CRITICAL_CVSS: f64 = 9.0;
+
+impl Advisory {
+    /// Whether it cannot wait: by its score, by the word of those who know it, or because the package is malicious.
+    #[must_use]
+    pub fn is_critical(&self) -> bool {
+        self.cvss.is_some_and(|score| score >= CRITICAL_CVSS) || self.severity.as_deref() == Some("critical")
+    }
+
+    /// For ordering: the score, else one for the word; unknown is above low.
+    #[must_use]
+    pub fn rank(&self) -> f64 {
+        self.cvss.unwrap_or(match self.severity.as_deref() {
+            Some("critical") => CRITICAL_CVSS,
+            Some("high") => 7.0,
+            Some("medium") => 4.0,
+            Some("low") => 0.1,
+            _ => 3.95,
+        })
+    }
+}
+
+/// An advisory that a person decided to bear.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Borne {
+    /// It.
+    #[serde(flatten)]
+    pub advisory: Advisory,
+    /// Why it is borne.
+    pub reason: String,
+    /// The last day on which it is.
+    pub until: Option<NaiveDate>,
+}
+
+/// Who asks for a package, and for which versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// Normalised name.
+    pub name: String,
+    /// Which versions; empty for any.
+    pub constraint: String,
+}
+
+/// One release on the line of a package's releases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Out {
+    /// Its version.
+    pub version: String,
+    /// When it came out.
+    pub at: Option<DateTime<Utc>>,
+    /// Whether it was withdrawn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub yanked: bool,
+}
+
+/// One package. What was kept before a field existed is read with its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Package {
     /// Normalised name.
@@ -93,6 +161,39 @@ pub struct Package {
     /// Why the index could not answer for it.
     #[serde(default)]
     pub problem: Option<String>,
+    /// Known weaknesses that a person decided to bear, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borne: Vec<Borne>,
+    /// Whether somebody was asked for its advisories: `false` for what comes from no index, and for what nobody answered.
+    #[serde(default)]
+    pub audited: bool,
+    /// The manifest's own constraint, as written; absent for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<String>,
+    /// The packages by which it came, the direct one first; empty for a direct one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<String>,
+    /// Who of those that are there asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needed_by: Vec<Need>,
+    /// How what is installed, locked and declared differs: `installed 5.2.1, locked 5.2.3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<String>,
+    /// Years between the release that is there and the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libyears: Option<f64>,
+    /// When the cool-down of a newer version ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooling_until: Option<DateTime<Utc>>,
+    /// The index beside the private one that has a package of this name as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confusable: Option<String>,
+    /// The newest release of its series (`5.2.19` for `5.2.15`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<String>,
+    /// The release that is there and the newest after it, oldest first; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<Out>,
 }
 
 impl Package {
@@ -106,6 +207,12 @@ impl Package {
     #[must_use]
     pub fn outdated(&self) -> bool {
         self.bump.is_some()
+    }
+
+    /// The gravest of its advisories that are not borne.
+    #[must_use]
+    pub fn worst(&self) -> Option<&Advisory> {
+        self.advisories.iter().max_by(|a, b| a.rank().total_cmp(&b.rank()))
     }
 }
 
@@ -122,4 +229,30 @@ pub struct Packages {
     /// The index that was asked, without credentials.
     #[serde(default)]
     pub index: Option<String>,
+    /// Whose packages: `PyPI`, `npm`, `crates.io`; absent in what was kept before there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ecosystem: Option<String>,
+    /// Who knew the advisories; absent when nobody was asked or nobody answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisories_from: Option<String>,
+    /// When the oldest answer about advisories was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisories_at: Option<DateTime<Utc>>,
+    /// Why there are no fresh answers about advisories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisories_problem: Option<String>,
+}
+
+impl Packages {
+    /// Packages of which nobody could say whether they have advisories.
+    #[must_use]
+    pub fn unaudited(&self) -> usize {
+        self.items.iter().filter(|package| !package.audited).count()
+    }
+
+    /// Years behind, of all packages together.
+    #[must_use]
+    pub fn libyears(&self) -> f64 {
+        self.items.iter().filter_map(|package| package.libyears).sum()
+    }
 }

@@ -137,7 +137,12 @@ fn content(data: &Data) -> Option<Value> {
         Data::Issues(issues) => {
             serde_json::to_value(issues.items.iter().map(|issue| (&issue.id, issue.state, &issue.title, &issue.assignee)).collect::<Vec<_>>()).ok()
         }
-        Data::Packages(packages) => serde_json::to_value(packages).ok(),
+        Data::Packages(packages) => {
+            let mut packages = packages.clone();
+            packages.advisories_at = None;
+            serde_json::to_value(packages).ok()
+        }
+        Data::Life(lines) => serde_json::to_value(&lines.items).ok(),
         Data::Backup(backup) => {
             let mut backup = backup.clone();
             (backup.age_s, backup.checked_at) = (None, None);

@@ -104,6 +104,7 @@ fn data(source: &SourceState, capability: Capability) -> Option<Value> {
         Capability::Issues => serde_json::to_value(&source.issues.as_ref()?.1).ok(),
         Capability::Packages => serde_json::to_value(&source.packages.as_ref()?.1).ok(),
         Capability::Backup => serde_json::to_value(&source.backup.as_ref()?.1).ok(),
+        Capability::Life => serde_json::to_value(&source.life.as_ref()?.1).ok(),
         Capability::Log => {
             let log = source.log.as_ref()?;
             // Written before it was ever read, a log of zero lines would be a false green.

@@ -78,6 +78,7 @@ fn subject(source: &SourceState) -> String {
         Capability::Issues => format!("Errors of {}", source.spec.title),
         Capability::Packages => format!("Packages of {}", source.spec.title),
         Capability::Backup => format!("Backup {}", source.spec.title),
+        Capability::Life => format!("Support dates of {}", source.spec.title),
         Capability::Health | Capability::Certificate | Capability::Log => source.spec.title.clone(),
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::msg::{History, Polled};
 use super::range::SILENCE;
 use super::world::{Bucket, HealthState, LOG_EVENTS, LOG_GROUPS, LOG_MINUTES, LogState, SAMPLES, Sample, SourceState, Window};
-use crate::domain::{Backup, Data, ErrorKind, Health, Histogram, IssueState, Issues, LogBatch, Packages, SourceError, Status, Timestamp, Verdict};
+use crate::domain::{
+    Backup, Data, ErrorKind, Health, Histogram, IssueState, Issues, LifeLine, LifeLines, LogBatch, Packages, Phase, SourceError, Status, Timestamp, Verdict,
+};
 use crate::sources::Collected;
 
 /// Windows over the last hour are figured anew at most this often once there are many samples.
@@ -106,6 +108,11 @@ fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settin
                 summary = Some(backup_summary(backup, at));
                 source.backup = Some((at, backup.clone()));
             }
+            Data::Life(lines) => {
+                // Beside packages it is an extra: those are what the source is summed up by.
+                summary = summary.or_else(|| Some(life_summary(lines, at)));
+                source.life = Some((at, lines.clone()));
+            }
         }
     }
     if let Some(log) = &source.log {
@@ -119,7 +126,8 @@ fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settin
         || source.log.is_some()
         || source.issues.is_some()
         || source.packages.is_some()
-        || source.backup.is_some();
+        || source.backup.is_some()
+        || source.life.is_some();
     if !ever_seen {
         // It answered, and said nothing yet: that is no reason to be green.
         if settings.one_pass {
@@ -398,6 +406,16 @@ fn packages_summary(packages: &Packages) -> String {
     let vulnerable = packages.items.iter().filter(|p| !p.advisories.is_empty()).count();
     let outdated = packages.items.iter().filter(|p| p.outdated()).count();
     format!("{} packages: {vulnerable} vulnerable, {outdated} outdated", packages.items.len())
+}
+
+fn life_summary(lines: &LifeLines, now: Timestamp) -> String {
+    let today = now.date_naive();
+    let ended: Vec<String> = lines.items.iter().filter(|line| line.phase(today) == Phase::Ended).map(LifeLine::title).collect();
+    match ended.as_slice() {
+        [] => format!("{} releases, all supported", lines.items.len()),
+        [one] => format!("{one} has ended"),
+        [one, more @ ..] => format!("{one} and {} more have ended", more.len()),
+    }
 }
 
 fn backup_summary(backup: &Backup, now: Timestamp) -> String {

@@ -51,7 +51,7 @@ pub fn item<'a>(world: &'a World, key: &str) -> Option<Item<'a>> {
         Capability::Log => source.log.as_ref()?.groups.get(name).map(Item::Group),
         Capability::Packages => source.packages.as_ref()?.1.items.iter().find(|package| package.name == name).map(Item::Package),
         Capability::Backup => source.backup.as_ref().filter(|_| source.spec.id.name() == name).map(|(_, backup)| Item::Backup(backup)),
-        Capability::Health | Capability::Certificate => None,
+        Capability::Health | Capability::Certificate | Capability::Life => None,
     }
 }
 

@@ -643,7 +643,14 @@ fn packages_are_one_finding_and_a_part_answer_keeps_the_rest() {
         bump,
         cure: cvss.map(|_| "1.1".into()),
         advisories: cvss
-            .map(|score| Advisory { id: "GHSA-1".into(), aliases: vec![], severity: None, cvss: Some(score), fixed_in: vec!["1.1".into()], summary: None })
+            .map(|score| Advisory {
+                id: "GHSA-1".into(),
+                aliases: vec![],
+                severity: None,
+                cvss: Some(score),
+                fixed_in: vec!["1.1".into()],
+                ..Advisory::default()
+            })
             .into_iter()
             .collect(),
         ..Package::default()

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::offline::Offline;
 use crate::actions::{ActionSpec, StepState};
 use crate::domain::{
-    Acknowledgement, ActionEnd, Backup, Certificate, Finding, FindingId, Health, Histogram, Issues, Level, LogEvent, LogGroup, LogMark, Packages, SourceError,
-    SourceId, Status, Timestamp, Transition,
+    Acknowledgement, ActionEnd, Backup, Certificate, Finding, FindingId, Health, Histogram, Issues, Level, LifeLines, LogEvent, LogGroup, LogMark, Packages,
+    SourceError, SourceId, Status, Timestamp, Transition,
 };
 use crate::sources::SourceSpec;
 
@@ -272,6 +272,8 @@ pub struct SourceState {
     pub packages_since: Option<Timestamp>,
     /// The backup, and when it was looked at.
     pub backup: Option<(Timestamp, Backup)>,
+    /// Until when versions are supported, and when that was looked up.
+    pub life: Option<(Timestamp, LifeLines)>,
 }
 
 impl SourceState {
@@ -302,6 +304,7 @@ impl SourceState {
             packages: None,
             packages_since: None,
             backup: None,
+            life: None,
         }
     }
 }

@@ -239,7 +239,7 @@ pub(super) const fn on_page(page: Page, capability: Capability) -> bool {
         Page::Health => matches!(capability, Capability::Health),
         Page::Logs => matches!(capability, Capability::Log),
         Page::Errors => matches!(capability, Capability::Issues),
-        Page::Dependencies => matches!(capability, Capability::Packages),
+        Page::Dependencies => matches!(capability, Capability::Packages | Capability::Life),
         Page::Backups => matches!(capability, Capability::Backup),
         _ => false,
     }

@@ -267,7 +267,7 @@ pub fn pages_of(world: &World, finding: &Finding) -> Vec<Page> {
         Some(Capability::Health | Capability::Certificate) => vec![Page::Health],
         Some(Capability::Log) => vec![Page::Logs],
         Some(Capability::Issues) => vec![Page::Errors],
-        Some(Capability::Packages) => vec![Page::Dependencies],
+        Some(Capability::Packages | Capability::Life) => vec![Page::Dependencies],
         Some(Capability::Backup) => vec![Page::Backups],
         None => Vec::new(),
     };

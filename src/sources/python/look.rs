@@ -216,7 +216,14 @@ impl PythonSource {
         let work = tokio::task::spawn_blocking(move || {
             let known: BTreeMap<String, Known> = all.into_iter().map(|one| (one.name, one.known)).collect();
             let items = compare(here.facts(), &known);
-            Packages { manifest, items, python: here.interpreter.map(|interpreter| interpreter.text), index: shown }
+            Packages {
+                manifest,
+                items,
+                python: here.interpreter.map(|interpreter| interpreter.text),
+                index: shown,
+                ecosystem: Some("PyPI".to_owned()),
+                ..Packages::default()
+            }
         });
         let packages = work.await.map_err(|_| SourceError::protocol("the comparison broke off"))?;
         Ok(Collected { observations: vec![Observation { at: clock::now(), data: Data::Packages(packages) }], problems, complete })
