@@ -23,8 +23,10 @@ use crate::domain::{ActionEnd, SourceId, Timestamp, Transition, TransitionKind};
 use crate::io::exec::{self, Limits, Program};
 use crate::io::net;
 use crate::journal::Journal;
-use crate::sources::SourceSpec;
+use crate::journal::Redactor;
 use crate::sources::runner::{Runner, RunnerOptions};
+use crate::sources::{ItemKey, SourceSpec};
+use crate::state::details::Told;
 use crate::state::msg::Configured;
 use crate::state::{Effect, Msg};
 
@@ -47,6 +49,7 @@ pub struct Hands {
     continuous: BTreeSet<SourceId>,
     leads: Option<BTreeSet<SourceId>>,
     network: Arc<Way>,
+    redaction: Arc<Redactor>,
     actions: Vec<Action>,
     trusted: bool,
     running: BTreeMap<String, Ours>,
@@ -90,6 +93,12 @@ fn fingerprints(config: &Config) -> BTreeMap<SourceId, String> {
     config.sources.iter().map(|entry| (entry.id.clone(), entry.fingerprint())).collect()
 }
 
+/// What the person wants masked in what is kept is masked in details too.
+fn redaction(config: &Config) -> Arc<Redactor> {
+    // A pattern that is none was told when the configuration was read.
+    Arc::new(Redactor::new(&config.journal.redact).unwrap_or_default())
+}
+
 /// Where what is kept goes.
 #[derive(Debug)]
 enum Keeping {
@@ -121,6 +130,7 @@ impl Hands {
             continuous,
             leads: None,
             network: Arc::new(Way::of(config)),
+            redaction: redaction(config),
             built_from,
             actions: config.actions.clone(),
             trusted: config.trusted,
@@ -146,6 +156,7 @@ impl Hands {
         }
         (self.polled, self.continuous) = kinds(config);
         self.network = Arc::new(Way::of(config));
+        self.redaction = redaction(config);
         self.built_from = next;
         if let Keeping::Open(history) = &self.keeping {
             history.want(self.polled.union(&self.continuous).cloned().collect(), self.continuous.clone(), new, self.messages.clone())?;
@@ -231,6 +242,7 @@ impl Hands {
         for effect in effects {
             match effect {
                 Effect::LookAtNetwork => self.look_at_network(),
+                Effect::LookAt { key, part } => self.look_at(key, part, dashboard, now),
                 Effect::Poll(id) => self.runner.poll(&id),
                 Effect::PollAll => self.runner.poll_all(),
                 Effect::KeepPoll(_) | Effect::KeepTransition(_) | Effect::KeepAcknowledgement(..) => self.keep(effect),
@@ -259,6 +271,23 @@ impl Hands {
             }
         }
         Ok(())
+    }
+
+    /// Asks a source what it knows of an item.
+    fn look_at(&self, key: ItemKey, part: Option<String>, dashboard: &mut Dashboard, now: Timestamp) {
+        let Some(door) = self.runner.door(&key.source) else {
+            dashboard.take(Msg::Detail(Box::new(Told { key, part, result: None })), now);
+            return;
+        };
+        let (messages, redaction) = (self.messages.clone(), Arc::clone(&self.redaction));
+        self.runtime.spawn(async move {
+            let mut result = door.detail(&key, part.as_deref()).await;
+            if let Some(Ok(detail)) = &mut result {
+                redaction.detail(detail);
+            }
+            // The loop has ended when this fails.
+            let _ = messages.send(Msg::Detail(Box::new(Told { key, part, result }))).await;
+        });
     }
 
     /// Looks whether the way out is there; one look at a time.

@@ -29,6 +29,7 @@ mod keeping;
 mod leases;
 mod reader;
 mod redact;
+pub use redact::Redactor;
 mod rows;
 mod series;
 mod snapshot;

@@ -1,9 +1,11 @@
-//! Masks what the person named in `[journal] redact`, in every text, before it is stored. Pure.
+//! Masks what the person named in `[journal] redact`, in every text, before it is stored; and in details, which are not. Pure.
 
 use regex::{Captures, Regex};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::sources::{Detail, DetailBody};
 
 /// What stands in place of a match.
 const MASK: &str = "***";
@@ -39,13 +41,16 @@ const MINUTES: &str = "minutes";
 
 /// The compiled patterns.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Redactor {
+pub struct Redactor {
     patterns: Vec<Regex>,
 }
 
 impl Redactor {
-    /// Compiles the patterns; the answer to a bad one is that pattern.
-    pub(super) fn new(patterns: &[String]) -> Result<Self, String> {
+    /// Compiles the patterns.
+    ///
+    /// # Errors
+    /// With a pattern that is no regular expression: that pattern.
+    pub fn new(patterns: &[String]) -> Result<Self, String> {
         let patterns = patterns.iter().map(|text| Regex::new(text).map_err(|_| text.clone())).collect::<Result<_, _>>()?;
         Ok(Self { patterns })
     }
@@ -60,6 +65,22 @@ impl Redactor {
             T::deserialize(&value).ok()?;
         }
         serde_json::to_string(&value).ok()
+    }
+
+    /// Masks a detail; the ids by which its neighbours are asked for stay. What could not be read back is not given at all.
+    pub fn detail(&self, detail: &mut Detail) {
+        if self.patterns.is_empty() {
+            return;
+        }
+        let Ok(mut value) = serde_json::to_value(&detail.body) else { return };
+        if !self.mask(&mut value) {
+            return;
+        }
+        let mut body = DetailBody::deserialize(value).unwrap_or(DetailBody::Lines(Vec::new()));
+        if let (DetailBody::Event(new), DetailBody::Event(old)) = (&mut body, &detail.body) {
+            (new.id, new.previous, new.next) = (old.id.clone(), old.previous.clone(), old.next.clone());
+        }
+        detail.body = body;
     }
 
     fn mask(&self, value: &mut Value) -> bool {
@@ -89,7 +110,8 @@ impl Redactor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Acknowledgement, FindingId, SourceId, Transition, TransitionKind};
+    use crate::domain::{Acknowledgement, ErrorEvent, Exception, FindingId, SourceId, Transition, TransitionKind};
+    use crate::sources::ItemKey;
 
     #[test]
     fn matches_are_masked_everywhere_but_in_our_own_words() {
@@ -106,6 +128,24 @@ mod tests {
         assert!(!json.contains("@shop") && !json.contains("4711"), "{json}");
         let read: Transition = serde_json::from_str(&json).unwrap();
         assert_eq!((read.at, read.source, read.sentence.as_str()), (transition.at, Some(source), "order *** of *** failed"));
+    }
+
+    #[test]
+    fn details_are_masked_too_but_for_the_ids_that_lead_on() {
+        let redactor = Redactor::new(&[r"[\w.]+@[\w.]+".to_owned(), "[0-9a-f]{8}".to_owned()]).unwrap();
+        let event = ErrorEvent {
+            id: "00000000aa".to_owned(),
+            next: Some("11111111bb".to_owned()),
+            user: Some("ann@shop.example".to_owned()),
+            exceptions: vec![Exception { kind: "KeyError".to_owned(), value: "of bob@shop.example".to_owned(), ..Exception::default() }],
+            ..ErrorEvent::default()
+        };
+        let key = ItemKey { source: SourceId::parse("shop/sentry/backend").unwrap(), item: "4711".to_owned() };
+        let mut detail = Detail { key, body: DetailBody::Event(Box::new(event)), link: None };
+        redactor.detail(&mut detail);
+        let DetailBody::Event(event) = detail.body else { panic!("another body") };
+        assert_eq!((event.id.as_str(), event.next.as_deref(), event.user.as_deref()), ("00000000aa", Some("11111111bb"), Some("***")));
+        assert_eq!((event.exceptions[0].kind.as_str(), event.exceptions[0].value.as_str()), ("KeyError", "of ***"));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Collected;
 use crate::domain::SourceError;
 use crate::io::secret::Known;
 
@@ -15,7 +14,7 @@ use crate::io::secret::Known;
 const MASK: &str = "***";
 
 /// Masks what a poll gave. What cannot be masked is not given at all.
-pub(super) fn mask(result: &mut Result<Collected, SourceError>, known: &Known) {
+pub(super) fn mask<T: Serialize + DeserializeOwned>(result: &mut Result<T, SourceError>, known: &Known) {
     if known.is_empty() {
         return;
     }
@@ -86,6 +85,7 @@ fn clean(text: &str, known: &Known) -> Option<String> {
 mod tests {
     use super::*;
     use crate::domain::Problem;
+    use crate::sources::Collected;
 
     fn known() -> Known {
         let known = Known::default();
@@ -111,7 +111,7 @@ mod tests {
             let mut result = Ok(Collected { problems: vec![Problem { subject: "x".into(), message: text.into() }], ..Collected::default() });
             mask(&mut result, &known());
             assert_eq!(result.unwrap().problems[0].message, expected.unwrap_or(text));
-            let mut result = Err(SourceError::connect(text));
+            let mut result: Result<Collected, _> = Err(SourceError::connect(text));
             mask(&mut result, &known());
             assert_eq!(result.unwrap_err().message, expected.unwrap_or(text));
         }

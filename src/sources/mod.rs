@@ -15,6 +15,7 @@ use crate::domain::{Capability, ErrorEvent, ErrorKind, Observation, Problem, Sou
 
 #[cfg(test)]
 pub mod contract;
+pub mod door;
 pub mod files;
 pub mod http;
 pub mod kinds;

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::door::Door;
 use super::{Built, Cadence, Collected, Source, SourceSpec, masking};
 use crate::config::model::Entry;
 use crate::domain::{ErrorKind, SourceError, SourceId};
@@ -37,6 +38,7 @@ const POLL_NOW_GAP: Duration = Duration::from_millis(200);
 /// What one source's task is told from outside.
 #[derive(Debug)]
 struct Control {
+    door: Door,
     poll: Notify,
     lead: watch::Sender<bool>,
     cancel: CancellationToken,
@@ -83,7 +85,7 @@ impl Runner {
         for (place, entry) in enabled.into_iter().enumerate() {
             let spec = entry.config.spec(&entry.context);
             let (lead, _) = watch::channel(!options.wait_for_lead || spec.continuous);
-            let control = Arc::new(Control { poll: Notify::new(), lead, cancel: self.cancel.child_token() });
+            let control = Arc::new(Control { door: Door::new(entry.clone()), poll: Notify::new(), lead, cancel: self.cancel.child_token() });
             self.controls.insert(spec.id.clone(), Arc::clone(&control));
             let offset = start_offset(place, count, spec.every);
             self.tasks.spawn(run(entry, spec, control, tx.clone(), offset));
@@ -102,6 +104,12 @@ impl Runner {
         for control in self.controls.values() {
             control.poll.notify_one();
         }
+    }
+
+    /// The way to a source's details and calls; `None` for one that is paused or not there.
+    #[must_use]
+    pub fn door(&self, id: &SourceId) -> Option<Door> {
+        self.controls.get(id).map(|control| control.door.clone())
     }
 
     /// Tells whether this process is the one that polls this source.
@@ -145,13 +153,13 @@ pub async fn once(entries: Vec<Entry>, limit: Duration, max_parallel: usize) -> 
         .await
 }
 
-fn build(entry: &Entry) -> Result<Built, SourceError> {
+pub(super) fn build(entry: &Entry) -> Result<Built, SourceError> {
     secret::remember_literals(&entry.config.secrets());
     std::panic::catch_unwind(AssertUnwindSafe(|| entry.config.build(&entry.context))).unwrap_or_else(|panic| Err(crashed(&*panic)))
 }
 
 /// The error of a source that panicked.
-fn crashed(panic: &(dyn std::any::Any + Send)) -> SourceError {
+pub(super) fn crashed(panic: &(dyn std::any::Any + Send)) -> SourceError {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     let text = text.unwrap_or_else(|| "without a message".to_owned());
     SourceError::protocol(format!("the source crashed and was built anew: {text}"))
@@ -208,6 +216,7 @@ async fn poll(entry: &Entry, spec: &SourceSpec, control: &Control, tx: &mpsc::Se
             }
             none => match build(entry) {
                 Ok(ready) => {
+                    control.door.put(ready.service.clone());
                     let ready = none.insert(ready);
                     let (result, panicked) = ask(&mut *ready.source, spec.timeout, spec.timeout).await;
                     let cadence = ready.source.cadence();
@@ -278,6 +287,7 @@ async fn follow(entry: &Entry, spec: &SourceSpec, control: &Control, tx: &mpsc::
         match build(entry) {
             Err(error) => failed = Some((clock::now(), error)),
             Ok(mut built) => {
+                control.door.put(built.service.clone());
                 while failed.is_none() {
                     let started = clock::now();
                     let mut result = AssertUnwindSafe(built.source.collect()).catch_unwind().await.unwrap_or_else(|panic| Err(crashed(&*panic)));

@@ -92,6 +92,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::Poll => match selected_source(state) {
             Some(id) => {
                 toast(state, format!("looking at {id} again"), now);
+                state.world.details.outdate(&id);
                 effects.push(Effect::Poll(id));
             }
             None => effects.push(Effect::PollAll),

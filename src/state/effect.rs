@@ -4,6 +4,7 @@ use super::first_run::Choice;
 use super::msg::Polled;
 use crate::actions::Order;
 use crate::domain::{Acknowledgement, FindingId, SourceId, Transition};
+use crate::sources::ItemKey;
 
 /// One thing to do outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +13,13 @@ pub enum Effect {
     Poll(SourceId),
     /// Poll all sources now.
     PollAll,
+    /// Ask a source what it knows of an item, and tell by [`super::Msg::Detail`].
+    LookAt {
+        /// Of what.
+        key: ItemKey,
+        /// Which of several; `None`: the newest.
+        part: Option<String>,
+    },
     /// Look whether the way out is there, and tell by [`super::Msg::Network`].
     LookAtNetwork,
     /// Keep the end of a poll.

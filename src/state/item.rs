@@ -5,6 +5,7 @@
 
 use super::{SourceState, World};
 use crate::domain::{Backup, Capability, Finding, FindingId, Issue, LogGroup, Package, Severity, SourceId};
+use crate::sources::ItemKey;
 
 /// What stands in place of an item where a source itself has a row, because it is not known.
 const NONE: &str = "?";
@@ -32,6 +33,14 @@ pub fn key(source: &SourceId, item: &str) -> String {
 #[must_use]
 pub fn key_of_source(source: &SourceId) -> String {
     key(source, NONE)
+}
+
+/// The name of an item among all sources, for asking its source; `None` for rows of findings and of sources themselves.
+#[must_use]
+pub fn item_key(key: &str) -> Option<ItemKey> {
+    let (source, item) = key.split_once('#')?;
+    (item != NONE).then_some(())?;
+    Some(ItemKey { source: SourceId::parse(source).ok()?, item: item.to_owned() })
 }
 
 /// The source that a key is about: that of a finding, of an item, or the source itself.

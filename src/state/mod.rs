@@ -6,6 +6,7 @@
 pub mod act;
 pub mod acting;
 pub mod command;
+pub mod details;
 pub mod effect;
 pub mod filter;
 mod findings;
@@ -28,8 +29,10 @@ pub mod wall;
 pub mod world;
 
 pub use command::{Command, CommandSpec, Page, Scope};
+pub use details::Details;
 pub use effect::Effect;
 pub use filter::Filter;
+pub use item::Item;
 pub use msg::Msg;
 pub use view::{Drawn, ListView, Overlay, Part, Prompt, PromptKind, Toast, View};
 pub use world::{HealthState, LogState, Notice, NoticeKind, Run, RunStep, Sample, SiteState, SourceState, Window, World};

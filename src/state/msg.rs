@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::details::Told;
 use super::first_run::{Choice, FoundProject};
 use super::{Command, Notice, NoticeKind, SiteState, world::Bucket};
 use crate::actions::StepState;
@@ -40,6 +41,8 @@ pub enum Msg {
     Configured(Configured),
     /// Whether the way out is there, as [`super::Effect::LookAtNetwork`] asked.
     Network(Network),
+    /// What came of a look at an item, as [`super::Effect::LookAt`] asked.
+    Detail(Box<Told>),
     /// The key of an action, in canonical form.
     ActKey(String),
     /// A step of a run of ours began or ended.

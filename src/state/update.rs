@@ -73,6 +73,13 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
             state.world.notices.sort_by_key(|notice| notice.kind);
         }
         Msg::NoticeOver(kind) => state.world.notices.retain(|known| known.kind != kind),
+        Msg::Detail(told) => {
+            // What is asked for while the picture stands still is asked for to be seen.
+            if let Some(paused) = &mut state.view.paused {
+                paused.world.details.take((*told).clone(), now);
+            }
+            state.world.details.take(*told, now);
+        }
         Msg::ActKey(key) => acting::key(state, &key, now),
         Msg::ActionStep { run, step, state: stands } => acting::step(&mut state.world, &run, step, stands, now),
         Msg::ActionOutput { run, lines, dropped } => acting::output(&mut state.world, &run, lines, dropped),
@@ -89,6 +96,7 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
             }
         }
     }
+    super::details::look(state, now, &mut effects);
     if state.view.wall.is_some() {
         super::wall::step(state, now);
         // Nobody sits there who would hear it, all night.
@@ -161,6 +169,7 @@ fn reconfigure(state: &mut State, configured: Configured, now: Timestamp, effect
         };
         world.sources.insert(source.spec.id.clone(), source);
     }
+    world.details.retain(|id| world.sources.contains_key(id) && !changed.contains(id));
     let removed = before - (world.sources.len() - added);
     let releases: Vec<_> = std::mem::take(&mut world.sites).into_iter().filter_map(|site| Some((site.name, site.release?))).collect();
     world.sites = sites;
@@ -303,5 +312,5 @@ pub fn next_tick(state: &State, now: Timestamp) -> Option<Timestamp> {
     let toast = state.view.toast.as_ref().map(|toast| toast.until);
     let burst = state.world.findings.iter().any(|f| f.id.rule() == "burst").then(|| now + chrono::Duration::seconds(5));
     let network = state.world.offline.next();
-    stale.chain(acks).chain(toast).chain(burst).chain(network).chain(super::wall::next(state)).min()
+    stale.chain(acks).chain(toast).chain(burst).chain(network).chain(super::wall::next(state)).chain(super::details::next(state, now)).min()
 }

@@ -223,6 +223,10 @@ pub struct View {
     pub zone: ZoneName,
     /// Keys of commands that were remapped, by the command's id, as the configuration writes keys. What is not here has its default keys.
     pub keys: BTreeMap<&'static str, Vec<String>>,
+    /// Which part of an item is looked at, by page: the row's key and the part. Of other rows it is the newest.
+    pub parts: BTreeMap<Page, (String, String)>,
+    /// Where the selection rests, for details on demand.
+    pub resting: Option<super::details::Resting>,
     /// The first screen, while there is no configuration.
     pub first_run: Option<FirstRun>,
     /// What the last frame held.

@@ -66,6 +66,8 @@ pub struct World {
     pub runs: Vec<Run>,
     /// The configuration that may not run commands, where it may not.
     pub untrusted: Option<String>,
+    /// What was told of items that somebody looked at.
+    pub details: super::Details,
     /// One pass (`check`): thresholds count as one, nothing is pending.
     pub one_pass: bool,
 }
