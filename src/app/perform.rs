@@ -19,13 +19,13 @@ use super::history::History;
 use super::screen::Screen;
 use crate::actions::{Action, Order, Progress, audit, runner};
 use crate::config::model::{Config, Place};
-use crate::domain::{ActionEnd, SourceId, Timestamp, Transition, TransitionKind};
+use crate::domain::{ActionEnd, LogQuery, SourceError, SourceId, Timestamp, Transition, TransitionKind};
 use crate::io::exec::{self, Limits, Program};
 use crate::io::net;
 use crate::journal::Journal;
 use crate::journal::Redactor;
 use crate::sources::runner::{Runner, RunnerOptions};
-use crate::sources::{ItemKey, SourceSpec};
+use crate::sources::{ItemKey, Past, SourceSpec};
 use crate::state::details::Told;
 use crate::state::msg::Configured;
 use crate::state::{Effect, Msg};
@@ -55,6 +55,8 @@ pub struct Hands {
     running: BTreeMap<String, Ours>,
     /// What each source was built from.
     built_from: BTreeMap<SourceId, String>,
+    /// What reads logs further back.
+    pasts: BTreeMap<SourceId, Arc<dyn Past>>,
 }
 
 /// What is looked at to know whether we are cut off, and whether somebody does.
@@ -99,6 +101,12 @@ fn redaction(config: &Config) -> Arc<Redactor> {
     Arc::new(Redactor::new(&config.journal.redact).unwrap_or_default())
 }
 
+/// What reads logs further back; one that cannot be built says why when its source is built.
+fn pasts(config: &Config) -> BTreeMap<SourceId, Arc<dyn Past>> {
+    let built = config.sources.iter().filter_map(|entry| Some((entry.id.clone(), entry.config.past(&entry.context)?.ok()?)));
+    built.collect()
+}
+
 /// Where what is kept goes.
 #[derive(Debug)]
 enum Keeping {
@@ -132,6 +140,7 @@ impl Hands {
             network: Arc::new(Way::of(config)),
             redaction: redaction(config),
             built_from,
+            pasts: pasts(config),
             actions: config.actions.clone(),
             trusted: config.trusted,
             running: BTreeMap::new(),
@@ -158,6 +167,7 @@ impl Hands {
         self.network = Arc::new(Way::of(config));
         self.redaction = redaction(config);
         self.built_from = next;
+        self.pasts = pasts(config);
         if let Keeping::Open(history) = &self.keeping {
             history.want(self.polled.union(&self.continuous).cloned().collect(), self.continuous.clone(), new, self.messages.clone())?;
             // What we hold already goes on; what is new is told when we have it.
@@ -245,6 +255,7 @@ impl Hands {
                 Effect::LookAt { key, part } => self.look_at(key, part, dashboard, now),
                 Effect::Poll(id) => self.runner.poll(&id),
                 Effect::PollAll => self.runner.poll_all(),
+                Effect::ReadLogBack(id, query) => self.read_log_back(id, query),
                 Effect::KeepPoll(_) | Effect::KeepTransition(_) | Effect::KeepAcknowledgement(..) => self.keep(effect),
                 Effect::RunAction(order) => self.run_action(*order, dashboard, now),
                 Effect::StopAction(run) => {
@@ -302,6 +313,20 @@ impl Hands {
             way.looking.store(false, Ordering::Release);
             // The loop has ended when this fails.
             let _ = messages.send(Msg::Network(network)).await;
+        });
+    }
+
+    /// Reads a page of older events of a log, beside the loop.
+    fn read_log_back(&self, source: SourceId, query: Box<LogQuery>) {
+        let reading = self.pasts.get(&source).map(|past| past.before((*query).clone()));
+        let messages = self.messages.clone();
+        self.runtime.spawn(async move {
+            let result = match reading {
+                Some(reading) => reading.await,
+                None => Err(SourceError::nothing("only what was read since the start is there", "a log in files can be read further back")),
+            };
+            // The loop has ended when this fails.
+            let _ = messages.send(Msg::LogPast { source, query, result }).await;
         });
     }
 

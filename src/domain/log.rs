@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Histogram;
+
 /// Severity of a log event, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -73,6 +75,150 @@ pub struct LogEvent {
     /// Fingerprint of its group, where it is an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// Where it stands in its file; `None` for the output of a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<LogPlace>,
+}
+
+/// Where an event begins. It outlives a rename of the file, and not its packing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// Device and inode of the file.
+    pub id: (u64, u64),
+    /// First byte; of a packed file in its unpacked contents.
+    pub offset: u64,
+}
+
+/// From where the files of one name are read back: before this event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFrom {
+    /// The name that is followed, as in [`LogBatch::files`].
+    pub file: String,
+    /// The oldest event known of it; `None`: from the end of the file.
+    pub place: Option<LogPlace>,
+    /// Its time: used where the place cannot be found any more, because its file was packed meanwhile.
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// Asks for events older than those in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// The names of [`LogBatch::files`] as the asker knows them, so that the answer's indexes are the same.
+    pub files: Vec<String>,
+    /// From where; a followed file that is not named here is read from its end.
+    pub from: Vec<LogFrom>,
+    /// At most so many events; 0 stands for a page of 500. Never more than 5,000.
+    pub limit: usize,
+    /// Nothing older than this.
+    pub since: Option<DateTime<Utc>>,
+    /// Only events of this level and above.
+    pub least: Option<Level>,
+    /// Only events in whose message or detail this regular expression is found.
+    pub grep: Option<String>,
+}
+
+/// Older events. A page may be empty and not the last: reading is bounded by bytes as well, so that each page comes soon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPast {
+    /// Oldest first; of several files merged by time.
+    pub events: Vec<LogEvent>,
+    /// The names that [`LogEvent::file`] points to: those of the query, and perhaps more.
+    pub files: Vec<String>,
+    /// [`LogQuery::from`] of the next page; `None`: there is nothing older.
+    pub next: Option<Vec<LogFrom>>,
+    /// Bytes that were looked at for this page, unpacked.
+    pub bytes: u64,
+    /// What could not be read.
+    pub problems: Vec<super::Problem>,
+}
+
+/// The requests of one minute, from access logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessMinute {
+    /// Start of the minute, epoch seconds.
+    pub start: i64,
+    /// Requests by class of status: 1xx to 5xx.
+    pub statuses: [u64; 5],
+    /// Durations in milliseconds of those that name one. Percentiles come of merged histograms.
+    #[serde(default)]
+    pub latency_ms: Histogram,
+}
+
+impl AccessMinute {
+    /// All requests.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.statuses.iter().sum()
+    }
+
+    /// Adds what another counted; the start stays.
+    pub fn merge(&mut self, other: &Self) {
+        for (into, count) in self.statuses.iter_mut().zip(other.statuses) {
+            *into += count;
+        }
+        self.latency_ms.merge(&other.latency_ms);
+    }
+}
+
+/// The requests to one path, its varying parts left out: `/order/#/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPath {
+    /// The path; outside text.
+    pub path: String,
+    /// Requests by class of status: 1xx to 5xx.
+    pub statuses: [u64; 5],
+    /// Durations in milliseconds.
+    #[serde(default)]
+    pub latency_ms: Histogram,
+}
+
+/// Requests that access logs told of; counts of the batch alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAccess {
+    /// By minute.
+    pub minutes: Vec<AccessMinute>,
+    /// By path, bounded.
+    pub paths: Vec<AccessPath>,
+}
+
+/// What is known of one followed file beside its lines. Sent now and then, not with every batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFile {
+    /// Index into [`LogBatch::files`].
+    pub file: u16,
+    /// Its recognised format: `django`, `nginx`, `json`, `plain`, ...
+    #[serde(default)]
+    pub format: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When it was last written.
+    pub modified: Option<DateTime<Utc>>,
+    /// Its first line's time stamp, or when it was made.
+    pub begins: Option<DateTime<Utc>>,
+    /// Free bytes of its file system, for users.
+    pub free_bytes: Option<u64>,
+    /// All bytes of its file system.
+    pub total_bytes: Option<u64>,
+    /// Whether older ones stand beside it, or it was seen to be rotated.
+    #[serde(default)]
+    pub rotates: bool,
+}
+
+/// What is expected of a log; where nothing is configured nothing is judged by it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogLimits {
+    /// Share of 5xx of all requests, 0 to 1: warning, critical.
+    #[serde(default)]
+    pub errors: (Option<f64>, Option<f64>),
+    /// 95th percentile of durations in milliseconds: warning, critical.
+    #[serde(default)]
+    pub p95_ms: (Option<f64>, Option<f64>),
+    /// Seconds without a line after which it counts as silent; `None`: judged against its own rhythm.
+    #[serde(default)]
+    pub silence_s: Option<u64>,
+    /// Size in bytes from which a file counts as too large; `None`: 1 GiB that never rotates.
+    #[serde(default)]
+    pub size_bytes: Option<u64>,
 }
 
 /// Errors that are the same one: by exception type and place, else by the normalised message.
@@ -147,4 +293,13 @@ pub struct LogBatch {
     pub skipped: u64,
     /// The format that was recognised, for reading: `django`, `json`, `plain`, …
     pub format: String,
+    /// Requests, where lines are those of an access log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<LogAccess>,
+    /// The followed files; empty: as they were told last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<LogFile>,
+    /// What is expected of this log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LogLimits>,
 }

@@ -30,7 +30,9 @@ pub use histogram::Histogram;
 pub use id::{FindingId, IdError, SiteName, SourceId};
 pub use issue::{Issue, IssueState, Issues};
 pub use life::{LifeLine, LifeLines, NextRelease, Phase};
-pub use log::{Level, LogBatch, LogEvent, LogGroup, LogMark, LogNotice};
+pub use log::{
+    AccessMinute, AccessPath, Level, LogAccess, LogBatch, LogEvent, LogFile, LogFrom, LogGroup, LogLimits, LogMark, LogNotice, LogPast, LogPlace, LogQuery,
+};
 pub use observation::{Capability, Data, Observation, Problem};
 pub use package::{Advisory, Borne, Bump, Need, Out, Package, Packages};
 pub use status::Status;

@@ -72,14 +72,14 @@ impl TailError {
 pub enum Step<'a> {
     /// More of the file with this number; a new number begins after `Rotated`.
     Bytes(u64, &'a [u8]),
-    /// The name now means a new file: the number of the old one, which may still grow, and of the new one.
-    Rotated(u64, u64),
+    /// The name now means a new file: the number of the old one, which may still grow, and of the new one, with its device and inode.
+    Rotated(u64, u64, (u64, u64)),
     /// The file is written anew from its beginning.
     Truncated(u64),
     /// The file with this number is over: nothing more comes of it.
     Over(u64),
-    /// The name was missing and is there again: a file with this number.
-    Appeared(u64),
+    /// The name was missing and is there again: a file with this number, its device and inode.
+    Appeared(u64, (u64, u64)),
     /// The name is gone.
     Gone,
 }
@@ -244,6 +244,10 @@ impl Tail {
         self.current.as_ref().map(|open| &open.at)
     }
 
+    fn id(&self) -> (u64, u64) {
+        self.current.as_ref().map_or((0, 0), |open| open.at.id)
+    }
+
     /// Whether this is one of the files that are being read under this name, perhaps renamed meanwhile.
     pub fn reads(&self, id: (u64, u64)) -> bool {
         self.current.iter().chain(self.old.iter().map(|(open, _)| open)).any(|open| open.at.id == id)
@@ -336,11 +340,11 @@ impl Tail {
             let before = open.number;
             self.retire(open, now, sink);
             let number = self.open(&Begin::Start).inspect_err(|_| self.gone = true)?;
-            sink(Step::Rotated(before, number));
+            sink(Step::Rotated(before, number, self.id()));
         } else if self.current.is_none() {
             let number = self.open(&Begin::Start)?;
             self.gone = false;
-            sink(Step::Appeared(number));
+            sink(Step::Appeared(number, self.id()));
         }
         self.error = None;
         self.gone = false;

@@ -190,7 +190,15 @@ fn log_lines_are_never_stored_and_a_flood_loses_no_count() {
     let journal = open(dir.path());
     let id = SourceId::parse("shop/log/django").unwrap();
     for i in 0..1_000i64 {
-        let event = LogEvent { at: at(i), level: Level::Error, file: 0, message: "secret-line".into(), detail: vec!["secret-local".into()], fingerprint: None };
+        let event = LogEvent {
+            at: at(i),
+            level: Level::Error,
+            file: 0,
+            message: "secret-line".into(),
+            detail: vec!["secret-local".into()],
+            fingerprint: None,
+            place: None,
+        };
         let group = LogGroup {
             fingerprint: "9e1".into(),
             title: "ValueError: secret-value".into(),

@@ -215,6 +215,7 @@ mod tests {
             message: "bad \u{1b}]52;c;eA==\u{7} thing".into(),
             detail: vec!["  File \u{9b}2J".into()],
             fingerprint: None,
+            place: None,
         });
         let text = logs(&state(vec![log], vec![]).world, at(), 10, Signs::Utf8);
         assert!(text.starts_with("✔ OK     shop/log/django  3 lines: 1 error, 2 info\n"), "{text}");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Capability, ErrorEvent, ErrorKind, Observation, Problem, SourceError, SourceId};
+use crate::domain::{Capability, ErrorEvent, ErrorKind, LogPast, LogQuery, Observation, Problem, SourceError, SourceId};
 
 #[cfg(test)]
 pub mod contract;
@@ -97,6 +97,12 @@ pub trait Service: Send + Sync {
         let _ = name;
         Box::pin(async { Ok(None) })
     }
+}
+
+/// Reads a log further back than its following does. Independent of the following; never on the loop.
+pub trait Past: fmt::Debug + Send + Sync {
+    /// One page of older events. Bounded in events and in bytes, so that it comes soon; the answer names what to ask next.
+    fn before(&self, query: LogQuery) -> BoxFuture<'static, Result<LogPast, SourceError>>;
 }
 
 /// Names one item of one source.
@@ -294,6 +300,15 @@ pub trait SourceConfig: fmt::Debug + Send + Sync {
     fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
         let _ = context;
         Vec::new()
+    }
+
+    /// What reads this source further back, where it is a log in files.
+    ///
+    /// # Errors
+    /// When it cannot work at all here.
+    fn past(&self, context: &BuildContext) -> Option<Result<Arc<dyn Past>, SourceError>> {
+        let _ = context;
+        None
     }
 
     /// Makes the source. Called again after a panic.

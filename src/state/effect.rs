@@ -3,7 +3,7 @@
 use super::first_run::Choice;
 use super::msg::Polled;
 use crate::actions::Order;
-use crate::domain::{Acknowledgement, FindingId, SourceId, Transition};
+use crate::domain::{Acknowledgement, FindingId, LogQuery, SourceId, Transition};
 use crate::sources::ItemKey;
 
 /// One thing to do outside.
@@ -11,6 +11,8 @@ use crate::sources::ItemKey;
 pub enum Effect {
     /// Poll this source now.
     Poll(SourceId),
+    /// Read events of a log that are older than those in memory, and tell by [`super::Msg::LogPast`].
+    ReadLogBack(SourceId, Box<LogQuery>),
     /// Poll all sources now.
     PollAll,
     /// Ask a source what it knows of an item, and tell by [`super::Msg::Detail`].

@@ -7,7 +7,7 @@ use super::details::Told;
 use super::first_run::{Choice, FoundProject};
 use super::{Command, Notice, NoticeKind, SiteState, world::Bucket};
 use crate::actions::StepState;
-use crate::domain::{Acknowledgement, ActionEnd, FindingId, SourceError, SourceId, Timestamp, Transition};
+use crate::domain::{Acknowledgement, ActionEnd, FindingId, LogPast, LogQuery, SourceError, SourceId, Timestamp, Transition};
 use crate::sources::{Collected, SourceSpec};
 
 /// One thing that happened.
@@ -27,6 +27,15 @@ pub enum Msg {
     Click(u16, u16),
     /// The terminal's size changed: columns, rows.
     Resize(u16, u16),
+    /// Older events of a log, as [`super::Effect::ReadLogBack`] asked.
+    LogPast {
+        /// Whose.
+        source: SourceId,
+        /// What was asked.
+        query: Box<LogQuery>,
+        /// The page, or why there is none.
+        result: Result<LogPast, SourceError>,
+    },
     /// Time passed: ages, staleness, toasts. Sent when something on the screen is due to change, not at a fixed rate.
     Tick,
     /// The machine slept (or the process was stopped) for this long.

@@ -305,6 +305,7 @@ fn batch(s: i64, level: Level, n: u64, fingerprint: Option<&str>) -> Data {
         message: "Internal Server Error: /basket/".into(),
         detail: vec![],
         fingerprint: fingerprint.map(str::to_owned),
+        place: None,
     };
     Data::Log(LogBatch {
         files: vec!["django.log".into()],

@@ -84,6 +84,7 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::ActionStep { run, step, state: stands } => acting::step(&mut state.world, &run, step, stands, now),
         Msg::ActionOutput { run, lines, dropped } => acting::output(&mut state.world, &run, lines, dropped),
         Msg::ActionEnded { run, end } => acting::ended(state, &run, end, now, &mut effects),
+        Msg::LogPast { .. } => {}
         Msg::Toast(text) => act::toast(state, text, now),
         Msg::Found(project) => {
             if let Some(first) = &mut state.view.first_run {

@@ -10,7 +10,7 @@ use super::head::{self, Family, Head};
 use super::stamp::{self, Span};
 use super::tally::{Raw, Tally, mix};
 use super::trace::{self, Trace};
-use crate::domain::Level;
+use crate::domain::{Level, LogPlace};
 
 /// Bytes of one line, and of one event, that are looked at.
 pub const LINE: usize = 1 << 20;
@@ -39,6 +39,10 @@ struct Pending {
 #[derive(Debug)]
 pub struct Stream {
     file: u16,
+    /// Device and inode of what is read, where it is a file.
+    id: Option<(u64, u64)>,
+    /// Where in the file the next byte stands.
+    next: u64,
     /// Bytes of the pending event and of the line that has not ended.
     carry: Vec<u8>,
     /// How much of `carry` are whole lines.
@@ -55,7 +59,14 @@ pub struct Stream {
 impl Stream {
     /// Of this file; `mid`: we begin within it, so that lines under an event we did not see are left out.
     pub fn new(file: u16, mid: bool) -> Self {
-        Self { file, carry: Vec::new(), scanned: 0, pending: None, skipping: false, swallow: mid, swallowed: None }
+        Self { file, id: None, next: 0, carry: Vec::new(), scanned: 0, pending: None, skipping: false, swallow: mid, swallowed: None }
+    }
+
+    /// Of this file of the system, from this byte on, so that its events know their place.
+    #[must_use]
+    pub fn at(mut self, id: (u64, u64), offset: u64) -> Self {
+        (self.id, self.next) = (Some(id), offset);
+        self
     }
 
     /// Bytes taken that have not become an event yet.
@@ -76,6 +87,8 @@ impl Stream {
     /// Takes bytes; whole events go to `tally`.
     pub fn feed(&mut self, bytes: &[u8], seen: DateTime<Utc>, tally: &mut Tally) {
         let mut bytes = bytes;
+        // Whatever buffer is gone over from here on, its end stands there.
+        self.next += bytes.len() as u64;
         if self.skipping {
             let Some(end) = memchr::memchr(b'\n', bytes) else { return };
             self.skipping = false;
@@ -179,7 +192,8 @@ impl Stream {
 
     fn flush(&mut self, buffer: &[u8], seen: DateTime<Utc>, tally: &mut Tally) {
         if let Some(pending) = self.pending.take() {
-            tally.add(&Raw { text: &buffer[pending.start..pending.end], head: pending.head, file: self.file, seen, trace: pending.hash });
+            let place = self.id.map(|id| LogPlace { id, offset: (self.next + pending.start as u64).saturating_sub(buffer.len() as u64) });
+            tally.add(&Raw { text: &buffer[pending.start..pending.end], head: pending.head, file: self.file, seen, trace: pending.hash, place });
         }
     }
 
@@ -202,7 +216,8 @@ impl Stream {
             self.line(&carry, self.scanned, carry.len(), seen, tally);
         }
         self.flush(&carry, seen, tally);
-        *self = Self::new(self.file, false);
+        // A file that goes on after this is one that is written anew.
+        *self = Self { id: self.id, ..Self::new(self.file, false) };
     }
 }
 

@@ -286,7 +286,8 @@ impl Follower {
             let file = self.file(&path);
             let mut streams = HashMap::new();
             if let Some(number) = number {
-                streams.insert(number, Stream::new(file, tail.begins_within()));
+                let (id, offset) = tail.position().map_or(((0, 0), 0), |at| (at.id, at.offset));
+                streams.insert(number, Stream::new(file, tail.begins_within()).at(id, offset));
                 if !self.first || self.order.memory.begun && matches!(begin, Begin::Start) {
                     self.tally.mark(LogMark { at: clock::now(), file, notice: LogNotice::Appeared });
                 }
@@ -462,9 +463,9 @@ fn poll_one(watched: &mut Watched, tally: &mut Tally, scratch: &mut [u8], watch:
             read = true;
             streams.entry(number).or_insert_with(|| Stream::new(file, false)).feed(bytes, at, tally);
         }
-        Step::Rotated(_, number) => {
+        Step::Rotated(_, number, id) => {
             renewed = true;
-            streams.insert(number, Stream::new(file, false));
+            streams.insert(number, Stream::new(file, false).at(id, 0));
             mark(tally, LogNotice::Rotated);
         }
         Step::Truncated(number) => {
@@ -478,9 +479,9 @@ fn poll_one(watched: &mut Watched, tally: &mut Tally, scratch: &mut [u8], watch:
                 stream.end(seen, tally);
             }
         }
-        Step::Appeared(number) => {
+        Step::Appeared(number, id) => {
             renewed = true;
-            streams.insert(number, Stream::new(file, false));
+            streams.insert(number, Stream::new(file, false).at(id, 0));
             mark(tally, LogNotice::Appeared);
         }
         Step::Gone => mark(tally, LogNotice::Gone),

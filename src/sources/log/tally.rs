@@ -11,7 +11,7 @@ use super::Settings;
 use super::group::{self, Identity};
 use super::head::{self, Family, Head};
 use super::{stamp, trace};
-use crate::domain::{Level, LogBatch, LogEvent, LogGroup, LogMark, LogNotice};
+use crate::domain::{Level, LogBatch, LogEvent, LogGroup, LogMark, LogNotice, LogPlace};
 
 /// Bytes kept of one event: its beginning and its end.
 const EVENT_KEPT: usize = 32 << 10;
@@ -43,6 +43,8 @@ pub struct Raw<'a> {
     pub seen: DateTime<Utc>,
     /// Hash of its traceback without values; `None`: it has no traceback.
     pub trace: Option<u64>,
+    /// Where it stands in its file.
+    pub place: Option<LogPlace>,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ struct Kept {
     file: u16,
     seen: DateTime<Utc>,
     group: Option<u32>,
+    place: Option<LogPlace>,
 }
 
 #[derive(Debug)]
@@ -296,10 +299,10 @@ impl Tally {
                 kept.text.clear();
                 // One giant must not stay in memory for ever.
                 kept.text.shrink_to(4 << 10);
-                (kept.head, kept.file, kept.seen, kept.group) = (raw.head, raw.file, raw.seen, group);
+                (kept.head, kept.file, kept.seen, kept.group, kept.place) = (raw.head, raw.file, raw.seen, group, raw.place);
                 kept
             }
-            None => Kept { text: Vec::new(), head: raw.head, file: raw.file, seen: raw.seen, group },
+            None => Kept { text: Vec::new(), head: raw.head, file: raw.file, seen: raw.seen, group, place: raw.place },
         };
         kept.text.extend_from_slice(&text);
         self.newest_bytes += kept.text.len();
@@ -360,7 +363,7 @@ impl Tally {
             let from = DETAIL_KEPT / 4;
             detail.splice(from..from + cut, [format!("  … {cut} lines left out")]);
         }
-        LogEvent { at, level: head.level, file, message, detail, fingerprint }
+        LogEvent { at, level: head.level, file, message, detail, fingerprint, place: None }
     }
 
     /// All since the last batch.
@@ -375,7 +378,7 @@ impl Tally {
             .iter()
             .map(|kept| {
                 let fingerprint = kept.group.map(|place| self.groups[place as usize].identity.fingerprint.clone());
-                self.event(&kept.text, &kept.head, kept.file, kept.seen, fingerprint)
+                LogEvent { place: kept.place, ..self.event(&kept.text, &kept.head, kept.file, kept.seen, fingerprint) }
             })
             .collect();
         self.spare.extend(kept);
@@ -417,6 +420,9 @@ impl Tally {
             marks,
             skipped,
             format: self.format(),
+            access: None,
+            about: Vec::new(),
+            limits: None,
         };
         self.levels = [0; 5];
         self.events = 0;

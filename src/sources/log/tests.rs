@@ -26,7 +26,7 @@ fn many(range: std::ops::Range<u32>, line: impl Fn(u32) -> String) -> String {
 /// Everything a text gives, in pieces of these sizes.
 fn read_with(settings: Settings, text: &[u8], pieces: &[usize]) -> LogBatch {
     let mut tally = Tally::new(settings, 1_000);
-    let mut stream = Stream::new(0, false);
+    let mut stream = Stream::new(0, false).at((1, 2), 0);
     let (mut rest, mut sizes) = (text, pieces.iter().cycle());
     while !rest.is_empty() {
         let size = sizes.next().copied().unwrap_or(rest.len()).clamp(1, rest.len());
@@ -262,6 +262,12 @@ fn check_bytes(bytes: &[u8], pieces: &[usize]) {
     assert_eq!(batch, whole);
     assert_eq!(batch.levels.values().sum::<u64>(), batch.events.len() as u64 + batch.skipped);
     assert_eq!(batch.levels.values().sum::<u64>(), batch.minutes.iter().map(|(_, _, count)| count).sum::<u64>());
+    for event in &batch.events {
+        // Its place is where its first line begins.
+        let at = event.place.unwrap().offset as usize;
+        assert!(at == 0 || bytes[at - 1] == b'\n', "{event:?}");
+        assert!(bytes.len() > at && bytes[at] != b'\n');
+    }
     let ends = memchr::memchr_iter(b'\n', bytes).count() as u64;
     assert_eq!(batch.lines, ends + u64::from(!bytes.is_empty() && !bytes.ends_with(b"\n")));
 }

@@ -13,7 +13,7 @@ fn start() -> Timestamp {
 }
 
 fn event(ms: i64, level: Level, message: &str) -> LogEvent {
-    LogEvent { at: start() + TimeDelta::milliseconds(ms), level, file: 0, message: message.to_owned(), detail: Vec::new(), fingerprint: None }
+    LogEvent { at: start() + TimeDelta::milliseconds(ms), level, file: 0, message: message.to_owned(), detail: Vec::new(), fingerprint: None, place: None }
 }
 
 fn source(id: &str, first_seq: u64, events: Vec<LogEvent>) -> (SourceId, SourceState) {

@@ -287,7 +287,15 @@ proptest! {
 
 /// One minute of a log: lines, an error of its own, now and then a rotation.
 fn lines(minute: i64) -> LogBatch {
-    let event = |n: i64| LogEvent { at: at(minute * 60 + n), level: Level::Info, file: 0, message: format!("line {n}"), detail: vec![], fingerprint: None };
+    let event = |n: i64| LogEvent {
+        at: at(minute * 60 + n),
+        level: Level::Info,
+        file: 0,
+        message: format!("line {n}"),
+        detail: vec![],
+        fingerprint: None,
+        place: None,
+    };
     let fingerprint = format!("{minute:08x}");
     LogBatch {
         files: vec!["app.log".to_owned()],
@@ -307,6 +315,7 @@ fn lines(minute: i64) -> LogBatch {
         marks: if minute % 10 == 0 { vec![LogMark { at: at(minute * 60), file: 0, notice: LogNotice::Rotated }] } else { vec![] },
         skipped: 0,
         format: "django".to_owned(),
+        ..LogBatch::default()
     }
 }
 

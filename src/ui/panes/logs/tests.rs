@@ -34,7 +34,7 @@ fn frame(state: &mut State, width: u16, height: u16) -> (Vec<String>, Drawn) {
 }
 
 fn say(state: &mut State, level: Level, message: &str) {
-    let event = LogEvent { at: now(), level, file: 0, message: message.to_owned(), detail: vec![], fingerprint: None };
+    let event = LogEvent { at: now(), level, file: 0, message: message.to_owned(), detail: vec![], fingerprint: None, place: None };
     log(state).events.push_back(event);
 }
 
@@ -55,6 +55,7 @@ fn logs_at_every_size() {
         message: "POST /api/basket/lines/ 201 0.031 s".to_owned(),
         detail: vec![],
         fingerprint: None,
+        place: None,
     });
     state.view.log.unfolded.insert((DJANGO.to_owned(), seq - 3));
     for (width, height) in SIZES {
@@ -201,7 +202,7 @@ proptest! {
         let ring = log(&mut state);
         ring.first_seq = 3;
         ring.events = events.into_iter().map(|(s, level, message, detail)| LogEvent {
-            at: now() + TimeDelta::seconds(i64::from(s)), level: Level::ALL[level], file: 7, message, detail, fingerprint: None,
+            at: now() + TimeDelta::seconds(i64::from(s)), level: Level::ALL[level], file: 7, message, detail, fingerprint: None, place: None,
         }).collect();
         ring.marks = marks.into_iter().map(|(seq, lines)| (seq, LogMark { at: now(), file: 0, notice: LogNotice::Skipped(lines) })).collect();
         state.view.log.selected = selected.then(|| (DJANGO.to_owned(), seq));
