@@ -75,10 +75,26 @@ pub struct Issue {
     /// `low`, `medium`, `high`, where the tracker knows.
     #[serde(default)]
     pub priority: Option<String>,
+    /// The release it was first seen in, where that was read.
+    #[serde(default)]
+    pub first_release: Option<String>,
+}
+
+/// What one saved query gave.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The search, in the tracker's own language.
+    pub query: String,
+    /// How many there are by the tracker's own count.
+    pub total: u64,
+    /// Those that were read.
+    pub items: Vec<Issue>,
 }
 
 /// The issues of one project, as far as they were read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Issues {
     /// How many there are by the tracker's own count, which may be more than `items`.
     pub total: u64,
@@ -87,4 +103,27 @@ pub struct Issues {
     /// The tracker, for reading: `sentry`, `glitchtip`.
     #[serde(default)]
     pub server: String,
+    /// The place of the first of `items` in the tracker's list: 0, or where a later part of a long list goes on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub from: u64,
+    /// The ids of the whole list, where that was read in several parts: what is known and is not among them is gone. Empty: nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
+    /// What the saved queries gave, in the order of their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub saved: Vec<Saved>,
+}
+
+/// For serde, which hands out a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Issues {
+    /// The issue of this id, of the list or of what a saved query gave.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&Issue> {
+        self.items.iter().chain(self.saved.iter().flat_map(|saved| &saved.items)).find(|issue| issue.id == id)
+    }
 }

@@ -5,36 +5,42 @@
 
 pub mod backup;
 pub mod certificate;
+pub mod cron;
 pub mod error;
 pub mod event;
 pub mod finding;
 pub mod health;
 pub mod histogram;
 pub mod id;
+pub mod intake;
 pub mod issue;
 pub mod life;
 pub mod log;
 pub mod observation;
 pub mod package;
+pub mod release;
 pub mod status;
 pub mod time;
 pub mod transition;
 
 pub use backup::{Backup, Copy, Drill};
 pub use certificate::{Certificate, ChainLink};
+pub use cron::{Cron, CronRun, CronState, Crons};
 pub use error::{ErrorKind, SourceError};
 pub use event::{Breadcrumb, CodeLine, ErrorEvent, EventRequest, Exception, Frame, Link, TagSpread};
 pub use finding::{Acknowledgement, Block, Bound, Comparison, Finding, Happened, Severity, Term};
 pub use health::{Expectation, Health, LatencyLimits, Phases, Verdict};
 pub use histogram::Histogram;
 pub use id::{FindingId, IdError, SiteName, SourceId};
-pub use issue::{Issue, IssueState, Issues};
+pub use intake::{Dropped, Intake};
+pub use issue::{Issue, IssueState, Issues, Saved};
 pub use life::{LifeLine, LifeLines, NextRelease, Phase};
 pub use log::{
     AccessMinute, AccessPath, Level, LogAccess, LogBatch, LogEvent, LogFile, LogFrom, LogGroup, LogLimits, LogMark, LogNotice, LogPast, LogPlace, LogQuery,
 };
 pub use observation::{Capability, Data, Observation, Problem};
 pub use package::{Advisory, Borne, Bump, Need, Out, Package, Packages};
+pub use release::{Brought, Commit, Deploy, Release, Releases};
 pub use status::Status;
 pub use time::Timestamp;
 pub use time::size_text;

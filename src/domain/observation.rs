@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Backup, Certificate, Health, Issues, LifeLines, LogBatch, Packages};
+use super::{Backup, Certificate, Crons, Health, Intake, Issues, LifeLines, LogBatch, Packages, Releases};
 
 /// The type of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,11 +23,18 @@ pub enum Capability {
     Backup,
     /// Until when versions are supported.
     Life,
+    /// Versions, their deploys, commits and new issues.
+    Release,
+    /// Jobs that tell a tracker when they ran.
+    Crons,
+    /// What a tracker did with the events it was sent.
+    Intake,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Health, Self::Certificate, Self::Log, Self::Issues, Self::Packages, Self::Backup, Self::Life];
+    pub const ALL: [Self; 10] =
+        [Self::Health, Self::Certificate, Self::Log, Self::Issues, Self::Packages, Self::Backup, Self::Life, Self::Release, Self::Crons, Self::Intake];
 
     /// The word of the JSON contract.
     #[must_use]
@@ -40,6 +47,9 @@ impl Capability {
             Self::Packages => "packages",
             Self::Backup => "backup",
             Self::Life => "life",
+            Self::Release => "release",
+            Self::Crons => "crons",
+            Self::Intake => "intake",
         }
     }
 }
@@ -62,6 +72,12 @@ pub enum Data {
     Backup(Backup),
     /// Until when versions are supported.
     Life(LifeLines),
+    /// The releases of a project.
+    Release(Releases),
+    /// The jobs of a project.
+    Crons(Crons),
+    /// What became of the events.
+    Intake(Intake),
 }
 
 impl Data {
@@ -76,6 +92,9 @@ impl Data {
             Self::Packages(_) => Capability::Packages,
             Self::Backup(_) => Capability::Backup,
             Self::Life(_) => Capability::Life,
+            Self::Release(_) => Capability::Release,
+            Self::Crons(_) => Capability::Crons,
+            Self::Intake(_) => Capability::Intake,
         }
     }
 }

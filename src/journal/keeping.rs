@@ -7,11 +7,13 @@ use sha2::{Digest, Sha256};
 
 use super::redact::Redactor;
 use super::tiers::{Point, rounded};
-use crate::domain::{Data, LogBatch, LogGroup, Observation, Phases, Verdict};
+use crate::domain::{CronRun, Data, LogBatch, LogGroup, Observation, Phases, Verdict};
 use crate::state::msg::Polled;
 
 /// Groups kept of one log between two writes; the state keeps its own bound.
 const GROUPS: usize = 1_000;
+/// Issues kept of one list.
+const ISSUES: usize = 500;
 
 /// A poll ready to be written.
 #[derive(Debug)]
@@ -32,7 +34,8 @@ pub(super) struct Content {
     pub(super) body: String,
 }
 
-/// Takes personal data out of a log batch: its lines, and the values in its groups' titles. Counts stay.
+/// Takes personal data out of a log batch: its lines, and the values in its groups' titles. Counts stay. Of a long list of issues the
+/// beginning is kept: whoever polls has the rest in memory.
 pub(super) fn strip(polled: &mut Polled) {
     let Ok(collected) = &mut polled.result else { return };
     for observation in &mut collected.observations {
@@ -41,6 +44,15 @@ pub(super) fn strip(polled: &mut Polled) {
             batch.events = Vec::new();
             batch.marks = Vec::new();
             batch.groups.iter_mut().for_each(strip_group);
+        }
+        if let Data::Issues(issues) = &mut observation.data {
+            let long = issues.items.len() > ISSUES;
+            issues.items.truncate(ISSUES);
+            if long || !issues.ids.is_empty() {
+                // To others the beginning is the whole, else what is gone from it would stay with them.
+                issues.ids = Vec::new();
+                collected.complete = true;
+            }
         }
     }
 }
@@ -148,6 +160,17 @@ fn content(data: &Data) -> Option<Value> {
             (backup.age_s, backup.checked_at) = (None, None);
             serde_json::to_value(backup).ok()
         }
+        Data::Release(releases) => serde_json::to_value(releases).ok(),
+        // When a job last ran and is next expected passes by; how it stands is the content.
+        Data::Crons(crons) => {
+            let stand = |run: &CronRun| (run.environment.clone(), run.state, run.muted, run.bad);
+            serde_json::to_value(
+                crons.items.iter().map(|cron| (&cron.slug, cron.disabled, cron.muted, cron.runs.iter().map(stand).collect::<Vec<_>>())).collect::<Vec<_>>(),
+            )
+            .ok()
+        }
+        // Counts grow with every event; for which reasons events are lost is the content.
+        Data::Intake(intake) => serde_json::to_value(intake.dropped.iter().map(|one| (&one.outcome, &one.reason)).collect::<Vec<_>>()).ok(),
         // Lines and counts pass by; they are no content.
         Data::Log(_) => None,
     }

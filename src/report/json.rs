@@ -105,6 +105,9 @@ fn data(source: &SourceState, capability: Capability) -> Option<Value> {
         Capability::Packages => serde_json::to_value(&source.packages.as_ref()?.1).ok(),
         Capability::Backup => serde_json::to_value(&source.backup.as_ref()?.1).ok(),
         Capability::Life => serde_json::to_value(&source.life.as_ref()?.1).ok(),
+        Capability::Release => serde_json::to_value(&source.releases.as_ref()?.1).ok(),
+        Capability::Crons => serde_json::to_value(&source.crons.as_ref()?.1).ok(),
+        Capability::Intake => serde_json::to_value(&source.intake.as_ref()?.1).ok(),
         Capability::Log => {
             let log = source.log.as_ref()?;
             // Written before it was ever read, a log of zero lines would be a false green.

@@ -79,7 +79,8 @@ fn subject(source: &SourceState) -> String {
         Capability::Packages => format!("Packages of {}", source.spec.title),
         Capability::Backup => format!("Backup {}", source.spec.title),
         Capability::Life => format!("Support dates of {}", source.spec.title),
-        Capability::Health | Capability::Certificate | Capability::Log => source.spec.title.clone(),
+        Capability::Release => format!("Releases of {}", source.spec.title),
+        Capability::Health | Capability::Certificate | Capability::Log | Capability::Crons | Capability::Intake => source.spec.title.clone(),
     }
 }
 

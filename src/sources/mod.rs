@@ -38,6 +38,8 @@ pub enum Cadence {
     Every(Duration),
     /// At once: [`Source::collect`] itself waits for the next batch.
     Continuous,
+    /// At once, still of the same poll: what was given is a part, and more of it can be had. The runner keeps a small distance.
+    More,
 }
 
 /// What one poll gave.

@@ -34,6 +34,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 const START_SPACING: Duration = Duration::from_millis(15);
 /// How long a poll asked for by hand may follow the one before it.
 const POLL_NOW_GAP: Duration = Duration::from_millis(200);
+/// Parts of one poll that one pass waits for.
+const PARTS: usize = 3;
 
 /// What one source's task is told from outside.
 #[derive(Debug)]
@@ -132,23 +134,38 @@ fn start_offset(place: usize, count: u32, every: Duration) -> Duration {
     span.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX)) / count.max(1)
 }
 
-/// One pass over all entries: each is built, asked once and dropped. Ends within `limit`; a source that has not answered by
-/// then gives a timeout.
+/// One pass over all entries: each is built, asked once (in parts, where it answers so) and dropped. Ends within `limit`; a source that has
+/// not answered by then gives a timeout.
 pub async fn once(entries: Vec<Entry>, limit: Duration, max_parallel: usize) -> Vec<Polled> {
     let end = Instant::now() + limit;
     stream::iter(entries.into_iter().filter(|entry| entry.config.spec(&entry.context).enabled))
         .map(|entry| async move {
             let spec = entry.config.spec(&entry.context);
-            let started = clock::now();
-            let left = end.saturating_duration_since(Instant::now());
-            let mut result = match build(&entry) {
-                Ok(mut built) => ask(&mut *built.source, spec.timeout.min(left), limit.min(spec.timeout)).await.0,
-                Err(error) => Err(error),
-            };
-            masking::mask(&mut result, Known::of_process());
-            Polled { source: spec.id, started, at: clock::now(), result, next_at: None }
+            let mut all = Vec::new();
+            let mut built = build(&entry);
+            loop {
+                let started = clock::now();
+                let left = end.saturating_duration_since(Instant::now());
+                let (mut result, more) = match &mut built {
+                    Ok(built) => {
+                        let (result, panicked) = ask(&mut *built.source, spec.timeout.min(left), limit.min(spec.timeout)).await;
+                        (result, !panicked && built.source.cadence() == Cadence::More)
+                    }
+                    Err(error) => (Err(error.clone()), false),
+                };
+                let more = more && result.is_ok() && all.len() < PARTS && !left.is_zero();
+                masking::mask(&mut result, Known::of_process());
+                // A part that came late takes nothing from those that were in time.
+                if result.is_ok() || all.is_empty() {
+                    all.push(Polled { source: spec.id.clone(), started, at: clock::now(), result, next_at: None });
+                }
+                if !more {
+                    return stream::iter(all);
+                }
+            }
         })
         .buffer_unordered(max_parallel.max(1))
+        .flatten()
         .collect()
         .await
 }
@@ -231,9 +248,14 @@ async fn poll(entry: &Entry, spec: &SourceSpec, control: &Control, tx: &mpsc::Se
         let ended = Instant::now();
         let every = match cadence {
             Cadence::Every(every) => every.max(Duration::from_millis(10)),
-            Cadence::Continuous => spec.every,
+            Cadence::Continuous | Cadence::More => spec.every,
         };
+        let more = cadence == Cadence::More;
         due = match &result {
+            Ok(_) if more => {
+                backoff = spec.retry_every;
+                ended
+            }
             Ok(_) if every < spec.every => {
                 backoff = spec.retry_every;
                 (begun + every).max(ended)

@@ -17,7 +17,7 @@ const FEW: usize = 120;
 /// Hours kept in memory.
 const HOURS: i64 = 48;
 /// Issues of one source that are kept, also when a list that was read in part is joined to what was known.
-const ISSUES: usize = 500;
+const ISSUES: usize = 10_000;
 /// Days kept in memory.
 const DAYS: i64 = 31;
 
@@ -94,7 +94,7 @@ fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settin
             Data::Issues(issues) => {
                 let mut issues = issues.clone();
                 if let Some((_, before)) = source.issues.as_mut().filter(|_| !collected.complete) {
-                    keep_unseen(&mut issues, std::mem::take(&mut before.items));
+                    keep_unseen(&mut issues, std::mem::take(before));
                 }
                 summary = Some(issues_summary(&issues));
                 source.issues = Some((at, issues));
@@ -113,6 +113,10 @@ fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settin
                 summary = summary.or_else(|| Some(life_summary(lines, at)));
                 source.life = Some((at, lines.clone()));
             }
+            // These are read less often than the rest: each has its own time.
+            Data::Release(releases) => source.releases = Some((observation.at, releases.clone())),
+            Data::Crons(crons) => source.crons = Some((observation.at, crons.clone())),
+            Data::Intake(intake) => source.intake = Some((observation.at, intake.clone())),
         }
     }
     if let Some(log) = &source.log {
@@ -127,7 +131,8 @@ fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settin
         || source.issues.is_some()
         || source.packages.is_some()
         || source.backup.is_some()
-        || source.life.is_some();
+        || source.life.is_some()
+        || source.releases.is_some();
     if !ever_seen {
         // It answered, and said nothing yet: that is no reason to be green.
         if settings.one_pass {
@@ -389,11 +394,26 @@ fn take_batch(log: &mut LogState, batch: &LogBatch, at: Timestamp) {
     }
 }
 
-/// A list that was read in part takes nothing away: what it did not come to stays as it was known.
-fn keep_unseen(issues: &mut Issues, before: Vec<crate::domain::Issue>) {
-    let seen: std::collections::HashSet<String> = issues.items.iter().map(|issue| issue.id.clone()).collect();
-    let room = ISSUES.saturating_sub(issues.items.len());
-    issues.items.extend(before.into_iter().filter(|issue| !seen.contains(&issue.id)).take(room));
+/// A list that was read in part takes nothing away: what it did not come to stays as it was known, unless it tells all ids there are.
+fn keep_unseen(issues: &mut Issues, before: Issues) {
+    use std::collections::HashSet;
+    let listed: HashSet<String> = std::mem::take(&mut issues.ids).into_iter().collect();
+    let fresh: HashSet<String> = issues.items.iter().map(|issue| issue.id.clone()).collect();
+    let old = before.items.into_iter().filter(|issue| !fresh.contains(&issue.id) && (listed.is_empty() || listed.contains(&issue.id)));
+    if issues.from > 0 {
+        // What comes later in the list stands after what is known already.
+        let later = std::mem::take(&mut issues.items);
+        issues.items = old.take(ISSUES).collect();
+        let room = ISSUES.saturating_sub(issues.items.len());
+        issues.items.extend(later.into_iter().take(room));
+        (issues.from, issues.total) = (0, issues.total.max(before.total));
+    } else {
+        let room = ISSUES.saturating_sub(issues.items.len());
+        issues.items.extend(old.take(room));
+    }
+    if issues.saved.is_empty() {
+        issues.saved = before.saved;
+    }
 }
 
 fn issues_summary(issues: &Issues) -> String {

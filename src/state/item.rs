@@ -56,11 +56,11 @@ pub fn item<'a>(world: &'a World, key: &str) -> Option<Item<'a>> {
     let (_, name) = key.split_once('#')?;
     let source = source(world, key)?;
     match source.spec.capability {
-        Capability::Issues => source.issues.as_ref()?.1.items.iter().find(|issue| issue.id == name).map(Item::Issue),
+        Capability::Issues => source.issues.as_ref()?.1.find(name).map(Item::Issue),
         Capability::Log => source.log.as_ref()?.groups.get(name).map(Item::Group),
         Capability::Packages => source.packages.as_ref()?.1.items.iter().find(|package| package.name == name).map(Item::Package),
         Capability::Backup => source.backup.as_ref().filter(|_| source.spec.id.name() == name).map(|(_, backup)| Item::Backup(backup)),
-        Capability::Health | Capability::Certificate | Capability::Life => None,
+        Capability::Health | Capability::Certificate | Capability::Life | Capability::Release | Capability::Crons | Capability::Intake => None,
     }
 }
 

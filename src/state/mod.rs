@@ -20,6 +20,7 @@ pub mod msg;
 pub mod offline;
 pub mod range;
 pub mod rank;
+pub mod releases;
 pub mod silence;
 #[cfg(test)]
 mod tests;

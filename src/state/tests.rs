@@ -595,6 +595,7 @@ fn issue(id: &str, state: IssueState, users: u64) -> Issue {
         unhandled: Some(true),
         assignee: None,
         priority: None,
+        first_release: None,
     }
 }
 
@@ -610,7 +611,7 @@ fn new_and_returned_issues_are_findings_and_ongoing_ones_are_not() {
     let (mut state, id) = with("sentry", Capability::Issues);
     let items =
         vec![issue("1", IssueState::New, 61), issue("2", IssueState::Regressed, 3), issue("3", IssueState::Ongoing, 900), issue("4", IssueState::Archived, 9)];
-    update(&mut state, poll(&id, 0, Ok(vec![Data::Issues(Issues { total: 4, items, server: "sentry".into() })])), at(0));
+    update(&mut state, poll(&id, 0, Ok(vec![Data::Issues(Issues { total: 4, items, server: "sentry".into(), ..Issues::default() })])), at(0));
     let found: Vec<_> = state.world.findings.iter().map(|f| (f.severity, f.title.as_str(), f.users)).collect();
     assert_eq!(
         found,
@@ -623,7 +624,11 @@ fn new_and_returned_issues_are_findings_and_ongoing_ones_are_not() {
     assert!(state.world.findings.iter().any(|f| f.title == "Errors of x not known: the token has expired"));
     assert_eq!(state.world.sources[&crate::domain::SourceId::parse(&id).unwrap()].issues.as_ref().unwrap().1.items.len(), 4, "the last good list stays");
     // A list of which a page did not come takes nothing away.
-    let mut part = poll(&id, 60, Ok(vec![Data::Issues(Issues { total: 4, items: vec![issue("2", IssueState::Ongoing, 3)], server: "sentry".into() })]));
+    let mut part = poll(
+        &id,
+        60,
+        Ok(vec![Data::Issues(Issues { total: 4, items: vec![issue("2", IssueState::Ongoing, 3)], server: "sentry".into(), ..Issues::default() })]),
+    );
     if let Msg::Polled(Polled { result: Ok(collected), .. }) = &mut part {
         collected.complete = false;
     }

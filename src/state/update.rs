@@ -3,7 +3,7 @@
 use super::ingest::{self, Settings};
 use super::msg::{Configured, Polled};
 use super::world::World;
-use super::{Effect, Msg, NoticeKind, SiteState, SourceState, State, act, acting, findings, offline, silence};
+use super::{Effect, Msg, NoticeKind, SiteState, SourceState, State, act, acting, findings, offline, releases, silence};
 use crate::domain::time::human;
 use crate::domain::{FindingId, SourceId, Status, Timestamp, Transition, TransitionKind};
 use crate::sources::SourceSpec;
@@ -113,6 +113,7 @@ fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effec
     let Some(source) = world.sources.get_mut(&id) else { return };
     let window = silence::lift(source);
     let (before, looked_at) = (source.status, source.looked_at());
+    let released = source.releases.as_ref().map(|(_, releases)| releases.items.iter().map(|release| release.version.clone()).collect());
     let news = ingest::polled(source, &polled, settings);
     if let Some(at) = window {
         silence::put(source, at);
@@ -143,7 +144,8 @@ fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effec
         findings::note(world, effects, transition);
     }
     world.ages_at = world.ages_at.into_iter().chain(ages_at).min();
-    if !followed {
+    releases::told(world, &id, released, followed, effects);
+    if !followed && !releases::goes_on(&polled) {
         effects.push(Effect::KeepPoll(Box::new(polled)));
     }
     findings::review(world, &id, now, followed, effects);

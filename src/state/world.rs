@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::offline::Offline;
 use crate::actions::{ActionSpec, StepState};
 use crate::domain::{
-    Acknowledgement, ActionEnd, Backup, Certificate, Finding, FindingId, Health, Histogram, Issues, Level, LifeLines, LogEvent, LogGroup, LogMark, Packages,
-    SourceError, SourceId, Status, Timestamp, Transition,
+    Acknowledgement, ActionEnd, Backup, Certificate, Crons, Finding, FindingId, Health, Histogram, Intake, Issues, Level, LifeLines, LogEvent, LogGroup,
+    LogMark, Packages, Releases, SourceError, SourceId, Status, Timestamp, Transition,
 };
 use crate::sources::SourceSpec;
 
@@ -276,6 +276,12 @@ pub struct SourceState {
     pub backup: Option<(Timestamp, Backup)>,
     /// Until when versions are supported, and when that was looked up.
     pub life: Option<(Timestamp, LifeLines)>,
+    /// The releases, and when they were read.
+    pub releases: Option<(Timestamp, Releases)>,
+    /// The jobs that a tracker watches, and when they were read.
+    pub crons: Option<(Timestamp, Crons)>,
+    /// What became of the events, and when that was asked.
+    pub intake: Option<(Timestamp, Intake)>,
 }
 
 impl SourceState {
@@ -307,6 +313,9 @@ impl SourceState {
             packages_since: None,
             backup: None,
             life: None,
+            releases: None,
+            crons: None,
+            intake: None,
         }
     }
 }

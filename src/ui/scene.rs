@@ -266,8 +266,9 @@ pub fn pages_of(world: &World, finding: &Finding) -> Vec<Page> {
     let mut pages = match world.sources.get(&finding.source).map(|source| source.spec.capability) {
         Some(Capability::Health | Capability::Certificate) => vec![Page::Health],
         Some(Capability::Log) => vec![Page::Logs],
-        Some(Capability::Issues) => vec![Page::Errors],
         Some(Capability::Packages | Capability::Life) => vec![Page::Dependencies],
+        Some(Capability::Issues | Capability::Crons | Capability::Intake) => vec![Page::Errors],
+        Some(Capability::Release) => vec![Page::Deploys],
         Some(Capability::Backup) => vec![Page::Backups],
         None => Vec::new(),
     };

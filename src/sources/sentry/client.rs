@@ -243,7 +243,11 @@ impl Client {
         let mut project = self.wire.project.clone();
         let mut answer = self.first_page(server, &base, &mut project).await?;
         let secret = self.wire.token().await?;
-        let mut read = Read { issues: Issues { total: 0, items: Vec::new(), server: server.word().to_owned() }, problems: Vec::new(), complete: true };
+        let mut read = Read {
+            issues: Issues { total: 0, items: Vec::new(), server: server.word().to_owned(), ..Issues::default() },
+            problems: Vec::new(),
+            complete: true,
+        };
         let mut seen = std::collections::HashSet::new();
         let mut cursors = Vec::new();
         let mut hits = 0;

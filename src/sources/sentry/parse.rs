@@ -191,6 +191,7 @@ pub fn issue(value: &Value, now: DateTime<Utc>) -> Result<Option<Issue>, String>
         unhandled: value.get("isUnhandled").and_then(Value::as_bool),
         assignee: value.get("assignedTo").and_then(|who| text(who.get("name"), TEXT).or_else(|| text(who.get("email"), TEXT))),
         priority: text(value.get("priority"), TEXT).filter(|priority| matches!(priority.as_str(), "low" | "medium" | "high")),
+        first_release: None,
         id,
     }))
 }

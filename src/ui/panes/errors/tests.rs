@@ -68,7 +68,7 @@ fn empty_is_said_only_of_what_was_looked_at() {
     for id in ["shop/log/django", "blog/log/app", "blog/sentry/blog"] {
         state.world.sources.remove(&id_of(id));
     }
-    let nothing = crate::domain::Issues { total: 0, items: vec![], server: "sentry".to_owned() };
+    let nothing = crate::domain::Issues { server: "sentry".to_owned(), ..Default::default() };
     poll(&mut state, "shop/sentry/backend", ago(2), Ok(vec![crate::domain::Data::Issues(nothing)]));
     let shown = text(&screen(&state, &rich(), 80, 24).0);
     assert!(shown.contains("✔ No issue in the last 24 h (looked 5 s ago)"), "{shown}");
