@@ -216,7 +216,7 @@ pub fn rows(t: Duration) -> Vec<Row> {
         })
         .collect();
     for (trouble, id, short_id, kind, value, culprit) in [
-        (Trouble::Currency, 5512, "SHOP-4K2", "KeyError", "'currency'", "basket.views in total"),
+        (Trouble::Currency, 5512, "SHOP-4K2", "KeyError", "'currency'", "basket.pricing in total"),
         (Trouble::Index, 5519, "SHOP-4KX", "SearchTimeout", "the index did not answer within 30 s", "search.views in results"),
     ] {
         let Some(trace) = trace(trouble, t) else { continue };

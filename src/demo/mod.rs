@@ -30,6 +30,7 @@ pub mod dumps;
 pub mod index;
 mod issues;
 mod lines;
+mod occurrences;
 pub mod packages;
 pub mod pages;
 pub mod script;

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::issues::{self, Row, Standing};
+use super::occurrences;
 use crate::domain::Timestamp;
 use crate::domain::time::rfc3339;
 use crate::io::clock;
@@ -245,8 +246,8 @@ impl Tracker {
             ["organizations", _, "issues"] => Reply::detail(409, "A change of all issues at once"),
             ["organizations", _, "issues-stats"] if get && flavour == Flavour::GlitchTip => self.stats(ask, t, now),
             ["organizations", _, "issues", id] if *ask.method == Method::PUT => self.change(id, ask.body, t, now),
-            ["organizations", _, "issues", id, "events", "latest"] if get && flavour == Flavour::Sentry => self.event(id, t, now),
-            ["issues", id, "events", "latest"] if get => self.event(id, t, now),
+            ["organizations", _, "issues", id, what @ ..] if get && flavour == Flavour::Sentry => self.below(id, what, t, now),
+            ["issues", id, what @ ..] if get => self.below(id, what, t, now),
             _ => Reply::gone(),
         };
         reply.headers.extend(limits);
@@ -371,19 +372,25 @@ impl Tracker {
         Reply::of(200, self.issue(&Row { standing, ..row }, now))
     }
 
-    fn event(&self, id: &str, t: Duration, now: Timestamp) -> Reply {
+    /// One event of an issue, the spread of its tags, or the issue itself.
+    fn below(&self, id: &str, what: &[&str], t: Duration, now: Timestamp) -> Reply {
         let Some(row) = self.rows(t).into_iter().find(|row| row.id.to_string() == id) else { return Reply::gone() };
-        let at = now - row.last;
-        Reply::of(
-            200,
-            json!({
-                "eventID": format!("{:032x}", row.id), "id": format!("{:032x}", row.id), "groupID": id, "projectID": PROJECT_ID,
-                "title": format!("{}: {}", row.kind, row.value), "message": "", "culprit": row.culprit, "platform": "python", "dateCreated": rfc3339(at),
-                "user": {"id": "7", "email": "visitor@shop.example"},
-                "tags": [{"key": "environment", "value": "demonstration"}, {"key": "release", "value": "shop@214"}, {"key": "user", "value": "id:7"}],
-                "entries": [], "release": {"version": "shop@214"}, "errors": []
-            }),
-        )
+        let version = version_at(t.saturating_sub(row.last));
+        match what {
+            [] => {
+                let mut issue = self.issue(&row, now);
+                if let Value::Object(fields) = &mut issue {
+                    fields.insert("firstRelease".to_owned(), json!({"version": version_at(t.saturating_sub(row.first))}));
+                }
+                Reply::of(200, issue)
+            }
+            ["tags"] => Reply::of(200, occurrences::tags(&row, &version)),
+            ["events", which] => match occurrences::number(&row, which) {
+                Some(number) => Reply::of(200, occurrences::event(&row, number, &version, now)),
+                None => Reply::gone(),
+            },
+            _ => Reply::gone(),
+        }
     }
 
     /// One issue in the server's shape.
@@ -419,6 +426,12 @@ impl Tracker {
         base.extend(more);
         Value::Object(base)
     }
+}
+
+/// What was deployed at `t`.
+fn version_at(t: Duration) -> String {
+    let deploys = super::script::deploys(Duration::ZERO, t);
+    deploys.into_iter().rev().find(|deploy| deploy.site == PROJECT).map_or_else(|| "v213".to_owned(), |deploy| deploy.version)
 }
 
 /// Hourly buckets of the last day, as `[epoch seconds, count]`.

@@ -41,6 +41,8 @@ pub struct ErrorEvent {
     pub server: Option<String>,
     /// Who was hit, as the tracker names people: an id, a name, an address.
     pub user: Option<String>,
+    /// What surrounded it: `runtime` `CPython 3.12.3`, and what the program added. Secrets are masked.
+    pub contexts: Vec<(String, String)>,
     /// `python`, `javascript`, …
     pub platform: Option<String>,
     /// The event before this one of the same issue.

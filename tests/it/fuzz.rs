@@ -17,6 +17,7 @@ struct Target {
 const TARGETS: &[Target] = &[
     Target { name: "config", body: config },
     Target { name: "sentry", body: rounds::sources::sentry::fuzz_answer },
+    Target { name: "event", body: rounds::sources::sentry::fuzz_event },
     Target { name: "manifests", body: rounds::packages::manifests::fuzz },
     Target { name: "simple", body: rounds::packages::indexes::simple::fuzz },
 ];

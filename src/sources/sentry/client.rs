@@ -16,6 +16,7 @@ use reqwest::header::{HeaderMap, LINK};
 use url::Url;
 
 use super::change::Change;
+use super::details::Looked;
 use super::parse;
 use super::refusal::{self, Endpoint};
 use super::wire::{Answer, Ask, Wire};
@@ -76,8 +77,9 @@ struct Known {
 /// One tracker.
 #[derive(Debug)]
 pub struct Client {
-    wire: Wire,
-    keys: Keys,
+    pub(super) wire: Wire,
+    pub(super) keys: Keys,
+    pub(super) looked: Looked,
     known: Mutex<Known>,
 }
 
@@ -94,7 +96,7 @@ pub struct Read {
 impl Client {
     /// A client that has asked nothing yet.
     pub fn new(wire: Wire, keys: Keys) -> Self {
-        Self { wire, keys, known: Mutex::default() }
+        Self { wire, keys, looked: Looked::default(), known: Mutex::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -102,7 +104,7 @@ impl Client {
     }
 
     /// Which program it is. Asked once, without the token, of what everybody may read.
-    async fn server(&self) -> Result<Server, SourceError> {
+    pub(super) async fn server(&self) -> Result<Server, SourceError> {
         if let Some(server) = self.known().server {
             return Ok(server);
         }
@@ -126,7 +128,7 @@ impl Client {
     }
 
     /// Where the organization lives. A server without regions is its own; so is one that will not say.
-    async fn base(&self, server: Server) -> Result<Url, SourceError> {
+    pub(super) async fn base(&self, server: Server) -> Result<Url, SourceError> {
         if server == Server::GlitchTip {
             return Ok(self.wire.url.clone());
         }
@@ -331,28 +333,6 @@ impl Client {
                 item.hours = hours;
             }
         }
-    }
-
-    /// The latest event of an issue, as lines.
-    ///
-    /// # Errors
-    /// As [`Client::issues`]; also when none is kept any more.
-    pub async fn latest_event(&self, issue: &str) -> Result<Vec<String>, SourceError> {
-        let server = self.server().await?;
-        let base = self.base(server).await?;
-        let organization = self.wire.organization.as_str();
-        let long = ["0", "organizations", organization, "issues", issue, "events", "latest"];
-        let short = ["0", "issues", issue, "events", "latest"];
-        let path = if server == Server::GlitchTip { short.as_slice() } else { long.as_slice() };
-        let environment: Vec<(&str, &str)> = self.keys.environment.as_deref().map(|environment| ("environment", environment)).into_iter().collect();
-        let secret = self.wire.token().await?;
-        let mut answer = self.wire.ask(Ask::get(Endpoint::Event, &base, path, &environment)).await?;
-        if matches!(answer.status, 404 | 405) && server == Server::Sentry {
-            // Older servers have it without the organization.
-            answer = self.wire.ask(Ask::get(Endpoint::Event, &base, &short, &environment)).await?;
-        }
-        let answer = self.wire.good(answer, Endpoint::Event, Some(&secret))?;
-        parse::event(&answer.body).map_err(SourceError::protocol)
     }
 
     /// Changes one issue, named by its id, to this state.

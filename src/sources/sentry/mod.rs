@@ -6,6 +6,8 @@
 //! | --- | --- |
 //! | `client` | one tracker: what is asked of it and in which order; shared by polling, details and changes |
 //! | `wire` | one request |
+//! | `details` | what is asked when one issue is looked at |
+//! | `event` | one event, down to the line of code; pure |
 //! | `change` | what can be done to an issue; pure |
 //! | `parse` | what it says; pure |
 //! | `refusal` | what an answer that is none means; pure |
@@ -13,6 +15,8 @@
 
 mod change;
 mod client;
+mod details;
+pub mod event;
 mod parse;
 mod refusal;
 #[cfg(test)]
@@ -29,6 +33,7 @@ use url::Url;
 
 use self::change::Change;
 use self::client::{Client, Keys};
+pub use self::event::fuzz as fuzz_event;
 pub use self::parse::fuzz as fuzz_answer;
 use self::wire::Wire;
 use super::{BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, DetailBody, ItemKey, Offer, Outcome, Reach, Service};
@@ -244,13 +249,13 @@ impl SentryService {
 }
 
 impl Service for SentryService {
-    fn detail(&self, key: &ItemKey, _part: Option<&str>) -> BoxFuture<'_, Result<Detail, SourceError>> {
-        let key = key.clone();
+    fn detail(&self, key: &ItemKey, part: Option<&str>) -> BoxFuture<'_, Result<Detail, SourceError>> {
+        let (key, part) = (key.clone(), part.map(str::to_owned));
         Box::pin(async move {
             let issue = self.own(&key)?;
-            let lines = bounded(self.spec.timeout, self.client.latest_event(issue)).await?;
+            let event = bounded(self.spec.timeout, self.client.event(issue, part.as_deref())).await?;
             let link = self.client.page_of(issue);
-            Ok(Detail { key, body: DetailBody::Lines(lines), link })
+            Ok(Detail { key, body: DetailBody::Event(Box::new(event)), link })
         })
     }
 

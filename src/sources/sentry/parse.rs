@@ -21,8 +21,6 @@ const TEXT: usize = 200;
 const LINK: usize = 1_000;
 /// A cursor is not longer than this.
 const CURSOR: usize = 500;
-/// Lines of a detail.
-const LINES: usize = 80;
 /// Issues of one page that are told as unreadable one by one.
 const PROBLEMS: usize = 20;
 /// A server that knows no substatus: an issue first seen within this is new.
@@ -63,7 +61,7 @@ fn text(value: Option<&Value>, characters: usize) -> Option<String> {
 }
 
 /// A number that comes as a number or as text.
-fn number(value: Option<&Value>) -> Option<u64> {
+pub(super) fn number(value: Option<&Value>) -> Option<u64> {
     match value? {
         Value::Number(number) => number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64)),
         Value::String(text) => text.trim().parse().ok(),
@@ -93,6 +91,11 @@ fn time(value: Option<&Value>) -> Option<DateTime<Utc>> {
 /// An address that may be opened.
 fn link(value: Option<&Value>) -> Option<String> {
     text(value, LINK + 1).filter(|link| link.len() <= LINK && (link.starts_with("https://") || link.starts_with("http://")))
+}
+
+/// The level of what is no issue: ordinary where none is told.
+pub(super) fn level_or_info(value: Option<&Value>) -> Level {
+    if value.is_some_and(|value| matches!(value.as_str(), Some("log" | ""))) { Level::Info } else { value.map_or(Level::Info, |value| level(Some(value))) }
 }
 
 fn level(value: Option<&Value>) -> Level {
@@ -337,36 +340,10 @@ pub fn status_word(body: &[u8]) -> Option<String> {
     text(value.get("status"), TEXT)
 }
 
-/// An event, as lines for reading: what, where, when, its release and its tags. Nothing of its user.
-///
-/// # Errors
-/// When the body is no object.
-pub fn event(body: &[u8]) -> Result<Vec<String>, String> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| format!("the answer is not JSON: line {}, column {}", error.line(), error.column()))?;
-    if !value.is_object() {
-        return Err("the answer is JSON, but no event".to_owned());
-    }
-    let mut lines = Vec::new();
-    lines.extend(text(value.get("title"), TITLE).or_else(|| title_of(value.get("metadata"))));
-    lines.extend(text(value.get("culprit"), TEXT).or_else(|| text(value.get("location"), TEXT)).map(|culprit| format!("in {culprit}")));
-    let at = time(value.get("dateCreated")).or_else(|| time(value.get("dateReceived")));
-    lines.extend(at.map(|at| format!("at {}", crate::domain::time::rfc3339(at))));
-    let release = value.get("release");
-    lines.extend(text(release.and_then(|release| release.get("version")), TEXT).or_else(|| text(release, TEXT)).map(|version| format!("release {version}")));
-    for tag in value.get("tags").and_then(Value::as_array).into_iter().flatten() {
-        let (Some(key), Some(value)) = (text(tag.get("key"), TEXT), text(tag.get("value"), TEXT)) else { continue };
-        // Who it happened to is nobody's business here.
-        if key != "user" && !key.starts_with("user.") && lines.len() < LINES {
-            lines.push(format!("{key}: {value}"));
-        }
-    }
-    Ok(lines)
-}
-
 /// Every parser of this file on any bytes. For `fuzz/` and the test that runs its corpus.
 pub fn fuzz(bytes: &[u8]) {
     let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_000);
-    let _ = (page(bytes, now), said(bytes), region(bytes), is_glitchtip(bytes), projects(bytes), hours_by_id(bytes, now), status_word(bytes), event(bytes));
+    let _ = (page(bytes, now), said(bytes), region(bytes), is_glitchtip(bytes), projects(bytes), hours_by_id(bytes, now), status_word(bytes));
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = next_cursor(text);
     }
@@ -499,16 +476,6 @@ mod tests {
         for nothing in ["", "<html>", "[]", "4", "null"] {
             assert_eq!(of(nothing).message, None, "{nothing}");
         }
-    }
-
-    #[test]
-    fn an_event_is_lines_without_its_user() {
-        let lines = event(include_bytes!("fixtures/event.json")).unwrap();
-        assert_eq!(lines[0], "ZeroDivisionError: division by zero");
-        assert!(lines.contains(&"environment: production".to_owned()) && lines.contains(&"release shop@4.2.0".to_owned()), "{lines:?}");
-        assert!(!lines.join(" ").contains("ana@"), "{lines:?}");
-        assert!(event(b"[]").is_err() && event(b"{").is_err());
-        assert_eq!(event(b"{}").unwrap(), Vec::<String>::new());
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

@@ -33,6 +33,10 @@ pub enum Endpoint {
     Hours,
     /// One event.
     Event,
+    /// How an issue's tags are spread.
+    Tags,
+    /// One issue.
+    Issue,
     /// A change of an issue.
     Change,
 }
@@ -43,7 +47,7 @@ impl Endpoint {
         match self {
             Self::Settings | Self::Organization => "org:read",
             Self::Projects => "project:read",
-            Self::Issues | Self::Hours | Self::Event => "event:read",
+            Self::Issues | Self::Hours | Self::Event | Self::Tags | Self::Issue => "event:read",
             Self::Change => "event:write",
         }
     }
@@ -90,7 +94,7 @@ pub fn refusal(status: u16, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>
         403 => forbidden(headers, told, asked),
         404 => match (asked.endpoint, is_html(headers)) {
             (Endpoint::Event, _) => SourceError::status(status, "the tracker keeps no event of this issue any more"),
-            (Endpoint::Change, false) => SourceError::status(status, "the tracker does not know this issue any more"),
+            (Endpoint::Change | Endpoint::Issue | Endpoint::Tags, false) => SourceError::status(status, "the tracker does not know this issue any more"),
             (_, true) => {
                 let mut error = SourceError::status(status, format!("{place} serves no such interface (404)"));
                 "check `url`: it names the tracker itself, without `/api/0/`".clone_into(&mut error.remedy);

@@ -146,7 +146,7 @@ async fn old_servers_and_glitchtip_are_asked_as_they_understand() {
     assert!(list.target.contains("query=is%3Aunresolved&limit=100&project=41"), "{list:?}");
     let service = built_tip.service.unwrap();
     let detail = service.detail(&key("5512"), None).await.unwrap();
-    assert_eq!(lines(&detail)[0], "KeyError: 'currency'");
+    assert_eq!(event(&detail).exceptions[0].frames[0].place(), "basket/pricing.py:88");
     service.perform(&call("5466", "archive")).await.unwrap();
     assert_eq!(tip.seen().last().unwrap().body, "{\"status\":\"ignored\"}");
 }
@@ -295,25 +295,39 @@ async fn an_issue_is_resolved_archived_and_opened_again() {
     assert!(error.message.contains("it needs event:write"), "{error:?}");
 }
 
-fn lines(detail: &Detail) -> &[String] {
+fn event(detail: &Detail) -> &crate::domain::ErrorEvent {
     match &detail.body {
-        DetailBody::Lines(lines) => lines,
-        DetailBody::Event(_) => panic!("{detail:?}"),
+        DetailBody::Event(event) => event,
+        DetailBody::Lines(_) => panic!("{detail:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_detail_is_the_latest_event() {
-    for flavour in [Flavour::Sentry, Flavour::OldSentry] {
+async fn a_detail_is_an_event_down_to_the_line_and_its_neighbours() {
+    for flavour in [Flavour::Sentry, Flavour::OldSentry, Flavour::GlitchTip] {
         let place = Place::of(Setup { flavour, ..Setup::default() });
         let Built { mut source, service, .. } = place.built(KEYS);
         source.collect().await.unwrap();
-        let detail = service.as_ref().unwrap().detail(&key("5512"), None).await.unwrap();
-        assert_eq!(lines(&detail)[..2], ["KeyError: 'currency'", "in basket.views in total"]);
-        assert!(lines(&detail).contains(&"environment: demonstration".to_owned()) && !lines(&detail).join(" ").contains("visitor@"), "{detail:?}");
+        let service = service.unwrap();
+        let before = place.seen().len();
+        let detail = service.detail(&key("5512"), None).await.unwrap();
+        let latest = event(&detail);
+        assert_eq!((latest.exceptions[0].kind.as_str(), latest.exceptions[0].value.as_str()), ("KeyError", "'currency'"));
+        assert_eq!(latest.place(), Some((0, 0)));
+        assert_eq!((latest.first_release.as_deref(), latest.release.as_deref()), (Some("v214"), Some("v214")), "{flavour:?}");
+        assert!(latest.spread.iter().any(|tag| tag.key == "session") && !format!("{latest:?}").contains("visitor@"), "{latest:?}");
         assert_eq!(detail.link.as_deref(), Some("https://acme.tracker.example/issues/5512/"));
-        let error = service.unwrap().detail(&key("1"), None).await.unwrap_err();
+        // An event, the tags, the issue; old servers are asked twice for each.
+        let asked = place.seen().len() - before;
+        assert_eq!(asked, if flavour == Flavour::OldSentry { 6 } else { 3 }, "{flavour:?}");
+        // A neighbour asks for nothing but itself.
+        let previous = latest.previous.clone().unwrap();
+        let detail = service.detail(&key("5512"), Some(&previous)).await.unwrap();
+        assert_eq!((event(&detail).next.as_ref(), event(&detail).spread.len()), (Some(&latest.id), latest.spread.len()));
+        assert_eq!(place.seen().len() - before - asked, if flavour == Flavour::OldSentry { 2 } else { 1 });
+        let error = service.detail(&key("1"), None).await.unwrap_err();
         assert!(error.message.contains("keeps no event"), "{error:?}");
+        assert_eq!(service.detail(&key("5512"), Some("../../x")).await.unwrap_err().kind, crate::domain::ErrorKind::Config);
     }
 }
 
