@@ -1,6 +1,7 @@
 //! Ports to the world, each with a fake for tests.
 
 pub mod api;
+pub mod back;
 pub mod clock;
 pub mod exec;
 pub mod http;

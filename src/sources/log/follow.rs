@@ -19,6 +19,7 @@ use super::digest::{Stream, Wait};
 use super::tally::Tally;
 use super::{Delivery, Memory, Settings};
 use crate::domain::{LogMark, LogNotice, Problem, SourceError, Timestamp};
+use crate::io::back::{is_archive, is_packed};
 use crate::io::clock;
 use crate::io::tail::{self, Begin, Step, Tail, TailError};
 use crate::io::watch::{Waker, Watch, Woken};
@@ -494,37 +495,4 @@ fn poll_one(watched: &mut Watched, tally: &mut Tally, scratch: &mut [u8], watch:
     }
     // Between the look and the new watch something may have been written: look once more.
     (read, more || renewed)
-}
-
-/// Whether a glob gave a packed archive, which is no text.
-fn is_packed(path: &Path) -> bool {
-    path.extension().is_some_and(|end| ["gz", "bz2", "xz", "zst", "lz4", "zip"].iter().any(|packed| end.eq_ignore_ascii_case(packed)))
-}
-
-/// Whether `path` has the name that a rotation gives to the old contents of `live`: `x.log.1`, `x.log-20261120`, `x.log.old`.
-fn is_archive(path: &Path, live: &Path) -> bool {
-    let (Some(path), Some(live)) = (path.to_str(), live.to_str()) else { return false };
-    path.strip_prefix(live).is_some_and(|rest| {
-        let mut rest = rest.chars();
-        let separated = matches!(rest.next(), Some('.' | '-' | '_' | '~'));
-        let rest = rest.as_str();
-        separated && (matches!(rest, "old" | "bak" | "") || rest.starts_with(|c: char| c.is_ascii_digit()))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn archives_are_told_by_their_names() {
-        let live = Path::new("/var/log/x.log");
-        for name in ["x.log.1", "x.log-20261120", "x.log.2026-11-20", "x.log.old", "x.log~"] {
-            assert!(is_archive(&Path::new("/var/log").join(name), live), "{name}");
-        }
-        for name in ["x.log", "x.log.error", "y.log.1", "x.logs"] {
-            assert!(!is_archive(&Path::new("/var/log").join(name), live), "{name}");
-        }
-        assert!(is_packed(Path::new("x.log.3.gz")));
-    }
 }

@@ -6,6 +6,7 @@
 //! | `command` | following a command |
 //! | `digest` | bytes to events |
 //! | `head`, `stamp`, `trace` | the beginning of a line, its time, tracebacks |
+//! | `past` | older events, read back from the files |
 //! | `group` | which errors are the same |
 //! | `tally` | counts, groups, newest events, batches |
 //!
@@ -21,7 +22,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::mpsc;
 
-use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Reach, Source, SourceConfig, SourceSpec};
+use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Past, Reach, Source, SourceConfig, SourceSpec};
 use crate::domain::{Capability, Data, LogBatch, Observation, Problem, SourceError};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
@@ -32,6 +33,7 @@ pub mod digest;
 mod follow;
 pub mod group;
 pub mod head;
+pub mod past;
 pub mod stamp;
 pub mod tally;
 pub mod trace;
@@ -259,6 +261,13 @@ impl SourceConfig for Config {
 
     fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
         self.path.list().into_iter().map(|path| Reach::Files(context.base.join(path))).collect()
+    }
+
+    fn past(&self, context: &BuildContext) -> Option<Result<Arc<dyn Past>, SourceError>> {
+        if self.command.is_some() {
+            return None;
+        }
+        Some(self.settings(context).map(|settings| -> Arc<dyn Past> { Arc::new(past::Reader::new(self.path.list(), context.base.clone(), settings)) }))
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
