@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Event;
 use super::terminal::SCREEN_THREAD;
+use crate::state::command::Scope;
 use crate::state::first_run::Choice;
 use crate::state::{Command, Msg, PromptKind, View};
 use crate::ui::keymap::Keymap;
@@ -87,7 +88,7 @@ pub fn message(input: &Input, view: &View, keymap: &Keymap) -> Option<Msg> {
             None if view.first_run.is_some() && chosen(key).is_some() => chosen(key).map(Msg::Choose),
             None => {
                 let acting = || if view.overlay.is_none() { keymap.action(key, view).map(Msg::ActKey) } else { None };
-                keymap.command(key, view).map(Msg::Command).or_else(acting)
+                keymap.command(key, view).map(Msg::Command).or_else(acting).or_else(|| elsewhere(key, view, keymap))
             }
         },
         Input::Paste(text) => Some(Msg::Paste(text.clone())),
@@ -103,6 +104,17 @@ pub fn message(input: &Input, view: &View, keymap: &Keymap) -> Option<Msg> {
         // Losing the focus changes nothing.
         Input::FocusGained | Input::FocusLost => None,
     }
+}
+
+/// A key that means something on other pages says where, instead of nothing.
+fn elsewhere(key: &KeyEvent, view: &View, keymap: &Keymap) -> Option<Msg> {
+    if view.overlay.is_some() || view.wall.is_some() || view.first_run.is_some() {
+        return None;
+    }
+    let spec = keymap.elsewhere(key, view)?;
+    let Scope::Pages(pages) = spec.scope else { return None };
+    let pages: Vec<String> = pages.iter().map(|page| format!("{} {}", page.digit(), page.title())).collect();
+    Some(Msg::Toast(format!("{}: on {}", spec.doc, pages.join(", "))))
 }
 
 /// A choice of the first screen by its own key.
@@ -155,6 +167,17 @@ mod tests {
         assert_eq!(message(&key(KeyCode::Esc, KeyModifiers::NONE), &view, &keymap), Some(Msg::Command(Command::Back)));
         assert_eq!(message(&key(KeyCode::Char('c'), KeyModifiers::CONTROL), &view, &keymap), Some(Msg::Command(Command::Interrupt)));
         assert_eq!(message(&Input::Paste("x".into()), &view, &keymap), Some(Msg::Paste("x".into())));
+    }
+
+    #[test]
+    fn a_key_of_another_page_says_which() {
+        let (keymap, mut view) = (Keymap::default(), View::default());
+        let t = key(KeyCode::Char('t'), KeyModifiers::NONE);
+        assert_eq!(message(&t, &view, &keymap), Some(Msg::Toast("range of the graph: on 2 health".into())));
+        assert_eq!(message(&key(KeyCode::Char('S'), KeyModifiers::NONE), &view, &keymap), Some(Msg::Toast("next order: on 2 health, 3 errors".into())));
+        view.page = crate::state::Page::Health;
+        assert_eq!(message(&t, &view, &keymap), Some(Msg::Command(Command::Range)));
+        assert_eq!(message(&key(KeyCode::Char('S'), KeyModifiers::NONE), &view, &keymap), Some(Msg::Command(Command::Sort)));
     }
 
     #[test]

@@ -20,10 +20,12 @@ pub use run::{DashboardError, Ending, Options, dashboard};
 use signals::Signal;
 
 use crate::config::model::{Config, Entry, Place, Site};
-use crate::domain::SourceId;
+use crate::domain::{SourceId, Timestamp};
 use crate::io::net;
 use crate::sources::Reach;
+use crate::state::view::ZoneName;
 use crate::state::{SiteState, State};
+use crate::ui::keymap::Keymap;
 
 /// What wakes the loop beside messages.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ pub enum Event {
     /// The journal was opened, or not.
     Opened(Box<crate::journal::Opened>),
     /// The configuration file changed, and was read.
-    Reloaded(Box<Result<Config, reload::Refused>>),
+    Reloaded(Box<Result<reload::Read, reload::Refused>>),
     /// The journal takes long to open.
     OpensLate,
     /// Which sources this process polls for all; `None`: the journal cannot be written and everyone polls by itself.
@@ -58,6 +60,19 @@ pub fn initial_state(config: &Config) -> State {
         state.world.untrusted = Some(config.path.as_ref().map_or_else(String::new, |path| path.display().to_string()));
     }
     state
+}
+
+/// The zone times are shown in: the configured one, else the machine's.
+#[must_use]
+pub fn zone(config: &Config, now: Timestamp) -> ZoneName {
+    config.ui.zone.map_or_else(|| crate::io::zone::machine(now), ZoneName::Named)
+}
+
+/// What is bound to keys: commands as remapped, and actions.
+#[must_use]
+pub fn keymap(config: &Config) -> Keymap {
+    let actions = config.actions.iter().filter_map(|action| action.spec.key.as_deref());
+    Keymap::new(&config.keys).unwrap_or_default().with_actions(actions)
 }
 
 /// Sources with a target that is not certainly this machine, and what they connect to.

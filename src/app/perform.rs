@@ -52,6 +52,8 @@ pub struct Hands {
     redaction: Arc<Redactor>,
     actions: Vec<Action>,
     trusted: bool,
+    /// How the journal keeps and redacts; it may open after another configuration came.
+    journal: crate::config::model::Journal,
     running: BTreeMap<String, Ours>,
     /// What each source was built from.
     built_from: BTreeMap<SourceId, String>,
@@ -143,16 +145,17 @@ impl Hands {
             pasts: pasts(config),
             actions: config.actions.clone(),
             trusted: config.trusted,
+            journal: config.journal.clone(),
             running: BTreeMap::new(),
         }
     }
 
-    /// Another configuration: what is not in it ends, what is new begins, what is another is built anew; the rest goes on. Gives what the
-    /// state is to be told. Actions stay those of the start.
+    /// Another configuration: what is not in it ends, what is new begins, what is another is built anew; the rest goes on. What runs
+    /// now ends as it began. Gives what the state is to be told; `others` is what else is another, for reading.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn reconfigure(&mut self, config: &Config) -> std::io::Result<Msg> {
+    pub fn reconfigure(&mut self, config: &Config, others: Vec<&'static str>, now: Timestamp) -> std::io::Result<Msg> {
         let next = fingerprints(config);
         let gone: BTreeSet<SourceId> = self.built_from.iter().filter(|(id, was)| next.get(*id) != Some(*was)).map(|(id, _)| id.clone()).collect();
         let new: BTreeSet<SourceId> = next.iter().filter(|(id, is)| self.built_from.get(*id) != Some(*is)).map(|(id, _)| id.clone()).collect();
@@ -168,14 +171,28 @@ impl Hands {
         self.redaction = redaction(config);
         self.built_from = next;
         self.pasts = pasts(config);
+        self.actions.clone_from(&config.actions);
+        self.trusted = config.trusted;
+        self.journal.clone_from(&config.journal);
         if let Keeping::Open(history) = &self.keeping {
+            history.journal().renew(&self.journal);
             history.want(self.polled.union(&self.continuous).cloned().collect(), self.continuous.clone(), new, self.messages.clone())?;
             // What we hold already goes on; what is new is told when we have it.
             self.lead(self.leads.as_ref());
         }
         let state = super::initial_state(config);
         let specs = state.world.sources.into_values().map(|source| source.spec).collect();
-        Ok(Msg::Configured(Configured { sites: state.world.sites, specs, changed, guarded: state.world.offline.guarded }))
+        Ok(Msg::Configured(Configured {
+            sites: state.world.sites,
+            specs,
+            changed,
+            guarded: state.world.offline.guarded,
+            actions: state.world.actions,
+            untrusted: state.world.untrusted,
+            zone: super::zone(config, now),
+            wall: config.wall.clone(),
+            others,
+        }))
     }
 
     /// Begins with the journal that was opened, or without one.
@@ -189,6 +206,7 @@ impl Hands {
             return Ok(());
         };
         let wanted = self.polled.union(&self.continuous).cloned().collect();
+        journal.renew(&self.journal);
         let history = History::begin(journal, seq, &wanted, self.continuous.clone(), &self.messages, events)?;
         if let Keeping::Later(waiting) = std::mem::replace(&mut self.keeping, Keeping::Open(Box::new(history))) {
             for effect in waiting {

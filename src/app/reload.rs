@@ -10,11 +10,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::Event;
-use crate::config::model::Config;
+use crate::config::model::{Config, Ui};
 use crate::config::{read, trust};
 use crate::domain::Timestamp;
 use crate::io::watch::Watch;
 use crate::state::{Notice, NoticeKind};
+use crate::ui::theme::EnvFacts;
 
 /// How often the file is looked at without a notice of the system.
 const LOOK: Duration = Duration::from_secs(3);
@@ -38,13 +39,68 @@ impl Refused {
     }
 }
 
+/// A file that was read and found right.
+#[derive(Debug)]
+pub struct Read {
+    /// What it says.
+    pub config: Config,
+    /// The looks it asks for, with those of the environment.
+    pub looks: EnvFacts,
+    /// What is odd in it, and stops nothing.
+    pub warnings: Vec<String>,
+}
+
+/// The configuration in force, for telling what another one changes.
+#[derive(Debug)]
+pub struct InForce {
+    /// It.
+    pub config: Config,
+    /// What is odd in it.
+    pub warnings: Vec<String>,
+}
+
+impl InForce {
+    /// What is another beside the sources, in the words of the file.
+    #[must_use]
+    pub fn others(&self, next: &Config) -> Vec<&'static str> {
+        let (was, is) = (&self.config, next);
+        let looks = |ui: &Ui| (ui.theme.clone(), ui.background.clone(), ui.dim.clone(), ui.glyphs.clone(), ui.colors.clone());
+        let actions = |config: &Config| format!("{:#?}", config.actions);
+        let parts = [
+            (was.sites != is.sites, "sites"),
+            (actions(was) != actions(is), "actions"),
+            (was.keys != is.keys, "keys"),
+            (looks(&was.ui) != looks(&is.ui), "looks"),
+            (was.ui.mouse.unwrap_or(false) != is.ui.mouse.unwrap_or(false), "mouse"),
+            (was.ui.zone != is.ui.zone, "zone"),
+            (was.wall != is.wall, "wall"),
+            (was.journal != is.journal, "journal"),
+            (was.anchors != is.anchors, "anchors"),
+            (was.trusted != is.trusted, "trust"),
+        ];
+        parts.into_iter().filter(|(differs, _)| *differs).map(|(_, word)| word).collect()
+    }
+
+    /// Another one is in force. Gives a warning of it that the one before did not have.
+    pub fn replace(&mut self, config: Config, warnings: Vec<String>) -> Option<String> {
+        // The same oddity on another line is not news.
+        let words = |warning: &str| warning.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).map_or(warning, |(_, words)| words).to_owned();
+        let known: Vec<String> = self.warnings.iter().map(|warning| words(warning)).collect();
+        let new = warnings.iter().find(|warning| !known.contains(&words(warning))).cloned();
+        *self = Self { config, warnings };
+        new
+    }
+}
+
 /// Reads the configuration again, as it was read at the start.
-pub type Load = Box<dyn Fn() -> Result<Config, Refused> + Send>;
+pub type Load = Box<dyn Fn() -> Result<Read, Refused> + Send>;
 
 /// What is watched, and how it is read.
 pub struct Reload {
     /// The file.
     pub path: PathBuf,
+    /// Where it is recorded which files may run commands: `rounds trust` changes what the same file may do.
+    pub trust: PathBuf,
     /// Reads it.
     pub load: Load,
 }
@@ -64,8 +120,9 @@ pub fn start(reload: Reload, hash: String, events: mpsc::Sender<Event>) -> std::
     thread::Builder::new().name("rounds-reload".to_owned()).spawn(move || {
         // Nobody wakes it; without this end of the pipe every wait would be over at once.
         let _waker = waker;
-        let content = || read(&reload.path).map_or_else(|error| error.kind().to_string(), |bytes| trust::hash(&bytes));
-        let mut known = hash;
+        let of = |path: &PathBuf| read(path).map_or_else(|error| error.kind().to_string(), |bytes| trust::hash(&bytes));
+        let content = || (of(&reload.path), of(&reload.trust));
+        let mut known = (hash, of(&reload.trust));
         loop {
             // Again each time: another file may have taken the name.
             watch.file(&reload.path);

@@ -16,7 +16,7 @@ use super::answers::{self, Answers, Asked, Heard};
 use super::dashboard::Dashboard;
 use super::pace::Pace;
 use super::perform::Hands;
-use super::reload::{self, Reload};
+use super::reload::{self, InForce, Reload};
 use super::screen::{Screen, Writer};
 use super::signals::{self, Signal};
 use super::terminal::{self, Guard, TerminalError};
@@ -28,7 +28,6 @@ use crate::journal::read_snapshot;
 use crate::state::first_run::{Choice, FirstRun, FoundProject};
 use crate::state::wall::WallState;
 use crate::state::{Effect, Msg};
-use crate::ui::keymap::Keymap;
 use crate::ui::theme::{self, EnvFacts, Theme};
 
 /// Messages of sources that wait to be taken in; past this sources wait.
@@ -65,8 +64,10 @@ pub struct Options {
     pub first_run: Option<Vec<String>>,
     /// The configuration is watched, and read again by this; `None`: it is not from a file.
     pub reload: Option<Reload>,
-    /// One sentence to say at the start: what is odd in the configuration, and stops nothing.
-    pub warning: Option<String>,
+    /// One sentence to say at the start, when a choice of the first screen could not be carried out.
+    pub trouble: Option<String>,
+    /// What is odd in the configuration, and stops nothing; the first is said at the start.
+    pub warnings: Vec<String>,
 }
 
 /// How the dashboard ended.
@@ -132,13 +133,12 @@ fn live(
     events: &mpsc::Sender<Event>,
     mut events_in: mpsc::Receiver<Event>,
 ) -> Result<(Ending, Hands), DashboardError> {
-    let actions = options.config.actions.iter().filter_map(|action| action.spec.key.as_deref());
-    let keymap = Keymap::new(&options.config.keys).unwrap_or_default().with_actions(actions);
+    let keymap = super::keymap(&options.config);
     let now = clock::now();
     let mut state = super::initial_state(&options.config);
     state.view.read_only = options.read_only;
     state.view.site = options.site;
-    state.view.zone = options.config.ui.zone.map_or_else(|| crate::io::zone::machine(now), crate::state::view::ZoneName::Named);
+    state.view.zone = super::zone(&options.config, now);
     state.view.size = terminal::size();
     state.view.first_run = options.first_run.as_ref().map(|looked| FirstRun { looked: looked.clone(), ..FirstRun::default() });
     state.view.wall = (options.wall && options.first_run.is_none()).then(|| WallState::new(options.config.wall.clone(), now));
@@ -153,8 +153,8 @@ fn live(
     let synchronised = std::env::var_os("TMUX").is_none();
     let mut terminal = Terminal::new(Screen::new(writer, state.view.size, synchronised))?;
     let mut dashboard = Dashboard::new(state, theme_of(&options.looks), keymap);
-    if let Some(warning) = options.warning {
-        dashboard.take(Msg::Toast(warning), now);
+    if let Some(said) = options.trouble.as_ref().or(options.warnings.first()) {
+        dashboard.take(Msg::Toast(said.clone()), now);
     }
     dashboard.draw(&mut terminal, now)?;
 
@@ -164,6 +164,7 @@ fn live(
     let mut looks = options.looks;
     let questions = answers::questions(&looks);
     let mut answers = Answers::to(questions);
+    let mut asked = !questions.is_empty();
     terminal.backend_mut().aside(questions)?;
     let (messages, mut messages_in) = mpsc::channel(MESSAGES);
     if let Some(extra) = options.extra {
@@ -185,6 +186,7 @@ fn live(
     if let Some(reload) = options.reload {
         reload::start(reload, options.config.hash.clone(), events.clone())?;
     }
+    let mut in_force = InForce { config: options.config, warnings: options.warnings };
     let mut pace = Pace::new(Instant::now(), now);
     pace.drew(Instant::now());
     let mut continued: Option<Instant> = None;
@@ -237,10 +239,24 @@ fn live(
                     notice.map(|notice| dashboard.take(notice, now)).unwrap_or_default()
                 }
                 Woken::Event(Event::Reloaded(read)) => match *read {
-                    Ok(config) => {
-                        dashboard.remap(Keymap::new(&config.keys).unwrap_or_default());
-                        let told = hands.reconfigure(&config)?;
-                        dashboard.take(told, now)
+                    Ok(read) => {
+                        let others = in_force.others(&read.config);
+                        dashboard.remap(super::keymap(&read.config));
+                        looks = EnvFacts { answered: looks.answered, grey: looks.grey, ..read.looks };
+                        dashboard.wear(theme_of(&looks));
+                        let questions = answers::questions(&looks);
+                        if !questions.is_empty() && !std::mem::replace(&mut asked, true) {
+                            answers = Answers::to(questions);
+                            terminal.backend_mut().aside(questions)?;
+                        }
+                        terminal.backend_mut().aside(&guard.shared().set_mouse(read.config.ui.mouse.unwrap_or(false)))?;
+                        let told = hands.reconfigure(&read.config, others, now)?;
+                        let mut effects = dashboard.take(told, now);
+                        // Last, so that it stays: what came with this file is more than what it changed.
+                        if let Some(warning) = in_force.replace(read.config, read.warnings) {
+                            effects.extend(dashboard.take(Msg::Toast(warning), now));
+                        }
+                        effects
                     }
                     Err(refused) => dashboard.take(Msg::Notice(refused.notice(now)), now),
                 },

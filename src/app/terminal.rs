@@ -129,6 +129,18 @@ impl Shared {
         }
     }
 
+    /// Takes the mouse, or gives it back. Gives the bytes that do so, to go out between two frames; none where it is so already.
+    #[must_use]
+    pub fn set_mouse(&self, on: bool) -> Vec<u8> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = Vec::new();
+        if std::mem::replace(&mut inner.mouse, on) != on {
+            // Writing to memory does not fail.
+            let _ = if on { queue!(bytes, EnableMouseCapture) } else { queue!(bytes, DisableMouseCapture) };
+        }
+        bytes
+    }
+
     /// Whether the terminal is ours now.
     #[must_use]
     pub fn is_armed(&self) -> bool {

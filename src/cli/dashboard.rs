@@ -1,13 +1,13 @@
 //! `rounds` without a verb: the dashboard where there is a terminal, else the text summary of one pass.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::sync::mpsc;
 
 use super::{Context, Exit, Failure, check, demo, init, load, man};
-use crate::app::reload::{Refused, Reload};
+use crate::app::reload::{Read, Refused, Reload};
 use crate::app::{self, Ending, pass, terminal};
 use crate::config::model::Config;
 use crate::config::{LoadError, find};
@@ -17,8 +17,8 @@ use crate::report::{text, verdict};
 use crate::state::Msg;
 use crate::state::first_run::Choice;
 
-/// Columns of the diagnostic behind the banner.
-const DETAIL: usize = 90;
+/// Columns of the diagnostic behind the banner: what the overlay holds on the smallest screen that has a detail.
+const DETAIL: usize = 70;
 /// How long the pass of the text summary may take.
 const PASS: Duration = Duration::from_secs(30);
 
@@ -53,16 +53,16 @@ pub fn run(context: &Context, extra: Option<mpsc::Receiver<Msg>>) -> Result<Exit
 /// The dashboard once, from its start to its end.
 fn screen(context: &Context, extra: Option<mpsc::Receiver<Msg>>, trouble: Option<String>) -> Result<Ending, Failure> {
     let mut first_run = None;
-    let (config, state_dir, warning) = match load::quietly(context) {
+    let (config, state_dir, warnings) = match load::quietly(context) {
         Ok(loaded) => {
-            let warning = loaded.warnings.lines().into_iter().next();
-            (load::narrow(loaded, context)?, load::state_dir(context), warning)
+            let warnings = in_brief(loaded.warnings.lines(), loaded.config.path.as_deref());
+            (load::narrow(loaded, context)?, load::state_dir(context), warnings)
         }
         // The first run: the screen says what to do. Nothing is written.
         Err(Failure::Config(error)) => match *error {
             LoadError::None { looked } => {
                 first_run = Some(places(&looked));
-                (Config::empty(), None, None)
+                (Config::empty(), None, Vec::new())
             }
             error => return Err(error.into()),
         },
@@ -78,7 +78,8 @@ fn screen(context: &Context, extra: Option<mpsc::Receiver<Msg>>, trouble: Option
         config,
         extra,
         first_run,
-        warning: trouble.or(warning),
+        trouble,
+        warnings,
     };
     match app::dashboard(options) {
         Ok(ending) => Ok(ending),
@@ -103,12 +104,33 @@ fn places(looked: &[PathBuf]) -> Vec<String> {
     begin.into_iter().chain(rest).collect()
 }
 
+/// Warnings for a row of the screen: without the folder, which is known, and without the word.
+fn in_brief(lines: Vec<String>, path: Option<&Path>) -> Vec<String> {
+    let path = path.map(|path| path.display().to_string()).unwrap_or_default();
+    let place = |line: &str| line.strip_prefix(&path).filter(|_| !path.is_empty()).map(|rest| rest.trim_start_matches(':').to_owned());
+    let brief = |line: String| match place(&line) {
+        Some(rest) => match rest.split_once("warning: ") {
+            Some((at, words)) if at.trim().is_empty() => words.to_owned(),
+            Some((at, words)) => format!("line {}: {words}", at.split(':').next().unwrap_or_default()),
+            None => rest,
+        },
+        None => line,
+    };
+    lines.into_iter().map(brief).collect()
+}
+
 /// Reads the configuration again the way it was read for this command line.
 fn reload(path: PathBuf, context: &Context) -> Reload {
+    let trust = load::trust_store(context).path().to_owned();
     let context = Context { global: context.global.clone() };
     let (named, folder) = (path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(), path.display().to_string());
+    let file = path.clone();
     let load = move || {
-        let read = load::quietly(&context).and_then(|loaded| load::narrow(loaded, &context));
+        let read = load::quietly(&context).and_then(|loaded| {
+            let warnings = in_brief(loaded.warnings.lines(), Some(&file));
+            let config = load::narrow(loaded, &context)?;
+            Ok(Read { looks: load::facts(&context, Some(&config)), config, warnings })
+        });
         read.map_err(|failure| match failure {
             Failure::Config(error) => {
                 let first = match &*error {
@@ -123,7 +145,7 @@ fn reload(path: PathBuf, context: &Context) -> Reload {
             other => Refused { line: other.to_string(), detail: Vec::new() },
         })
     };
-    Reload { path, load: Box::new(load) }
+    Reload { path, trust, load: Box::new(load) }
 }
 
 /// Where nothing can be drawn: one pass, as text, with the exit code of `check`.

@@ -46,7 +46,10 @@ impl Entry {
     /// A text that differs when the source has to be built anew.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        format!("{:#?} {:#?}", self.config, self.context)
+        let mut context = self.context.clone();
+        // What is the same with and without trust goes on when only that is another.
+        context.trusted |= !self.config.heeds_trust();
+        format!("{:#?} {context:#?}", self.config)
     }
 }
 

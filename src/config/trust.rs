@@ -83,6 +83,12 @@ impl TrustStore {
         Self { path: state_dir.join(FILE_NAME) }
     }
 
+    /// The file of the record.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether this content at this path was trusted. A record that cannot be read trusts nothing.
     #[must_use]
     pub fn standing(&self, path: &Path, hash: &str) -> Standing {

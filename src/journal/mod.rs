@@ -194,6 +194,14 @@ impl Journal {
         self.writer.send(&self.shared, Job::Poll(Box::new(polled)));
     }
 
+    /// Redacts and keeps by other settings from now on, also what is not written yet. What is written already stays as it is.
+    /// Settings with a pattern that is no regular expression change nothing; the configuration does not let them through.
+    pub fn renew(&self, settings: &model::Journal) {
+        if let Ok(redactor) = redact::Redactor::new(&settings.redact) {
+            self.shared.renew(redactor, settings.keep);
+        }
+    }
+
     /// Keeps a transition. What another process has just recorded of the same subject is not recorded twice.
     pub fn keep_transition(&self, transition: Transition) {
         self.writer.send(&self.shared, Job::Transition(transition));

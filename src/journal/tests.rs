@@ -261,6 +261,23 @@ fn redaction_applies_before_anything_is_stored() {
     assert!(!bytes.windows(6).any(|window| window == b"abc123"));
     let snapshot = read_snapshot(dir.path()).unwrap();
     assert_eq!((snapshot.polls.len(), snapshot.events[0].sentence.as_str()), (2, "refused ***"));
+    // Another configuration masks from now on, also what has not been written yet.
+    let later = tempfile::tempdir().unwrap();
+    let journal = open(later.path());
+    for (at_s, secret) in [(0, "tok-before"), (1, "tok-after")] {
+        if secret == "tok-after" {
+            assert!(journal.flush(SOON));
+            journal.renew(&with);
+            // What is no pattern changes nothing: the one before it goes on.
+            journal.renew(&model::Journal { redact: vec!["(".into()], ..settings() });
+        }
+        let kind = TransitionKind::Note;
+        journal.keep_transition(Transition { at: at(at_s), site: "shop".into(), source: None, kind, sentence: format!("seen {secret}") });
+    }
+    assert!(journal.flush(SOON));
+    let sentences: Vec<String> = journal.reader().unwrap().transitions(at(-10), 10).unwrap().into_iter().map(|event| event.sentence).collect();
+    assert!(sentences.contains(&"seen tok-before".to_owned()) && sentences.contains(&"seen ***".to_owned()), "{sentences:?}");
+
     let refused = Journal::open(dir.path(), &model::Journal { redact: vec!["(".into()], ..settings() }, identity(1));
     assert!(refused.journal.is_none() && refused.trouble == Some(Trouble::Redact { pattern: "(".into() }));
 }

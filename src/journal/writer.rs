@@ -69,6 +69,8 @@ pub(super) struct Shared {
     trouble: Mutex<Option<(Trouble, Timestamp)>>,
     followed: Mutex<HashMap<SourceId, VecDeque<Timestamp>>>,
     lost: AtomicU64,
+    /// What another configuration says, until the thread takes it.
+    anew: Mutex<Option<(Redactor, Duration)>>,
 }
 
 impl Shared {
@@ -95,6 +97,11 @@ impl Shared {
 
     fn was_followed(&self, polled: &Polled) -> bool {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner).get(&polled.source).is_some_and(|times| times.contains(&polled.at))
+    }
+
+    /// Redacts and keeps by these from now on, also what waits already. Not a job: it must not be lost when the queue is full.
+    pub(super) fn renew(&self, redactor: Redactor, keep: Duration) {
+        *self.anew.lock().unwrap_or_else(PoisonError::into_inner) = Some((redactor, keep));
     }
 
     pub(super) fn lost(&self) -> u64 {
@@ -142,7 +149,8 @@ impl Writer {
             params![identity.host, identity.pid, identity.user, now_ms],
         )?;
         let id = connection.last_insert_rowid();
-        let shared = Arc::new(Shared { id, identity, tuning, trouble: Mutex::default(), followed: Mutex::default(), lost: AtomicU64::new(0) });
+        let shared =
+            Arc::new(Shared { id, identity, tuning, trouble: Mutex::default(), followed: Mutex::default(), lost: AtomicU64::new(0), anew: Mutex::default() });
         let (jobs, receiver) = mpsc::sync_channel(QUEUE);
         let (alive, ended) = mpsc::sync_channel(0);
         let thread = Thread {
@@ -329,8 +337,18 @@ impl Thread {
         self.due = Some(Instant::now() + wait);
     }
 
+    /// Takes over what another configuration says.
+    fn renew(&mut self) {
+        if let Some((redactor, keep)) = self.shared.anew.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            (self.redactor, self.keep) = (redactor, keep);
+            // What was written before may have to be written again, masked.
+            self.known = Known::default();
+        }
+    }
+
     /// Writes all that waits in one transaction.
     fn commit(&mut self) -> rusqlite::Result<()> {
+        self.renew();
         let mut refused = 0;
         // Everything slow is done before the lock is taken.
         let prepared: Vec<Ready> = self
@@ -358,6 +376,7 @@ impl Thread {
         if self.dead {
             return false;
         }
+        self.renew();
         let done = sweep::run(&mut self.connection, self.keep, crate::io::clock::now(), every);
         // It may have sealed points that waited.
         self.known = Known::default();

@@ -298,6 +298,11 @@ pub trait SourceConfig: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether it is another source when the configuration is trusted: it runs a command, or hands the environment's credentials out.
+    fn heeds_trust(&self) -> bool {
+        true
+    }
+
     /// What must be there for it to work. `doctor` looks whether it is; it never asks anything of it.
     fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
         let _ = context;

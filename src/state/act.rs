@@ -193,6 +193,7 @@ fn submit(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
             Some((_, Some(reason))) => toast(state, format!("not here: {reason}"), now),
             Some((Choice::Run(chosen), None)) => command(state, chosen, now, effects),
             Some((Choice::Act(id), None)) => acting::choose(state, &id, now),
+            Some((Choice::Notice, None)) => state.view.overlay = Some(Overlay::Notice),
             Some((Choice::Site(site), None)) => state.view.site = site,
             Some((Choice::Poll(id), None)) => {
                 toast(state, format!("looking at {id} again"), now);

@@ -130,6 +130,27 @@ pub(super) fn key(state: &mut State, key: &str, now: Timestamp) {
     }
 }
 
+/// Another configuration has these actions. What was asked about an action that is another now is not asked any more: the answer
+/// would be about something that was never shown.
+pub(super) fn replaced(state: &mut State, actions: Vec<ActionSpec>) {
+    let before = std::mem::replace(&mut state.world.actions, actions);
+    let now = &state.world.actions;
+    // What follows an action is part of the question.
+    let same = |id: &SourceId| {
+        let of = |all: &[ActionSpec]| all.iter().filter(|action| action.id.site() == id.site()).cloned().collect::<Vec<_>>();
+        of(&before) == of(now)
+    };
+    let outdated = |overlay: &Option<Overlay>| matches!(overlay, Some(Overlay::Confirm { action, .. }) if !same(action));
+    if outdated(&state.view.overlay) {
+        state.view.overlay = None;
+        state.view.behind = None;
+        state.view.prompt = None;
+    }
+    if outdated(&state.view.behind) {
+        state.view.behind = None;
+    }
+}
+
 /// Asks whether an action shall run; one that runs already is shown.
 pub(super) fn choose(state: &mut State, id: &SourceId, now: Timestamp) {
     if state.view.read_only {

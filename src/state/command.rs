@@ -185,6 +185,8 @@ const fn acting(row: CommandSpec) -> CommandSpec {
 const LOGS: &[Page] = &[Page::Logs];
 const FINDINGS: &[Page] = &[Page::Attention, Page::Errors, Page::Dependencies, Page::Backups];
 const GRAPHS: &[Page] = &[Page::Health];
+/// Lists with more than one order.
+const SORTED: &[Page] = &[Page::Health, Page::Errors];
 
 /// All commands, in the order of the help.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -234,7 +236,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     row(Command::Page(Page::Due), "due", "dates and the checklist", "", &["9"], Group::Pages),
     row(Command::Page(Page::Activity), "activity", "events and commands", "", &["0"], Group::Pages),
     row(Command::Filter, "filter", "filter; in logs search", "filter", &["/"], Group::Everywhere),
-    row(Command::Sort, "sort", "next order", "sort", &["S"], Group::Everywhere),
+    on(SORTED, row(Command::Sort, "sort", "next order", "sort", &["S"], Group::This)),
     row(Command::Pause, "pause", "pause the picture", "pause", &["p"], Group::Everywhere),
     row(Command::Zoom, "zoom", "give this part the page", "", &["z"], Group::Everywhere),
     row(Command::PollAll, "poll-all", "look at everything again", "", &["R"], Group::Everywhere),

@@ -1,4 +1,6 @@
-//! The filter of lists, the palette and the help: fuzzy, `!` inverts, `|` separates alternatives, a blank means both.
+//! The filter of lists, the palette and the help: words as they stand, `!` inverts, `|` separates alternatives, a blank means both.
+//!
+//! Where no item has the words as they stand, letters of them in order are enough: a slip of the finger still finds what was meant.
 //!
 //! The logs page searches by regular expression instead ([`filter`](super::filter)).
 
@@ -12,6 +14,8 @@ const LONGEST: usize = 120;
 #[derive(Debug, Clone)]
 struct Word {
     atom: Atom,
+    /// The same with its letters in order and others between them.
+    loose: Atom,
     inverted: bool,
     /// A score below this is letters scattered over the text, which nobody means.
     enough: u16,
@@ -22,6 +26,7 @@ struct Word {
 pub struct Query {
     /// Any of these, each all of its words.
     alternatives: Vec<Vec<Word>>,
+    loose: bool,
 }
 
 impl Query {
@@ -40,7 +45,18 @@ impl Query {
             let words = alternatives.into_iter().flatten().map(|word| Word { inverted: true, ..word }).collect();
             alternatives = vec![words];
         }
-        Self { alternatives }
+        Self { alternatives, loose: false }
+    }
+
+    /// The same for a list of texts: as it stands where that lets anything through, else with letters between.
+    #[must_use]
+    pub fn fitting(mut self, texts: impl IntoIterator<Item = String>) -> Self {
+        self.loose = !self.is_empty() && !texts.into_iter().any(|text| self.accepts(&text));
+        self
+    }
+
+    fn find(&self, word: &Word, text: Utf32Str<'_>, matcher: &mut Matcher) -> Option<u16> {
+        if self.loose && !word.inverted { word.loose.score(text, matcher).filter(|score| *score >= word.enough) } else { word.atom.score(text, matcher) }
     }
 
     /// Whether it lets everything through.
@@ -62,7 +78,7 @@ impl Query {
             .iter()
             .filter_map(|words| {
                 words.iter().try_fold(0u32, |sum, word| {
-                    let found = word.atom.score(haystack, &mut matcher).filter(|score| *score >= word.enough);
+                    let found = self.find(word, haystack, &mut matcher);
                     match (found, word.inverted) {
                         (Some(score), false) => Some(sum + u32::from(score)),
                         (None, true) => Some(sum),
@@ -91,7 +107,8 @@ impl Query {
         let mut places = Vec::new();
         for word in self.alternatives.iter().flatten().filter(|word| !word.inverted) {
             let mut found = Vec::new();
-            if word.atom.indices(haystack, &mut matcher, &mut found).is_some_and(|score| score >= word.enough) {
+            let (atom, enough) = if self.loose { (&word.loose, word.enough) } else { (&word.atom, 0) };
+            if atom.indices(haystack, &mut matcher, &mut found).is_some_and(|score| score >= enough) {
                 places.extend(found.into_iter().map(|place| place as usize));
             }
         }
@@ -106,12 +123,10 @@ fn word(text: &str) -> Option<Word> {
     if text.is_empty() {
         return None;
     }
-    // What is excluded is meant as it stands; fuzzy, it would take half the list with it.
-    let kind = if inverted { AtomKind::Substring } else { AtomKind::Fuzzy };
-    let atom = Atom::new(text, CaseMatching::Smart, Normalization::Smart, kind, false);
+    let atom = |kind| Atom::new(text, CaseMatching::Smart, Normalization::Smart, kind, false);
     // Each letter is worth 16, each gap costs 3 and 1 a letter: three quarters leave room for a few gaps.
     let letters = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
-    Some(Word { atom, inverted, enough: if letters < 2 { 1 } else { letters.saturating_mul(12) } })
+    Some(Word { atom: atom(AtomKind::Substring), loose: atom(AtomKind::Fuzzy), inverted, enough: if letters < 2 { 1 } else { letters.saturating_mul(12) } })
 }
 
 #[cfg(test)]
@@ -128,7 +143,7 @@ mod tests {
     ];
 
     fn passing(filter: &str) -> Vec<usize> {
-        let query = Query::new(filter);
+        let query = Query::new(filter).fitting(TITLES.map(str::to_owned));
         TITLES.iter().enumerate().filter(|(_, title)| query.accepts(title)).map(|(at, _)| at).collect()
     }
 
@@ -142,6 +157,11 @@ mod tests {
             ("!backup|drill", vec![0, 1, 4]),
             ("media !drill", vec![2, 5]),
             ("bckup", vec![2, 5]),
+            // As it stands it is in one; its letters would be in more.
+            ("dia", vec![2, 3, 5]),
+            ("dec", vec![4]),
+            ("end life", vec![1]),
+            ("bckup shrank", vec![5]),
             ("Backup", vec![2, 5]),
             ("BACKUP", vec![]),
             ("drill backup", vec![]),

@@ -16,6 +16,8 @@ pub enum Choice {
     Poll(SourceId),
     /// Asks whether this action shall run.
     Act(SourceId),
+    /// Shows the whole of what the banners say.
+    Notice,
 }
 
 /// One row of the palette.
@@ -48,19 +50,21 @@ pub fn filter_of(view: &super::View) -> Query {
 #[must_use]
 pub fn help_entries(state: &State) -> Vec<&'static CommandSpec> {
     let query = typed(state, PromptKind::Help);
-    COMMANDS
-        .iter()
-        .filter(|spec| state.view.offers(spec))
-        .filter(|spec| query.is_empty() || query.accepts(&format!("{} {} {}", spec.doc, spec.id, state.view.keys_of(spec).join(" "))))
-        .collect()
+    let offered: Vec<&CommandSpec> = COMMANDS.iter().filter(|spec| state.view.offers(spec)).collect();
+    let said = |spec: &CommandSpec| format!("{} {} {}", spec.doc, spec.id, state.view.keys_of(spec).join(" "));
+    let query = query.fitting(offered.iter().map(|spec| said(spec)));
+    offered.into_iter().filter(|spec| query.accepts(&said(spec))).collect()
 }
 
 /// The entries of the palette, best match first.
 #[must_use]
 pub fn palette_entries(state: &State) -> Vec<Entry> {
     let query = typed(state, PromptKind::Palette);
-    let mut scored: Vec<(u32, Entry)> = palette(state).into_iter().filter_map(|entry| query.score(&entry.label).map(|score| (score, entry))).collect();
-    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    let all = palette(state);
+    let query = query.fitting(all.iter().map(|entry| entry.label.clone()));
+    let mut scored: Vec<(u32, Entry)> = all.into_iter().filter_map(|entry| query.score(&entry.label).map(|score| (score, entry))).collect();
+    // What cannot be chosen now stands last, however well it goes by that name.
+    scored.sort_by_key(|(score, entry)| (entry.disabled.is_some(), std::cmp::Reverse(*score)));
     scored.into_iter().map(|(_, entry)| entry).collect()
 }
 
@@ -72,6 +76,11 @@ pub fn palette_size(state: &State) -> usize {
 
 fn palette(state: &State) -> Vec<Entry> {
     let mut entries = Vec::new();
+    if let Some(notice) = state.world.notices.first() {
+        // First of those that go by that name: the banner says `:why`.
+        let label = format!("why: {}", notice.text);
+        entries.push(Entry { label, kind: "banner", key: String::new(), choice: Choice::Notice, disabled: None });
+    }
     for spec in COMMANDS {
         // Moving by name is of no use: these keys are for repeating.
         if spec.group == super::command::Group::Move || matches!(spec.command, Command::Palette) {
@@ -147,6 +156,11 @@ mod tests {
         let best = |text: &str| palette_entries(&typing(PromptKind::Palette, text)).into_iter().next().map(|entry| entry.choice);
         assert_eq!(best("health"), Some(Choice::Run(Command::Page(Page::Health))));
         assert_eq!(best("only this site"), Some(Choice::Site(Some("shop".to_owned()))));
+        // What cannot be chosen on this page comes after all that can.
+        let mut state = typing(PromptKind::Palette, "ne");
+        state.view.page = Page::Attention;
+        let disabled: Vec<bool> = palette_entries(&state).iter().map(|entry| entry.disabled.is_some()).collect();
+        assert!(disabled.contains(&true) && disabled.is_sorted(), "{disabled:?}");
         let all = palette_entries(&typing(PromptKind::Palette, ""));
         assert_eq!(all.len(), palette_size(&typing(PromptKind::Palette, "")));
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::details::Told;
 use super::first_run::{Choice, FoundProject};
+use super::view::ZoneName;
 use super::{Command, Notice, NoticeKind, SiteState, world::Bucket};
-use crate::actions::StepState;
+use crate::actions::{ActionSpec, StepState};
 use crate::domain::{Acknowledgement, ActionEnd, FindingId, LogPast, LogQuery, SourceError, SourceId, Timestamp, Transition};
 use crate::sources::{Collected, SourceSpec};
 
@@ -107,7 +108,7 @@ pub struct Polled {
 }
 
 /// What another configuration watches.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Configured {
     /// Its sites.
     pub sites: Vec<SiteState>,
@@ -117,6 +118,16 @@ pub struct Configured {
     pub changed: BTreeSet<SourceId>,
     /// Sources that need the network.
     pub guarded: BTreeSet<SourceId>,
+    /// Its actions.
+    pub actions: Vec<ActionSpec>,
+    /// The file, where it may not run commands.
+    pub untrusted: Option<String>,
+    /// The zone times are shown in.
+    pub zone: ZoneName,
+    /// How the wall behaves, where there is one.
+    pub wall: super::wall::Settings,
+    /// What else is another, for reading: `keys`, `theme`.
+    pub others: Vec<&'static str>,
 }
 
 /// Whether this machine is cut off, by a look at it.

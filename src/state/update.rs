@@ -156,7 +156,12 @@ fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effec
 
 /// Another configuration: what is watched as before keeps all that is known of it.
 fn reconfigure(state: &mut State, configured: Configured, now: Timestamp, effects: &mut Vec<Effect>) {
-    let Configured { sites, specs, changed, guarded } = configured;
+    let Configured { sites, specs, changed, guarded, actions, untrusted, zone, wall, others } = configured;
+    acting::replaced(state, actions);
+    state.view.zone = zone;
+    if let Some(known) = &mut state.view.wall {
+        known.settings = wall;
+    }
     let world = &mut state.world;
     let mut known = std::mem::take(&mut world.sources);
     let before = known.len();
@@ -182,13 +187,16 @@ fn reconfigure(state: &mut State, configured: Configured, now: Timestamp, effect
     let (sources, findings) = (&world.sources, &mut world.findings);
     findings.retain(|finding| sources.contains_key(&finding.source) && !changed.contains(&finding.source));
     world.offline.guard(guarded);
+    world.untrusted = untrusted;
     world.notices.retain(|notice| notice.kind != NoticeKind::Configuration);
     world.ages_at = Some(now);
     silence::cover(world, now, effects);
     let parts = [(added, "added"), (changed.len(), "changed"), (removed, "removed")];
     let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let others = if others.is_empty() { None } else { Some(format!("new {}", others.join(", "))) };
+    let parts: Vec<String> = parts.into_iter().chain(others).collect();
     if parts.is_empty() {
-        return act::toast(state, "the configuration was read again: no source is another".to_owned(), now);
+        return act::toast(state, "the configuration was read again: it says what it said".to_owned(), now);
     }
     let sentence = format!("another configuration is in force: {}", parts.join(", "));
     findings::note(world, effects, Transition { at: now, site: String::new(), source: None, kind: TransitionKind::Note, sentence: sentence.clone() });

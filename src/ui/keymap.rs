@@ -317,6 +317,14 @@ impl Keymap {
         self.bound.iter().find(|(known, spec)| *known == key && view.offers(spec)).map(|(_, spec)| spec.command)
     }
 
+    /// The command that this key has on other pages only.
+    #[must_use]
+    pub fn elsewhere(&self, event: &KeyEvent, view: &View) -> Option<&'static CommandSpec> {
+        let key = Key::of(event);
+        let bound = self.bound.iter().filter(|(known, spec)| event.kind != KeyEventKind::Release && *known == key && !(view.read_only && spec.acts));
+        bound.map(|(_, spec)| *spec).find(|spec| !spec.scope.on(view.page))
+    }
+
     /// The remapped commands with their keys, for [`View::keys`]: footer, help and palette show these.
     #[must_use]
     pub fn remapped(&self) -> BTreeMap<&'static str, Vec<String>> {

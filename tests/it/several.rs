@@ -241,3 +241,82 @@ fn a_configuration_is_taken_while_running_and_a_broken_one_is_told() {
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
 }
+
+#[test]
+fn all_that_a_configuration_says_is_taken_while_running() {
+    let server = Server::start();
+    let place = Place::new();
+    let file = place.path().join("work/rounds.toml");
+    let ran = place.path().join("ran");
+    let site = format!("[site.shop]\n[site.shop.http.basket]\nurl = \"http://127.0.0.1:{}/\"\nevery = \"1s\"\nfailures = 2\n", server.port);
+    let action = |name: &str, key: &str| format!("[site.shop.action.{name}]\nrun = [\"touch\", \"{}\"]\nkey = \"{key}\"\n", ran.join(name).display());
+    std::fs::create_dir(&ran).unwrap();
+    std::fs::write(&file, format!("{site}{}", action("warm", "X"))).unwrap();
+    assert_eq!(said(&place, &["trust"]).0, 0);
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("basket is down");
+    terminal.press("X");
+    terminal.wait_for_text("run it");
+
+    // The question is about what it was: it goes, and Enter runs nothing. The changed file is not trusted yet.
+    let next = format!(
+        "[ui]\ntheme = \"mono\"\nmouse = true\nzone = \"Asia/Tokyo\"\n[keys]\nquit = \"Q\"\n[journal]\nredact = [\"cold[a-z]*\"]\n{site}{}",
+        action("colder", "Y")
+    );
+    std::fs::write(&file, &next).unwrap();
+    terminal.wait_for_text("changed since it was trusted: its actions do not run");
+    terminal.wait_for("the question to go", |screen| !screen.contents().contains("run it"));
+    terminal.wait_for("the mouse", |screen| screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None);
+    terminal.press("\rX");
+    terminal.press("0");
+    terminal.wait_for_text("new actions, keys, looks, mouse");
+    let coloured =
+        |screen: &vt100::Screen| (0..24).any(|row| (0..80).any(|column| screen.cell(row, column).is_some_and(|cell| cell.fgcolor() != vt100::Color::Default)));
+    terminal.wait_for("no colour", |screen| !coloured(screen));
+
+    // Trusted while it is in force: the next look at the file says that it may run.
+    assert_eq!(said(&place, &["trust"]).0, 0);
+    terminal.wait_for_text("new trust");
+    terminal.press("1");
+    terminal.wait_for_text("basket is down");
+    terminal.press("Y");
+    terminal.wait_for_text("run it");
+    terminal.press("\r");
+    until("the new action", || ran.join("colder").exists());
+    assert!(!ran.join("warm").exists());
+    terminal.press("\u{1b}");
+    // `q` has another key now.
+    terminal.wait_for("the page", |screen| screen.contents().contains("1 ") && !screen.contents().contains("┌"));
+    terminal.press("q");
+    std::thread::sleep(Duration::from_millis(300));
+    terminal.press("Q");
+    assert_eq!(terminal.end(), 0);
+    let kept = read_snapshot(&place.path().join("home/.state/rounds")).unwrap();
+    let about: Vec<String> = kept.events.iter().map(|event| format!("{:?}", event.kind)).filter(|kind| kind.contains("Action")).collect();
+    assert!(!about.is_empty() && about.iter().all(|kind| !kind.contains("touch") || kind.contains("***")), "{about:?}");
+}
+
+#[test]
+fn why_opens_the_diagnostic_of_a_broken_file_with_its_line_and_caret() {
+    let place = Place::new();
+    let file = place.path().join("work/rounds.toml");
+    let site = "[site.shop]\n[site.shop.http.basket]\nurl = \"http://127.0.0.1:1/\"\nevery = \"1s\"\nfailures = 1\n";
+    std::fs::write(&file, site).unwrap();
+    let mut terminal = Terminal::start(&place, &[], &[]);
+    terminal.wait_for_text("basket is down");
+    std::fs::write(&file, format!("{site}evry = \"1s\"\n")).unwrap();
+    terminal.wait_for_text("rounds.toml:6:1 unknown key `evry`");
+    terminal.press(":why");
+    terminal.wait_for_text("why: rounds.toml:6:1");
+    terminal.press("\r");
+    terminal.wait_for_text("what rounds has to say");
+    let text = terminal.text();
+    for part in ["6 |", "evry = \"1s\"", "^^^^", "did you mean `every`", "since "] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    terminal.press("\u{1b}");
+    std::fs::write(&file, site).unwrap();
+    terminal.wait_for("the banner to go", |screen| !screen.contents().contains("evry"));
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}

@@ -156,6 +156,10 @@ impl SourceConfig for Config {
         check::check(self)
     }
 
+    fn heeds_trust(&self) -> bool {
+        self.secrets().iter().any(|(_, reference)| matches!(reference, SecretRef::Command(_)))
+    }
+
     fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
         let mut all = Vec::new();
         for (name, value) in &self.headers {

@@ -23,6 +23,12 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         lines.push(("It is over.".to_owned(), theme.text));
     }
     let inner = frame(pen, scene, 100, lines.len() as u16 + 5, "what rounds has to say", "");
+    let room = usize::from(inner.height.saturating_sub(3));
+    if lines.len() > room {
+        let left = lines.len() - room.saturating_sub(1);
+        lines.truncate(room.saturating_sub(1));
+        lines.push((format!("{left} more lines; `rounds config check` prints all of it"), theme.dim));
+    }
     for ((line, style), y) in lines.iter().zip(inner.y + 1..inner.bottom() - 1) {
         pen.put(inner.x, y, inner.right() - 1, line, *style);
     }

@@ -17,7 +17,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, selected: usize) {
     let theme = scene.theme;
     let entries = palette_entries(scene.state);
     let (typed, cursor) = scene.view.prompt.as_ref().map_or(("", 0), |prompt| (prompt.input.value(), prompt.input.cursor()));
-    let query = Query::new(typed);
+    let query = Query::new(typed).fitting(entries.iter().map(|entry| entry.label.clone()));
     let inner = frame(pen, scene, 60, BEST as u16 + 7, "command", "");
     let last = inner.right() - 1;
     let tight = inner.height < BEST as u16 + 5;

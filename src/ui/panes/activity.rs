@@ -108,8 +108,8 @@ fn haystack(event: &Event<'_>) -> String {
 pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn) {
     let theme = scene.theme;
     let view = scene.view;
-    let query = filter_of(view);
     let all = fold(scene);
+    let query = filter_of(view).fitting(all.iter().map(haystack));
     let shown: Vec<Event<'_>> = all.iter().copied().filter(|event| query.is_empty() || query.accepts(&haystack(event))).collect();
     scene.counted.set(Some((shown.len(), all.len())));
     drawn.keys = keys(&shown);

@@ -24,8 +24,8 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     }
     let theme = scene.theme;
     let view = scene.view;
-    let query = filter_of(view);
     let all: Vec<&Finding> = scene.findings().collect();
+    let query = filter_of(view).fitting(all.iter().map(|finding| haystack(finding)));
     let shown: Vec<&Finding> = all.iter().copied().filter(|finding| query.is_empty() || query.accepts(&haystack(finding))).collect();
     scene.counted.set(Some((shown.len(), all.len())));
     drawn.keys = shown.iter().map(|finding| finding.id.as_str().to_owned()).collect();

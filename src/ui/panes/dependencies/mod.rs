@@ -110,9 +110,9 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     }
     let theme = scene.theme;
     let view = scene.view.list();
-    let query = filter_of(scene.view);
     let (mut all, current) = entries(scene, &sources);
     sort(&mut all, scene);
+    let query = filter_of(scene.view).fitting(all.iter().map(haystack));
     let total = all.len();
     let (items, hidden): (Vec<Entry<'_>>, Vec<Entry<'_>>) = all.into_iter().partition(|entry| query.is_empty() || query.accepts(&haystack(entry)));
     drawn.keys = items.iter().map(Entry::key).collect();

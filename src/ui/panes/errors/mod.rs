@@ -138,8 +138,8 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         return super::empty::draw(pen, scene, body, Page::Errors);
     }
     let view = scene.view.list();
-    let query = filter_of(scene.view);
     let all = entries(scene, &sources);
+    let query = filter_of(scene.view).fitting(all.iter().map(haystack));
     let total = all.len();
     let (mut items, hidden): (Vec<Entry<'_>>, Vec<Entry<'_>>) = all.into_iter().partition(|entry| query.is_empty() || query.accepts(&haystack(entry)));
     sort(&mut items, view.sort);

@@ -39,7 +39,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         Some(prompt) if prompt.kind == crate::state::PromptKind::Filter => prompt.input.value(),
         _ => view.filter.as_str(),
     };
-    let query = Query::new(filter);
+    let query = Query::new(filter).fitting(all.iter().map(said));
     let (mut items, hidden): (Vec<Item<'_>>, Vec<Item<'_>>) = all.into_iter().partition(|item| query.accepts(&said(item)));
     sort(&mut items, scene, view.sort);
     drawn.keys = items.iter().map(|(id, _)| id.as_str().to_owned()).collect();
