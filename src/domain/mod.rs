@@ -23,7 +23,7 @@ pub mod status;
 pub mod time;
 pub mod transition;
 
-pub use backup::{Backup, Copy, Drill};
+pub use backup::{Assertion, Backup, Check, Copy, Drill, JobRun, Lock, Place};
 pub use certificate::{Certificate, ChainLink};
 pub use cron::{Cron, CronRun, CronState, Crons};
 pub use error::{ErrorKind, SourceError};

@@ -69,7 +69,7 @@ pub enum Data {
     /// The packages of a manifest or environment.
     Packages(Packages),
     /// The copies of a data set.
-    Backup(Backup),
+    Backup(Box<Backup>),
     /// Until when versions are supported.
     Life(LifeLines),
     /// The releases of a project.

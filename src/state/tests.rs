@@ -688,21 +688,14 @@ fn a_late_backup_breaks_its_promise() {
         let (mut state, id) = with("files", Capability::Backup);
         let backup = Backup {
             last_success: Some(at(-age_h * hour)),
-            age_s: None,
             snapshots: 5,
-            size_bytes: None,
-            checked_at: None,
-            drill: None,
             tool: "files".into(),
             place: "/backups".into(),
             max_age_s: Some(26 * 3_600),
-            min_size_bytes: None,
-            retention: None,
-            median_size_bytes: None,
-            copies: vec![],
             complaints,
+            ..Backup::default()
         };
-        update(&mut state, poll(&id, 0, Ok(vec![Data::Backup(backup)])), at(0));
+        update(&mut state, poll(&id, 0, Ok(vec![Data::Backup(Box::new(backup))])), at(0));
         assert_eq!(state.world.findings.first().map(|f| (f.severity, f.title.as_str())), expected, "{age_h}");
         assert!(state.world.findings.len() <= 1);
     }

@@ -273,7 +273,7 @@ pub struct SourceState {
     /// Since when the packages' need of care is as it is.
     pub packages_since: Option<Timestamp>,
     /// The backup, and when it was looked at.
-    pub backup: Option<(Timestamp, Backup)>,
+    pub backup: Option<(Timestamp, Box<Backup>)>,
     /// Until when versions are supported, and when that was looked up.
     pub life: Option<(Timestamp, LifeLines)>,
     /// The releases, and when they were read.

@@ -47,8 +47,7 @@ pub(super) fn judge(mut files: Vec<File>, now: Timestamp, promise: Promise, plac
             name: file.path.file_name().map_or_else(|| file.path.display().to_string(), |n| n.to_string_lossy().into_owned()),
             at: file.at,
             size_bytes: Some(file.size),
-            complete: None,
-            problem: None,
+            ..Copy::default()
         })
         .collect();
     // From the newest back to the first good one.
@@ -115,7 +114,6 @@ pub(super) fn judge(mut files: Vec<File>, now: Timestamp, promise: Promise, plac
         snapshots: files.len() as u64,
         size_bytes: good.map(|(_, file)| file.size),
         checked_at,
-        drill: None,
         tool: "files".to_owned(),
         place: place.to_owned(),
         max_age_s: promise.max_age_s,
@@ -124,5 +122,6 @@ pub(super) fn judge(mut files: Vec<File>, now: Timestamp, promise: Promise, plac
         median_size_bytes: median,
         copies,
         complaints,
+        ..Backup::default()
     })
 }

@@ -212,7 +212,7 @@ impl Source for FilesSource {
             });
             let (backup, problems) = work.await.map_err(|_| SourceError::protocol("the look at the files broke off"))??;
             let complete = problems.is_empty();
-            Ok(Collected { observations: vec![Observation { at: now, data: Data::Backup(backup) }], problems, complete })
+            Ok(Collected { observations: vec![Observation { at: now, data: Data::Backup(Box::new(backup)) }], problems, complete })
         })
     }
 }

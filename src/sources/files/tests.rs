@@ -42,7 +42,7 @@ async fn look(dir: &Path, text: &str) -> Result<Backup, SourceError> {
     let mut built = config(text).build(&context(dir)).unwrap();
     let mut collected = built.source.collect().await?;
     match collected.observations.remove(0).data {
-        Data::Backup(backup) => Ok(backup),
+        Data::Backup(backup) => Ok(*backup),
         other => panic!("{other:?}"),
     }
 }

@@ -77,7 +77,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     let all: Vec<Entry<'_>> = scene
         .sources()
         .filter(|(_, source)| source.spec.capability == Capability::Backup)
-        .map(|(_, source)| Entry { source, backup: source.backup.as_ref().map(|(_, backup)| backup) })
+        .map(|(_, source)| Entry { source, backup: source.backup.as_ref().map(|(_, backup)| &**backup) })
         .collect();
     if all.is_empty() {
         return super::empty::draw(pen, scene, body, Page::Backups);

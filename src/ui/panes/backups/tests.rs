@@ -33,7 +33,7 @@ fn theme_light_and_the_whole_detail() {
 
 fn days_of(state: &State, source: &str) -> String {
     let source = &state.world.sources[&id(source)];
-    let entry = Entry { source, backup: source.backup.as_ref().map(|(_, backup)| backup) };
+    let entry = Entry { source, backup: source.backup.as_ref().map(|(_, backup)| &**backup) };
     let day = |day: calendar::Day| match day {
         calendar::Day::Good => 'g',
         calendar::Day::Odd => 'o',
@@ -70,7 +70,7 @@ fn what_was_never_looked_at_or_has_no_good_copy_is_not_calm() {
     let mut dump = things::dump();
     (dump.last_success, dump.size_bytes, dump.age_s) = (None, None, None);
     dump.complaints = vec!["dump-1.sql.gz: ends in the middle".to_owned()];
-    poll(&mut state, "blog/files/dump", now(), Ok(vec![crate::domain::Data::Backup(dump)]));
+    poll(&mut state, "blog/files/dump", now(), Ok(vec![crate::domain::Data::Backup(Box::new(dump))]));
     let shown = text(&screen(&state, &rich(), 80, 24).0);
     assert!(shown.contains("· FIRST shop db"), "{shown}");
     assert!(shown.contains("✖ CRIT") && shown.contains("no good copy") && shown.contains("dump-1.sql.gz: ends in the middle"), "{shown}");
