@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tui_input::{Input, InputRequest};
 
-use super::logview::{self, Merged, Seek};
+use super::logview::{self, Merged};
 use super::menu::Choice;
 use super::view::{Paused, PromptKind};
-use super::{Command, Effect, Filter, Overlay, Page, Part, Prompt, State, Toast, acting, command, findings, item};
+use super::{Command, Effect, Overlay, Page, Part, Prompt, State, Toast, acting, command, findings, item};
 use crate::domain::time::{human, parse_duration};
-use crate::domain::{Acknowledgement, Bound, Level, Timestamp, Transition, TransitionKind};
+use crate::domain::{Acknowledgement, Bound, Timestamp, Transition, TransitionKind};
 
 /// How long a toast stays.
 const TOAST: i64 = 6;
@@ -32,7 +32,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
     if super::first_run::command(state, command, effects) {
         return;
     }
-    if state.view.page == Page::Logs && in_logs(state, command) {
+    if state.view.page == Page::Logs && logview::act::command(state, command, now, effects) {
         return;
     }
     match command {
@@ -44,12 +44,11 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::PageUp => step(state, -screen(state)),
         Command::HalfDown => step(state, (screen(state) / 2).max(1)),
         Command::HalfUp => step(state, -(screen(state) / 2).max(1)),
-        Command::LogFilter => {
-            state.view.prompt = Some(Prompt { kind: PromptKind::Filter, input: Input::new(state.view.list().filter.clone()) });
-        }
         Command::Left | Command::Right | Command::NextMatch | Command::PreviousMatch => {}
         Command::NextError | Command::PreviousError | Command::NextWarning | Command::PreviousWarning => {}
         Command::Level | Command::Wrap | Command::Bookmark | Command::Follow => {}
+        Command::LogFilter | Command::LogExclude | Command::LogFilters | Command::LogFiles | Command::Remove | Command::Context => {}
+        Command::ClearFromHere | Command::GoToTime | Command::Bookmarks | Command::NextBookmark | Command::PreviousBookmark => {}
         Command::NextPart => {
             state.view.focus = if state.view.focus == Part::List && state.view.drawn.detail { Part::Detail } else { Part::List };
         }
@@ -149,8 +148,14 @@ fn in_front(state: &mut State, command: Command, now: Timestamp, effects: &mut V
     let count = match state.view.overlay {
         Some(Overlay::Help { .. }) => super::menu::help_entries(state).len(),
         Some(Overlay::Palette { .. }) => super::menu::palette_entries(state).len(),
+        Some(Overlay::LogList { list, .. }) => logview::lists::rows(state, list).len(),
         _ => 0,
     };
+    if let Some(Overlay::LogList { list, selected }) = state.view.overlay
+        && matches!(command, Command::Enter | Command::Mark | Command::Remove)
+    {
+        return logview::act::in_list(state, command, list, selected, now);
+    }
     match command {
         Command::Back | Command::Interrupt => {
             close(state);
@@ -160,7 +165,7 @@ fn in_front(state: &mut State, command: Command, now: Timestamp, effects: &mut V
         }
         Command::Enter => submit(state, now, effects),
         Command::Down | Command::PageDown | Command::Up | Command::PageUp => {
-            if let Some(Overlay::Help { selected } | Overlay::Palette { selected }) = &mut state.view.overlay {
+            if let Some(Overlay::Help { selected } | Overlay::Palette { selected } | Overlay::LogList { selected, .. }) = &mut state.view.overlay {
                 *selected = match command {
                     Command::Down => *selected + 1,
                     Command::PageDown => *selected + 10,
@@ -210,9 +215,8 @@ fn submit(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     let text = prompt.input.value().trim().to_owned();
     match prompt.kind {
         PromptKind::Filter => state.view.list_mut().filter = text,
-        PromptKind::Search => {
-            state.view.log.search = text;
-            seek_match(state, false);
+        kind @ (PromptKind::Search | PromptKind::LogFilter | PromptKind::LogTime) => {
+            logview::act::submit(state, kind, &text, now);
         }
         PromptKind::Acknowledge => {
             if text.is_empty() {
@@ -245,8 +249,11 @@ pub(super) fn close(state: &mut State) -> bool {
         return true;
     }
     if let Some(prompt) = view.prompt.take() {
-        if prompt.kind == PromptKind::Filter {
-            view.list_mut().filter.clear();
+        match prompt.kind {
+            PromptKind::Filter => view.list_mut().filter.clear(),
+            PromptKind::Search => view.log.search.clear(),
+            PromptKind::LogFilter => view.log.editing = None,
+            _ => {}
         }
         return true;
     }
@@ -282,7 +289,7 @@ fn enter(state: &mut State) {
 }
 
 /// Rows of a screen, less the context.
-fn screen(state: &State) -> isize {
+pub(super) fn screen(state: &State) -> isize {
     let drawn = &state.view.drawn;
     let rows = if state.view.focus == Part::Detail || state.view.detail_open { drawn.detail_height } else { drawn.height };
     isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
@@ -445,17 +452,7 @@ fn open(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
 }
 
 fn copy(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
-    let text = if state.view.page == Page::Logs {
-        let merged = Merged::new(state.shown(), &state.view);
-        merged.position(state.view.log.selected.as_ref()).and_then(|at| merged.entries.get(at)).and_then(|entry| merged.event(entry)).map(|event| {
-            let mut text = event.message.clone();
-            for line in &event.detail {
-                text.push('\n');
-                text.push_str(line);
-            }
-            text
-        })
-    } else if let Some(line) = selected_key(state).and_then(|key| item::line(state.shown(), key)) {
+    let text = if let Some(line) = selected_key(state).and_then(|key| item::line(state.shown(), key)) {
         Some(line)
     } else if let Some(finding) = selected_finding(state) {
         Some(format!("{} {}: {}", finding.id, finding.title, finding.detail))
@@ -468,89 +465,6 @@ fn copy(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
             effects.push(Effect::Copy(text));
         }
         None => toast(state, "there is nothing to copy".to_owned(), now),
-    }
-}
-
-/// Commands of the logs page; gives `false` for those that mean the same everywhere.
-fn in_logs(state: &mut State, command: Command) -> bool {
-    match command {
-        Command::Down => log_step(state, 1),
-        Command::Up => log_step(state, -1),
-        Command::Top => log_step(state, isize::MIN),
-        Command::Bottom | Command::Follow => state.view.log.selected = None,
-        Command::PageDown => log_step(state, screen(state)),
-        Command::PageUp => log_step(state, -screen(state)),
-        Command::HalfDown => log_step(state, (screen(state) / 2).max(1)),
-        Command::HalfUp => log_step(state, -(screen(state) / 2).max(1)),
-        Command::Left | Command::Right => {
-            if let Some(tab) = logview::next_tab(state.shown(), &state.view, command == Command::Right) {
-                state.view.log.site = Some(tab);
-                state.view.log.selected = None;
-            }
-        }
-        Command::NextError => seek(state, true, Seek::Error),
-        Command::PreviousError => seek(state, false, Seek::Error),
-        Command::NextWarning => seek(state, true, Seek::Warning),
-        Command::PreviousWarning => seek(state, false, Seek::Warning),
-        Command::NextMatch => seek_match(state, true),
-        Command::PreviousMatch => seek_match(state, false),
-        Command::Level => {
-            state.view.log.level = match state.view.log.level {
-                None => Some(Level::Info),
-                Some(Level::Debug | Level::Info) => Some(Level::Warning),
-                Some(Level::Warning) => Some(Level::Error),
-                Some(Level::Error | Level::Critical) => None,
-            };
-        }
-        Command::Wrap => state.view.log.wrap = !state.view.log.wrap,
-        Command::Bookmark | Command::Mark => {
-            if let Some(key) = log_key(state)
-                && !state.view.log.bookmarks.remove(&key)
-            {
-                state.view.log.bookmarks.insert(key);
-            }
-        }
-        Command::Enter => {
-            if let Some(key) = log_key(state)
-                && !state.view.log.unfolded.remove(&key)
-            {
-                state.view.log.unfolded.insert(key);
-            }
-        }
-        _ => return false,
-    }
-    true
-}
-
-/// The key of the selected entry.
-fn log_key(state: &State) -> Option<(String, u64)> {
-    let merged = Merged::new(state.shown(), &state.view);
-    merged.key(merged.position(state.view.log.selected.as_ref())?)
-}
-
-fn log_step(state: &mut State, by: isize) {
-    let selected = {
-        let merged = Merged::new(state.shown(), &state.view);
-        let Some(here) = merged.position(state.view.log.selected.as_ref()) else { return };
-        merged.select(here.saturating_add_signed(by).min(merged.entries.len().saturating_sub(1)))
-    };
-    state.view.log.selected = selected;
-}
-
-fn seek(state: &mut State, forward: bool, what: Seek<'_>) {
-    let selected = {
-        let merged = Merged::new(state.shown(), &state.view);
-        let Some(here) = merged.position(state.view.log.selected.as_ref()) else { return };
-        let Some(there) = merged.seek(here, what, forward) else { return };
-        merged.select(there)
-    };
-    state.view.log.selected = selected;
-}
-
-fn seek_match(state: &mut State, forward: bool) {
-    if !state.view.log.search.is_empty() {
-        let search = Filter::new(&state.view.log.search);
-        seek(state, forward, Seek::Match(&search));
     }
 }
 
@@ -585,7 +499,7 @@ fn edited(state: &mut State) {
                 *selected = 0;
             }
         }
-        PromptKind::Acknowledge | PromptKind::Snooze | PromptKind::Answer | PromptKind::SiteName => {}
+        PromptKind::Acknowledge | PromptKind::Snooze | PromptKind::Answer | PromptKind::SiteName | PromptKind::LogFilter | PromptKind::LogTime => {}
     }
 }
 
@@ -602,6 +516,10 @@ pub(super) fn click(state: &mut State, column: u16, row: u16, now: Timestamp, ef
     if row >= drawn.top && usize::from(row - drawn.top) < drawn.height {
         let place = drawn.offset + usize::from(row - drawn.top);
         if let Some(key) = drawn.keys.get(place).cloned() {
+            if state.view.page == Page::Logs {
+                state.view.log.selected = key.rsplit_once('#').and_then(|(id, seq)| Some((id.to_owned(), seq.parse().ok()?)));
+                return;
+            }
             let list = state.view.list_mut();
             list.index = place;
             list.selected = Some(key);

@@ -1,7 +1,7 @@
 //! What `/` understands, the same on every page: a regular expression, `!` in front inverts.
 //!
-//! Upper case in the pattern makes it case-sensitive. A text that is no regular expression is taken as it stands, so that
-//! half a pattern typed so far (`api(`) narrows instead of failing.
+//! Upper case in the pattern makes it case-sensitive. A text in double quotes is taken as it stands, and so is one that is no regular
+//! expression, so that half a pattern typed so far (`api(`) narrows instead of failing.
 
 use regex::{Regex, RegexBuilder};
 
@@ -28,12 +28,15 @@ impl Filter {
             end -= 1;
         }
         let pattern = &pattern[..end];
+        let quoted = pattern.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.is_empty());
+        let (pattern, plain) = quoted.map_or((pattern, false), |text| (text, true));
         if pattern.is_empty() {
             return Self { regex: None, inverted: false };
         }
         let insensitive = !pattern.chars().any(char::is_uppercase);
         let build = |pattern: &str| RegexBuilder::new(pattern).case_insensitive(insensitive).size_limit(1 << 20).build();
-        let regex = build(pattern).or_else(|_| build(&regex::escape(pattern))).ok();
+        let escaped = || build(&regex::escape(pattern)).ok();
+        let regex = if plain { escaped() } else { build(pattern).ok().or_else(escaped) };
         Self { regex, inverted }
     }
 
@@ -41,6 +44,12 @@ impl Filter {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.regex.is_none()
+    }
+
+    /// Whether it hides what matches.
+    #[must_use]
+    pub const fn is_inverted(&self) -> bool {
+        self.inverted
     }
 
     /// Whether any of the texts that stand for one item lets it through; inverted: whether none of them matches.
@@ -76,6 +85,9 @@ mod tests {
             ("KeyError", "keyerror: 'x'", false),
             ("api(", "GET /api(1)", true),
             ("api(", "GET /api/", false),
+            ("\"a.c\"", "abc", false),
+            ("!\"a.c\"", "a.c", false),
+            ("\"", "say \"hi\"", true),
         ] {
             assert_eq!(Filter::new(pattern).matches([text]), passes, "{pattern} on {text}");
         }

@@ -35,7 +35,7 @@ pub use effect::Effect;
 pub use filter::Filter;
 pub use item::Item;
 pub use msg::Msg;
-pub use view::{Drawn, ListView, Overlay, Part, Prompt, PromptKind, Toast, View};
+pub use view::{Drawn, ListView, LogList, Overlay, Part, Prompt, PromptKind, Toast, View};
 pub use world::{HealthState, LogState, Notice, NoticeKind, Run, RunStep, Sample, SiteState, SourceState, Window, World};
 
 use crate::domain::Timestamp;

@@ -98,6 +98,7 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
     }
     super::details::look(state, now, &mut effects);
+    super::logview::follow(state);
     if state.view.wall.is_some() {
         super::wall::step(state, now);
         // Nobody sits there who would hear it, all night.

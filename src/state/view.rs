@@ -6,6 +6,7 @@ use std::time::Duration;
 use tui_input::Input;
 
 use super::first_run::FirstRun;
+use super::logview::{Index, LogFilter};
 use super::{CommandSpec, Page, World};
 use crate::domain::{Level, SourceId, Timestamp};
 
@@ -45,6 +46,10 @@ pub enum PromptKind {
     Filter,
     /// `/` on the logs page: find.
     Search,
+    /// `&` and `!` on the logs page: show only, or hide.
+    LogFilter,
+    /// `t` on the logs page: go to a moment.
+    LogTime,
     /// `:`: a command, in the palette.
     Palette,
     /// Why it is acknowledged.
@@ -91,6 +96,13 @@ pub enum Overlay {
         site: Option<String>,
         /// What was selected: actions for it come first.
         source: Option<SourceId>,
+        /// Selected row.
+        selected: usize,
+    },
+    /// A list of the logs page: its filters, its bookmarks, its files.
+    LogList {
+        /// Which.
+        list: LogList,
         /// Selected row.
         selected: usize,
     },
@@ -147,10 +159,44 @@ pub struct LogView {
     pub search: String,
     /// Long lines go on in the next row.
     pub wrap: bool,
-    /// Bookmarked events.
-    pub bookmarks: BTreeSet<(String, u64)>,
+    /// Bookmarked events, by source and sequence number.
+    pub bookmarks: BTreeMap<(String, u64), Bookmark>,
     /// The site whose logs are shown; `None`: the first that has one.
     pub site: Option<String>,
+    /// Patterns, in the order in which they were added.
+    pub filters: Vec<LogFilter>,
+    /// The pattern that is being changed in the prompt.
+    pub editing: Option<usize>,
+    /// How many events are shown around one that passes the filters and the level.
+    pub context: u8,
+    /// Events before this are hidden.
+    pub cleared: Option<Timestamp>,
+    /// Files that are switched off, by source and name.
+    pub files_off: BTreeSet<(String, String)>,
+    /// The sequence of the page as it was last made.
+    pub index: Index,
+}
+
+/// A bookmarked event, as it is listed also when it is not in memory any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bookmark {
+    /// When it was written.
+    pub at: Timestamp,
+    /// Its level.
+    pub level: Level,
+    /// The beginning of its message; outside text.
+    pub message: String,
+}
+
+/// The lists of the logs page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogList {
+    /// Patterns.
+    Filters,
+    /// Bookmarks, by time.
+    Bookmarks,
+    /// Logs and their files.
+    Files,
 }
 
 /// What the last frame held: drawing returns it, so that keys and clicks act on what was seen.

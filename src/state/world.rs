@@ -225,6 +225,26 @@ pub struct LogState {
     pub newest: Option<Timestamp>,
 }
 
+impl LogState {
+    /// The sequence number that the next event will have.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.first_seq + self.events.len() as u64
+    }
+
+    /// The event of this number, while it is in memory.
+    #[must_use]
+    pub fn event(&self, seq: u64) -> Option<&LogEvent> {
+        self.events.get(usize::try_from(seq.checked_sub(self.first_seq)?).ok()?)
+    }
+
+    /// The events in memory from this number on, with their numbers.
+    pub fn events_from(&self, seq: u64) -> impl Iterator<Item = (u64, &LogEvent)> {
+        let skip = usize::try_from(seq.saturating_sub(self.first_seq)).unwrap_or(usize::MAX).min(self.events.len());
+        (self.first_seq + skip as u64..).zip(self.events.range(skip..))
+    }
+}
+
 /// One source as it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceState {

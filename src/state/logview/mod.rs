@@ -3,29 +3,19 @@
 //! Keys move in this sequence (the reducer) and rows are drawn from it (the pane), so that both mean the same thing by
 //! "the next error". What does not belong here: how a line looks.
 
-use super::filter::Filter;
-use super::{LogState, Page, PromptKind, SourceState, View, World};
+use std::borrow::Cow;
+
+use super::{LogState, Page, SourceState, State, View, World};
 use crate::domain::{Capability, Level, LogEvent, LogMark, SourceId, Timestamp};
 
-/// Equal neighbours this close to the first of them are one entry.
-const FOLD_MS: i64 = 1_000;
+pub(super) mod act;
+pub mod filters;
+pub mod index;
+pub mod lists;
+pub mod moment;
 
-/// One entry of the sequence: an event, or several equal ones within a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
-    /// When the first of them was written.
-    pub at: Timestamp,
-    /// Index into [`Merged::logs`].
-    pub source: usize,
-    /// Sequence number of the first of them in its source.
-    pub seq: u64,
-    /// Its level.
-    pub level: Level,
-    /// How many there are.
-    pub count: u32,
-    /// From the first to the last of them, in milliseconds.
-    pub span_ms: u32,
-}
+pub use filters::LogFilter;
+pub use index::{Entry, Index};
 
 /// A row of its own between two entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +27,14 @@ pub struct MarkAt<'a> {
 }
 
 /// What one search looks for.
-#[derive(Debug, Clone, Copy)]
-pub enum Seek<'a> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seek {
     /// An error or worse.
     Error,
     /// Exactly a warning.
     Warning,
-    /// An event whose message or traceback matches.
-    Match(&'a Filter),
+    /// An event whose message or traceback has what is searched for.
+    Match,
 }
 
 /// The logs of one tab, merged.
@@ -56,16 +46,10 @@ pub struct Merged<'a> {
     pub site: &'a str,
     /// Its log sources, by id.
     pub logs: Vec<(&'a SourceId, &'a SourceState)>,
-    /// Oldest first.
-    pub entries: Vec<Entry>,
+    /// What is shown of them, in order.
+    pub index: Cow<'a, Index>,
     /// Rotations, skipped lines, by where they stand.
     pub marks: Vec<MarkAt<'a>>,
-    /// How many events the filter hides.
-    pub hidden: u64,
-    /// How many of those are errors.
-    pub hidden_errors: u64,
-    /// How many events stand below the lowest level shown.
-    pub below: u64,
 }
 
 fn logs(world: &World) -> impl Iterator<Item = (&SourceId, &SourceState)> {
@@ -114,83 +98,63 @@ pub fn next_tab(world: &World, view: &View, forward: bool) -> Option<String> {
     tabs.into_iter().nth(to)
 }
 
-/// The texts of one event that a pattern is tried on.
-fn texts(event: &LogEvent) -> impl Iterator<Item = &str> {
-    std::iter::once(event.message.as_str()).chain(event.detail.iter().map(String::as_str))
+/// The logs of the tab on the screen.
+fn shown<'a>(world: &'a World, tab: &str) -> Vec<(&'a SourceId, &'a SourceState)> {
+    let site = tab.split('/').next().unwrap_or_default();
+    logs(world).filter(|(id, _)| if tab.contains('/') { id.as_str() == tab } else { id.site() == site }).collect()
 }
 
-fn same(a: &LogEvent, b: &LogEvent) -> bool {
-    a.level == b.level && a.file == b.file && a.fingerprint == b.fingerprint && a.message == b.message && a.detail.last() == b.detail.last()
+/// Brings the kept sequence up to date while the page is on the screen, and lets go of it elsewhere.
+pub(super) fn follow(state: &mut State) {
+    if state.view.page != Page::Logs {
+        state.view.log.index = Index::default();
+        return;
+    }
+    let mut index = std::mem::take(&mut state.view.log.index);
+    if let Some(tab) = tab(state.shown(), &state.view) {
+        let logs = shown(state.shown(), &tab);
+        let key = index::Key::new(&logs, &state.view);
+        if !index.is_of(&key, &logs) {
+            index.follow(key, &logs);
+        }
+    }
+    state.view.log.index = index;
 }
 
 impl<'a> Merged<'a> {
-    /// The sequence as the view wants it: its tab, its level, its filter.
+    /// The sequence as the view wants it: its tab, its level, its filters. The one that is kept, where it is up to date.
     #[must_use]
-    pub fn new(world: &'a World, view: &View) -> Self {
+    pub fn new(world: &'a World, view: &'a View) -> Self {
         let Some(tab) = tab(world, view) else { return Self::default() };
-        let site_name = tab.split('/').next().unwrap_or_default();
-        let shown: Vec<(&SourceId, &SourceState)> =
-            logs(world).filter(|(id, _)| if tab.contains('/') { id.as_str() == tab } else { id.site() == site_name }).collect();
-        let site = shown.first().map_or("", |(id, _)| id.site());
-        // What is being typed narrows at once.
-        let filter = match &view.prompt {
-            Some(prompt) if prompt.kind == PromptKind::Filter && view.page == Page::Logs => prompt.input.value(),
-            _ => view.lists.get(&Page::Logs).map_or("", |list| list.filter.as_str()),
+        let logs = shown(world, &tab);
+        let site = logs.first().map_or("", |(id, _)| id.site());
+        let key = index::Key::new(&logs, view);
+        let index = if view.log.index.is_of(&key, &logs) {
+            Cow::Borrowed(&view.log.index)
+        } else {
+            let mut index = Index::default();
+            index.follow(key, &logs);
+            Cow::Owned(index)
         };
-        let filter = Filter::new(filter);
-        let lowest = view.log.level.unwrap_or(Level::Debug);
-        let mut merged = Self { tab, site, logs: shown, ..Self::default() };
-        merged.collect(&filter, lowest);
+        let mut merged = Self { tab, site, logs, index, marks: Vec::new() };
+        merged.marks = merged.marks();
         merged
     }
 
-    fn collect(&mut self, filter: &Filter, lowest: Level) {
-        let mut all = Vec::with_capacity(self.logs.iter().filter_map(|(_, s)| s.log.as_ref()).map(|log| log.events.len()).sum());
-        let mut marks: Vec<(Timestamp, &'a LogMark)> = Vec::new();
-        for (source, (_, state)) in self.logs.iter().enumerate() {
-            let Some(log) = &state.log else { continue };
-            for (seq, event) in (log.first_seq..).zip(&log.events) {
-                if event.level < lowest {
-                    self.below += 1;
-                } else if filter.matches(texts(event)) {
-                    all.push(Entry { at: event.at, source, seq, level: event.level, count: 1, span_ms: 0 });
-                } else {
-                    self.hidden += 1;
-                    self.hidden_errors += u64::from(event.level.is_error());
-                }
-            }
-            // A mark stands where it came in the reading; its time there is that of the event after it.
-            for (seq, mark) in &log.marks {
-                let next = seq.checked_sub(log.first_seq).and_then(|at| usize::try_from(at).ok()).and_then(|at| log.events.get(at));
-                marks.push((next.map_or(mark.at, |event| event.at), mark));
-            }
-        }
-        // Stable: what a source read first stays first among equal times. Nearly sorted already, so nearly linear.
-        all.sort_by_key(|entry| entry.at);
-        self.fold(all);
-        marks.sort_by_key(|(at, _)| *at);
-        self.marks = marks.into_iter().map(|(at, mark)| MarkAt { before: self.entries.partition_point(|entry| entry.at < at), mark }).collect();
+    /// The entries, oldest first.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.index.entries
     }
 
-    fn fold(&mut self, all: Vec<Entry>) {
-        self.entries.reserve(all.len());
-        for entry in all {
-            if let Some(last) = self.entries.last().copied() {
-                let span = (entry.at - last.at).num_milliseconds();
-                if span < FOLD_MS
-                    && last.source == entry.source
-                    && last.level == entry.level
-                    && let (Some(a), Some(b)) = (self.event(&last), self.event(&entry))
-                    && same(a, b)
-                    && let Some(last) = self.entries.last_mut()
-                {
-                    last.count = last.count.saturating_add(1);
-                    last.span_ms = u32::try_from(span).unwrap_or(0);
-                    continue;
-                }
-            }
-            self.entries.push(entry);
+    fn marks(&self) -> Vec<MarkAt<'a>> {
+        let mut marks: Vec<(Timestamp, &'a LogMark)> = Vec::new();
+        for log in self.logs.iter().filter_map(|(_, state)| state.log.as_ref()) {
+            // A mark stands where it came in the reading; its time there is that of the event after it.
+            marks.extend(log.marks.iter().map(|(seq, mark)| (log.event(*seq).map_or(mark.at, |event| event.at), mark)));
         }
+        marks.sort_by_key(|(at, _)| *at);
+        marks.into_iter().map(|(at, mark)| MarkAt { before: self.entries().partition_point(|entry| entry.at < at), mark }).collect()
     }
 
     /// The state of an entry's log.
@@ -202,54 +166,81 @@ impl<'a> Merged<'a> {
     /// The (first) event of an entry.
     #[must_use]
     pub fn event(&self, entry: &Entry) -> Option<&'a LogEvent> {
-        let log = self.log(entry)?;
-        log.events.get(usize::try_from(entry.seq.checked_sub(log.first_seq)?).ok()?)
+        self.log(entry)?.event(entry.seq)
     }
 
     /// The key of an entry, as [`super::view::LogView`] keeps it: source id and sequence number.
     #[must_use]
     pub fn key(&self, index: usize) -> Option<(String, u64)> {
-        let entry = self.entries.get(index)?;
+        let entry = self.entries().get(index)?;
         Some((self.logs.get(entry.source)?.0.as_str().to_owned(), entry.seq))
     }
 
-    /// Where the selection stands: the last entry when it follows; for a key that is folded, hidden or gone the nearest one after it.
+    /// The entry that this event is in; `None`: it is not shown.
+    #[must_use]
+    pub fn holding(&self, key: &(String, u64)) -> Option<usize> {
+        let source = self.logs.iter().position(|(id, _)| id.as_str() == key.0)?;
+        let at = self.logs[source].1.log.as_ref()?.event(key.1)?.at;
+        let entries = self.entries();
+        let after = entries.partition_point(|entry| entry.at <= at);
+        let earliest = at - chrono::TimeDelta::seconds(1);
+        let holds = |entry: &Entry| entry.source == source && (entry.seq..=entry.last_seq).contains(&key.1);
+        (0..after).rev().take_while(|index| entries[*index].at >= earliest).find(|index| holds(&entries[*index]))
+    }
+
+    /// Where the selection stands: the last entry when it follows; for an event that is hidden or gone the nearest one after it.
     /// `None` when there is no entry.
     #[must_use]
     pub fn position(&self, selected: Option<&(String, u64)>) -> Option<usize> {
-        let last = self.entries.len().checked_sub(1)?;
-        let Some((id, seq)) = selected else { return Some(last) };
-        let Some(source) = self.logs.iter().position(|(other, _)| other.as_str() == id) else { return Some(last) };
-        let mine = || self.entries.iter().enumerate().filter(move |(_, entry)| entry.source == source);
-        mine()
-            .find(|(_, entry)| entry.seq <= *seq && *seq - entry.seq < u64::from(entry.count))
-            .or_else(|| mine().filter(|(_, entry)| entry.seq > *seq).min_by_key(|(_, entry)| entry.seq))
-            .map_or(Some(last), |(index, _)| Some(index))
+        let last = self.entries().len().checked_sub(1)?;
+        let Some(key) = selected else { return Some(last) };
+        if let Some(index) = self.holding(key) {
+            return Some(index);
+        }
+        let Some(source) = self.logs.iter().position(|(other, _)| other.as_str() == key.0) else { return Some(last) };
+        let there = match self.logs[source].1.log.as_ref().and_then(|log| log.event(key.1)) {
+            Some(event) => Some(self.entries().partition_point(|entry| entry.at < event.at)),
+            None => self.entries().iter().position(|entry| entry.source == source && entry.seq > key.1),
+        };
+        Some(there.unwrap_or(last).min(last))
     }
 
     /// The next or previous entry from `from`, not itself; `None` when there is none in that direction.
     #[must_use]
-    pub fn seek(&self, from: usize, what: Seek<'_>, forward: bool) -> Option<usize> {
+    pub fn seek(&self, from: usize, what: Seek, forward: bool) -> Option<usize> {
         let fits = |index: &usize| {
-            self.entries.get(*index).is_some_and(|entry| match what {
+            self.entries().get(*index).is_some_and(|entry| match what {
                 Seek::Error => entry.level.is_error(),
                 Seek::Warning => entry.level == Level::Warning,
-                Seek::Match(filter) => !filter.is_empty() && self.event(entry).is_some_and(|event| filter.matches(texts(event))),
+                Seek::Match => entry.found,
             })
         };
-        if forward { (from.saturating_add(1)..self.entries.len()).find(fits) } else { (0..from.min(self.entries.len())).rev().find(fits) }
+        let end = self.entries().len();
+        if forward { (from.saturating_add(1)..end).find(fits) } else { (0..from.min(end)).rev().find(fits) }
+    }
+
+    /// Which of the entries that are searched for this one is, from 1; `None`: it is none.
+    #[must_use]
+    pub fn rank(&self, index: usize) -> Option<usize> {
+        self.entries().get(index)?.found.then(|| self.entries()[..=index].iter().filter(|entry| entry.found).count())
+    }
+
+    /// The first entry at or after a moment; the number of entries when all are older.
+    #[must_use]
+    pub fn at_or_after(&self, at: Timestamp) -> usize {
+        self.entries().partition_point(|entry| entry.at < at)
     }
 
     /// What to put into [`super::view::LogView::selected`] for the entry of this index: `None`, which follows, on the last one.
     #[must_use]
     pub fn select(&self, index: usize) -> Option<(String, u64)> {
-        if index + 1 >= self.entries.len() { None } else { self.key(index) }
+        if index + 1 >= self.entries().len() { None } else { self.key(index) }
     }
 
     /// How many events stand below this entry.
     #[must_use]
     pub fn events_below(&self, index: usize) -> u64 {
-        self.entries.iter().skip(index.saturating_add(1)).map(|entry| u64::from(entry.count)).sum()
+        self.entries().iter().skip(index.saturating_add(1)).map(|entry| u64::from(entry.count)).sum()
     }
 }
 

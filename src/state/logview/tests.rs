@@ -46,7 +46,7 @@ fn world(sources: Vec<(SourceId, SourceState)>) -> World {
 }
 
 fn messages(merged: &Merged<'_>) -> Vec<String> {
-    merged.entries.iter().map(|entry| merged.event(entry).unwrap().message.clone()).collect()
+    merged.entries().iter().map(|entry| merged.event(entry).unwrap().message.clone()).collect()
 }
 
 #[test]
@@ -71,6 +71,7 @@ fn the_logs_of_a_site_are_one_sequence_by_time() {
 
 #[test]
 fn equal_neighbours_within_a_second_are_one_entry() {
+    let view = View::default();
     let world = world(vec![source(
         "shop/log/django",
         0,
@@ -83,8 +84,8 @@ fn equal_neighbours_within_a_second_are_one_entry() {
             event(1_300, Level::Error, "boom"),
         ],
     )]);
-    let merged = Merged::new(&world, &View::default());
-    assert_eq!(merged.entries.iter().map(|entry| (entry.count, entry.span_ms)).collect::<Vec<_>>(), [(3, 900), (1, 0), (1, 0), (1, 0)]);
+    let merged = Merged::new(&world, &view);
+    assert_eq!(merged.entries().iter().map(|entry| (entry.count, entry.span_ms)).collect::<Vec<_>>(), [(3, 900), (1, 0), (1, 0), (1, 0)]);
     // The second of three equal ones is found in their entry.
     assert_eq!(merged.position(Some(&("shop/log/django".to_owned(), 1))), Some(0));
     assert_eq!(merged.events_below(0), 3);
@@ -98,15 +99,16 @@ fn a_filter_and_a_level_say_what_they_hide() {
         vec![event(0, Level::Info, "GET /healthz"), event(1, Level::Info, "GET /"), event(2, Level::Error, "healthz broke"), event(3, Level::Debug, "x")],
     )]);
     let mut view = View::default();
-    view.lists.entry(Page::Logs).or_default().filter = "!healthz".to_owned();
+    view.log.filters.push(LogFilter { text: "!healthz".to_owned(), on: true });
     view.log.level = Some(Level::Info);
     let merged = Merged::new(&world, &view);
     assert_eq!(messages(&merged), ["GET /"]);
-    assert_eq!((merged.hidden, merged.hidden_errors, merged.below), (2, 1, 1));
+    assert_eq!((merged.index.hidden, merged.index.hidden_errors, merged.index.below), (2, 1, 1));
 }
 
 #[test]
 fn seeking_goes_to_the_next_of_its_kind_and_stays_at_the_ends() {
+    let view = View::default();
     let mut traceback = event(2_000, Level::Error, "Internal Server Error");
     traceback.detail = vec!["KeyError: 'currency'".to_owned()];
     let world = world(vec![source(
@@ -114,21 +116,25 @@ fn seeking_goes_to_the_next_of_its_kind_and_stays_at_the_ends() {
         0,
         vec![event(0, Level::Error, "a"), event(1_000, Level::Warning, "b"), traceback, event(3_000, Level::Critical, "d"), event(4_000, Level::Info, "e")],
     )]);
-    let merged = Merged::new(&world, &View::default());
+    let merged = Merged::new(&world, &view);
     assert_eq!(merged.seek(0, Seek::Error, true), Some(2));
     assert_eq!(merged.seek(2, Seek::Error, true), Some(3));
     assert_eq!(merged.seek(3, Seek::Error, true), None);
     assert_eq!(merged.seek(4, Seek::Error, false), Some(3));
     assert_eq!(merged.seek(3, Seek::Warning, false), Some(1));
-    assert_eq!(merged.seek(0, Seek::Match(&Filter::new("currency")), true), Some(2));
-    assert_eq!(merged.seek(0, Seek::Match(&Filter::new("")), true), None);
+    assert_eq!(merged.seek(0, Seek::Match, true), None);
     assert_eq!(merged.seek(usize::MAX, Seek::Error, true), None);
+    let mut view = View::default();
+    view.log.search = "currency".to_owned();
+    let merged = Merged::new(&world, &view);
+    assert_eq!((merged.seek(0, Seek::Match, true), merged.index.found, merged.rank(2), merged.rank(1)), (Some(2), 1, Some(1), None));
 }
 
 #[test]
 fn the_selection_follows_at_the_end_and_survives_what_it_stood_on() {
+    let view = View::default();
     let world = world(vec![source("shop/log/django", 100, (0..10).map(|n| event(n * 2_000, Level::Info, &format!("{n}"))).collect())]);
-    let merged = Merged::new(&world, &View::default());
+    let merged = Merged::new(&world, &view);
     assert_eq!(merged.position(None), Some(9));
     assert_eq!(merged.select(9), None);
     let key = merged.select(4).unwrap();
@@ -143,18 +149,20 @@ fn the_selection_follows_at_the_end_and_survives_what_it_stood_on() {
 
 #[test]
 fn a_rotation_stands_where_it_was_noticed() {
+    let view = View::default();
     let (id, mut state) = source("shop/log/django", 10, vec![event(0, Level::Info, "a"), event(2_000, Level::Info, "b")]);
     let at = start() + TimeDelta::days(1);
     state.log.as_mut().unwrap().marks =
         [(11, LogMark { at, file: 0, notice: LogNotice::Rotated }), (12, LogMark { at, file: 0, notice: LogNotice::Gone })].into();
     let world = world(vec![(id, state)]);
-    let merged = Merged::new(&world, &View::default());
+    let merged = Merged::new(&world, &view);
     assert_eq!(merged.marks.iter().map(|mark| mark.before).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]
 fn a_world_without_logs_has_no_sequence() {
+    let view = View::default();
     let world = World::default();
-    let merged = Merged::new(&world, &View::default());
-    assert!(merged.tab.is_empty() && merged.entries.is_empty());
+    let merged = Merged::new(&world, &view);
+    assert!(merged.tab.is_empty() && merged.entries().is_empty());
 }

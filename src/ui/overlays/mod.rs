@@ -11,6 +11,7 @@ use crate::state::{Drawn, Overlay};
 mod actions;
 mod confirm;
 mod help;
+mod logs;
 mod notice;
 mod output;
 mod palette;
@@ -31,6 +32,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, drawn: &Drawn) {
         Overlay::Actions { site, selected, .. } => actions::draw(pen, scene, site.as_deref(), *selected),
         Overlay::Confirm { action, answer } => confirm::draw(pen, scene, action, answer.as_deref()),
         Overlay::Output { run, above, stopping } => output::draw(pen, scene, run, *above, *stopping),
+        Overlay::LogList { list, selected } => logs::draw(pen, scene, *list, *selected),
         Overlay::Notice => notice::draw(pen, scene),
     }
 }

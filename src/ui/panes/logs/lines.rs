@@ -63,22 +63,24 @@ impl Rows<'_> {
     /// The rows of one entry, those between it and the one before it first.
     fn of(&self, index: usize) -> Vec<Line> {
         let mut rows = self.before(index);
-        let Some(entry) = self.merged.entries.get(index) else { return rows };
+        let Some(entry) = self.merged.entries().get(index) else { return rows };
         let Some(event) = self.merged.event(entry) else { return rows };
         let theme = self.scene.theme;
         let room = self.columns.room();
         let times = if entry.count > 1 { format!("   ×{} in {}", thousands(u64::from(entry.count)), span_text(entry.span_ms)) } else { String::new() };
         let message = sanitise(event.message.trim_end());
+        // What stands there for its neighbours only is told from what was asked for.
+        let style = if entry.context { theme.dim } else { theme.text };
         if self.scene.view.log.wrap && text::width(&message) > room {
             for (at, part) in text::wrap(&message, room).into_iter().enumerate() {
-                let spans = self.highlighted(&part, theme.text);
+                let spans = self.highlighted(&part, style);
                 rows.push(if at == 0 { Line::First(spans) } else { Line::More(0, spans) });
             }
         } else {
             let message = text::clip(&message, room.saturating_sub(text::width(&times)));
-            let mut spans = self.highlighted(&message, theme.text);
+            let mut spans = self.highlighted(&message, style);
             if !times.is_empty() {
-                spans.push(Span::styled(times, theme.text));
+                spans.push(Span::styled(times, style));
             }
             rows.push(Line::First(spans));
         }
@@ -92,7 +94,7 @@ impl Rows<'_> {
     fn before(&self, index: usize) -> Vec<Line> {
         let mut rows = Vec::new();
         let day = |entry: &Entry| super::day_of(entry.at, self.scene);
-        if let (Some(here), Some(earlier)) = (self.merged.entries.get(index), index.checked_sub(1).and_then(|at| self.merged.entries.get(at)))
+        if let (Some(here), Some(earlier)) = (self.merged.entries().get(index), index.checked_sub(1).and_then(|at| self.merged.entries().get(at)))
             && day(here) != day(earlier)
         {
             let format = if super::in_future(here.at, self.scene.now) { "%a %-d %b %Y" } else { "%a %-d %b" };
@@ -209,7 +211,7 @@ fn top(rows: &Rows<'_>, selected: usize, height: usize, before: Option<(usize, u
             }
         }
     };
-    let end = rows.merged.entries.len().saturating_sub(1);
+    let end = rows.merged.entries().len().saturating_sub(1);
     let bottom = ending(end, 0);
     let (first, skip) = before.unwrap_or(bottom);
     let context = CONTEXT.min(height.saturating_sub(1) / 2);
@@ -274,7 +276,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, search: &
     let (first, mut skip) = top(&rows, selected, height, before);
     let mut y = area.y;
     let mut index = first;
-    while y < area.bottom() && index < merged.entries.len() {
+    while y < area.bottom() && index < merged.entries().len() {
         let key = merged.key(index).map(|(id, seq)| format!("{id}#{seq}")).unwrap_or_default();
         for line in rows.of(index).iter().skip(std::mem::take(&mut skip)) {
             if y >= area.bottom() {
@@ -287,13 +289,13 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, search: &
         index += 1;
     }
     // What happened after the last line.
-    for line in rows.before(merged.entries.len()) {
+    for line in rows.before(merged.entries().len()) {
         if y < area.bottom() {
-            row(pen, &rows, merged.entries.len(), &line, y, area, false);
+            row(pen, &rows, merged.entries().len(), &line, y, area, false);
             y += 1;
         }
     }
-    thumb(pen, area.right() - 1, area.y, height, first, merged.entries.len().max(first + height - usize::from(index >= merged.entries.len())));
+    thumb(pen, area.right() - 1, area.y, height, first, merged.entries().len().max(first + height - usize::from(index >= merged.entries().len())));
 }
 
 fn row(pen: &mut Pen<'_>, rows: &Rows<'_>, index: usize, line: &Line, y: u16, area: Rect, selected: bool) {
@@ -309,9 +311,9 @@ fn row(pen: &mut Pen<'_>, rows: &Rows<'_>, index: usize, line: &Line, y: u16, ar
             pen.spans(columns.text + indent, y, columns.last, spans);
         }
         Line::First(spans) => {
-            let Some(entry) = rows.merged.entries.get(index) else { return };
+            let Some(entry) = rows.merged.entries().get(index) else { return };
             let focused = rows.scene.view.focus == Part::List;
-            let marked = rows.merged.key(index).is_some_and(|key| rows.scene.view.log.bookmarks.contains(&key));
+            let marked = is_bookmarked(rows, entry);
             prefix(pen, rows, entry, y);
             let mut spans = spans.clone();
             if selected && focused {
@@ -328,6 +330,13 @@ fn row(pen: &mut Pen<'_>, rows: &Rows<'_>, index: usize, line: &Line, y: u16, ar
             }
         }
     }
+}
+
+/// Whether any of the events of an entry is bookmarked.
+fn is_bookmarked(rows: &Rows<'_>, entry: &Entry) -> bool {
+    let Some((id, _)) = rows.merged.logs.get(entry.source) else { return false };
+    let key = |seq| (id.as_str().to_owned(), seq);
+    !rows.scene.view.log.bookmarks.is_empty() && rows.scene.view.log.bookmarks.range(key(entry.seq)..=key(entry.last_seq)).next().is_some()
 }
 
 /// Time, file and level.
@@ -352,6 +361,7 @@ fn prefix(pen: &mut Pen<'_>, rows: &Rows<'_>, entry: &Entry, y: u16) {
         pen.put(15, y, 27, &text::clip_middle(file, 13), theme.dim);
     }
     let style = match entry.level {
+        _ if entry.context => theme.dim,
         Level::Error | Level::Critical => theme.reversed(theme.bold(theme.crit)),
         Level::Warning => theme.bold(theme.warn),
         Level::Info | Level::Debug => theme.dim,

@@ -12,6 +12,7 @@ use ratatui::text::Span;
 
 use crate::domain::{Level, Status, Timestamp, TransitionKind};
 use crate::state::logview::Merged;
+use crate::state::logview::lists::files_shown;
 use crate::state::view::PromptKind;
 use crate::state::{Drawn, Filter, Page, Part, range};
 use crate::ui::layout::Class;
@@ -35,12 +36,12 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     }
     if scene.view.log.selected.is_some()
         && let Some(at) = merged.position(scene.view.log.selected.as_ref())
-        && at + 1 < merged.entries.len()
     {
-        scene.say_in_header(format!("{} new below", thousands(merged.events_below(at))));
+        let below = merged.events_below(at);
+        scene.say_in_header(if below > 0 { format!("{} new below", thousands(below)) } else { "not following".to_owned() });
     }
-    let shown: u64 = merged.entries.iter().map(|entry| u64::from(entry.count)).sum();
-    scene.counted.set(Some((shown as usize, (shown + merged.hidden + merged.below) as usize)));
+    let all = merged.index.shown + merged.index.hidden + merged.index.below;
+    scene.counted.set(Some((merged.index.shown as usize, all as usize)));
     let airy = scene.rows.airy;
     let mut y = body.y;
     let last = body.right() - 2;
@@ -60,7 +61,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     let troubles = troubles(scene, &merged);
     let foot = (troubles.len() as u16).min((body.bottom() - y) / 3);
     let area = Rect { y, height: body.bottom().saturating_sub(y + foot), ..body };
-    if merged.entries.is_empty() {
+    if merged.entries().is_empty() {
         nothing(pen, scene, &merged, area);
     }
     lines::draw(pen, scene, &merged, &search(scene), area, drawn);
@@ -83,12 +84,13 @@ fn title(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, y: u16, last
     let style = theme.bold(if scene.view.focus == Part::List { theme.accent } else { theme.text });
     let mut counts = [0u64; 5];
     let mut files: Vec<&str> = Vec::new();
-    for (_, source) in &merged.logs {
+    for (id, source) in &merged.logs {
         let Some(log) = &source.log else { continue };
         for (level, count) in &log.levels {
             counts[*level as usize] += count;
         }
-        files.extend(log.files.iter().map(|file| file.rsplit('/').next().unwrap_or(file)));
+        let on = log.files.iter().filter(|file| !scene.view.log.files_off.contains(&(id.as_str().to_owned(), (*file).clone())));
+        files.extend(on.map(|file| file.rsplit('/').next().unwrap_or(file)));
     }
     let mut figures = vec![
         Span::styled("   E", theme.bold(theme.crit)),
@@ -103,7 +105,9 @@ fn title(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, y: u16, last
     let remark = if histogram { &remark[..] } else { &[] };
     // The figures stay whole; names of files give way.
     let room = (last + 1).saturating_sub(1 + text::width(&merged.tab) as u16 + 2 + spans_width(&figures) + spans_width(remark) + 4);
-    let files = text::clip(&files.join(" "), usize::from(room)).into_owned();
+    let (shown, all) = files_shown(merged, &scene.view.log.files_off);
+    let count = if shown < all { format!("{shown} of {all} files: ") } else { String::new() };
+    let files = text::clip(&format!("{count}{}", files.join(" ")), usize::from(room)).into_owned();
     let mut spans = vec![Span::styled(merged.tab.clone(), style), Span::raw("  "), Span::styled(files, theme.text)];
     spans.append(&mut figures);
     pen.rule(1, y, last, &spans, remark);
@@ -120,6 +124,9 @@ fn histogram(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, area: Re
         scene.changes_at(at);
     }
     let span = i64::try_from(span.as_secs()).unwrap_or(3_600);
+    let selected = scene.view.log.selected.as_ref().and_then(|key| merged.entries().get(merged.position(Some(key))?));
+    // A reader who went back further sees the time around the line.
+    let to = selected.map(|entry| entry.at.timestamp()).filter(|at| *at < to - span).map_or(to, |at| at + span / 2);
     let from = to - span;
     let rows = if airy { 5 } else { 3 };
     let area = Rect { x: 1, width: area.width - 2, height: rows, ..area };
@@ -135,7 +142,6 @@ fn histogram(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, area: Re
     }
     let width = Histogram::plot_width(area.width, LABELS);
     let columns = columns(&minutes, from, to, usize::from(width));
-    let selected = scene.view.log.selected.as_ref().and_then(|key| merged.entries.get(merged.position(Some(key))?));
     let cursor = selected.and_then(|entry| column_of(entry.at.timestamp(), from, to, width));
     let plot = Histogram { columns: &columns, cursor, labels: LABELS }.draw(area, pen.buffer(), theme);
 
@@ -175,35 +181,78 @@ fn histogram(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, area: Re
 /// `level all   filter !healthz hides 5 214 ───── 18 443 lines since 02:12`.
 fn second_rule(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, y: u16, last: u16) {
     let theme = scene.theme;
-    let level = scene.view.log.level.filter(|level| *level > Level::Debug);
+    let (log, index) = (&scene.view.log, &merged.index);
+    let level = log.level.filter(|level| *level > Level::Debug);
     let mut spans = vec![Span::styled("level ", theme.dim), Span::styled(level.map_or("all", Level::word), theme.text)];
-    if merged.below > 0 {
-        spans.push(Span::styled(format!(" hides {}", thousands(merged.below)), theme.dim));
-    }
-    let filter = match &scene.view.prompt {
-        Some(prompt) if prompt.kind == PromptKind::Filter => prompt.input.value(),
-        _ => scene.view.list().filter.as_str(),
+    let hides = |count: u64| if count > 0 { format!(" hides {}", thousands(count)) } else { String::new() };
+    spans.push(Span::styled(hides(index.below), theme.dim));
+    let (filter, off) = filter_text(scene);
+    let search = match &scene.view.prompt {
+        Some(prompt) if prompt.kind == PromptKind::Search => prompt.input.value().to_owned(),
+        _ => log.search.clone(),
     };
+    // Figures stay whole; what was typed gives way, each part to the same length.
+    let mut tail: Vec<Span<'static>> = Vec::new();
+    if !search.is_empty() {
+        let at = merged.position(log.selected.as_ref()).and_then(|at| merged.rank(at));
+        let count = thousands(index.found as u64);
+        tail.push(Span::styled(at.map_or_else(|| format!(" {count} found"), |at| format!(" {} of {count}", thousands(at as u64))), theme.dim));
+    }
+    if log.context > 0 {
+        let sign = if theme.ascii() { "+-" } else { "±" };
+        tail.push(Span::styled(format!("   {sign}{}", log.context), theme.accent));
+    }
+    if let Some(from) = log.cleared {
+        tail.push(Span::styled(format!("   cleared above {}", text::second(from, scene.view.zone)), theme.accent));
+        tail.push(Span::styled(hides(index.cleared), theme.dim));
+    }
+    let mut counts = Vec::new();
     if !filter.is_empty() {
-        spans.push(Span::styled("   filter ", theme.dim));
-        spans.push(Span::styled(filter.to_owned(), theme.accent));
-        spans.push(Span::styled(format!(" hides {}", thousands(merged.hidden)), theme.dim));
-        if merged.hidden_errors > 0 {
-            spans.push(Span::styled(format!(", {} of them errors", thousands(merged.hidden_errors)), theme.warn));
+        counts.push(Span::styled(format!(" hides {}", thousands(index.hidden)), theme.dim));
+        if index.hidden_errors > 0 {
+            counts.push(Span::styled(format!(", {} errors", thousands(index.hidden_errors)), theme.warn));
         }
     }
-    if !scene.view.log.search.is_empty() {
-        spans.push(Span::styled("   search ", theme.dim));
-        spans.push(Span::styled(scene.view.log.search.clone(), theme.accent));
+    if off > 0 {
+        counts.push(Span::styled(format!(" {off} off"), theme.dim));
     }
+    let labels = if filter.is_empty() && off == 0 { 0 } else { 10 } + if search.is_empty() { 0 } else { 10 };
+    let taken = spans_width(&spans) + spans_width(&counts) + spans_width(&tail) + labels;
+    let room = usize::from(last.saturating_sub(taken)).max(8);
+    let share = if filter.is_empty() || search.is_empty() { room } else { (room / 2).max(room.saturating_sub(text::width(&search))) };
+    if !filter.is_empty() || off > 0 {
+        spans.push(Span::styled("   filter", theme.dim));
+        if !filter.is_empty() {
+            spans.push(Span::styled(format!(" {}", text::clip(&text::sanitise(&filter), share)), theme.accent));
+        }
+        spans.extend(counts);
+    }
+    if !search.is_empty() {
+        spans.push(Span::styled("   search ", theme.dim));
+        let left = room.saturating_sub(text::width(&filter).min(share)).max(4);
+        spans.push(Span::styled(text::clip(&text::sanitise(&search), left).into_owned(), theme.accent));
+    }
+    spans.extend(tail);
     let logs = || merged.logs.iter().filter_map(|(_, source)| source.log.as_ref());
     let count: u64 = logs().map(|log| log.lines).sum();
     let since = logs().filter_map(|log| log.watched_since).min();
-    let mut remark = format!("{} lines", thousands(count));
-    if let Some(since) = since {
-        remark.push_str(&format!(" since {}", text::moment_short(since, scene.now, scene.view.zone)));
-    }
+    let short = format!("{} lines", thousands(count));
+    let long = since.map_or_else(|| short.clone(), |since| format!("{short} since {}", text::moment_short(since, scene.now, scene.view.zone)));
+    let left = usize::from(last.saturating_sub(spans_width(&spans) + 5));
+    // A remark that would be cut is left out: half a figure is another figure.
+    let remark = [long, short].into_iter().find(|remark| text::width(remark) <= left).unwrap_or_default();
     pen.rule(1, y, last, &spans, &[Span::styled(remark, theme.dim)]);
+}
+
+/// The patterns in force, with the one that is being typed, and how many are switched off.
+fn filter_text(scene: &Scene<'_>) -> (String, usize) {
+    let log = &scene.view.log;
+    let kept = log.filters.iter().enumerate().filter(|(at, _)| log.editing != Some(*at)).map(|(_, filter)| filter);
+    let mut on: Vec<&str> = kept.clone().filter(|filter| filter.on).map(|filter| filter.text.as_str()).collect();
+    if let Some(prompt) = scene.view.prompt.as_ref().filter(|prompt| prompt.kind == PromptKind::LogFilter) {
+        on.extend(Some(prompt.input.value().trim()).filter(|text| !text.is_empty() && *text != "!"));
+    }
+    (on.join(" & "), kept.filter(|filter| !filter.on).count())
 }
 
 /// One line for each log that is not read as it should be.
@@ -237,10 +286,16 @@ fn nothing(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, area: Rect
     if area.height == 0 {
         return;
     }
-    let away = merged.hidden + merged.below;
+    let index = &merged.index;
+    let away = index.hidden + index.below + index.cleared + index.elsewhere;
     if away > 0 {
-        let errors = if merged.hidden_errors > 0 { format!(", {} of them errors", thousands(merged.hidden_errors)) } else { String::new() };
-        let by = if merged.hidden > 0 { "the filter" } else { "the level" };
+        let errors = if index.hidden_errors > 0 { format!(", {} of them errors", thousands(index.hidden_errors)) } else { String::new() };
+        let by = match (index.hidden, index.below, index.cleared) {
+            (1.., _, _) => "the filter",
+            (_, 1.., _) => "the level",
+            (_, _, 1..) => "clearing",
+            _ => "the choice of files",
+        };
         let are = if away == 1 { "event is" } else { "events are" };
         pen.put(1, area.y, last, &format!("{} {are} hidden by {by}{errors}", thousands(away)), theme.warn);
         return;

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use ratatui::style::{Color, Modifier};
 
 use crate::domain::{Level, LogEvent, LogMark, LogNotice};
-use crate::state::view::LogView;
+use crate::state::logview::LogFilter;
+use crate::state::view::{Bookmark, LogView};
 use crate::state::{Drawn, LogState, Page, State};
 use crate::ui::fixture::*;
 use crate::ui::tests::{SIZES, snapshot};
@@ -136,17 +137,17 @@ fn a_traceback_unfolds_to_the_frames_of_the_application() {
 #[test]
 fn filter_level_and_search_are_told() {
     let mut state = told();
-    state.view.list_mut().filter = "!basket".to_owned();
+    state.view.log.filters.push(LogFilter { text: "!basket".to_owned(), on: true });
     state.view.log.search = "query".to_owned();
     let (buffer, _) = screen(&state, &rich(), 80, 24);
     let shown = text(&buffer);
-    assert!(shown.contains("filter !basket hides") && shown.contains("of them errors") && shown.contains("search query"), "{shown}");
+    assert!(shown.contains("filter !basket hides") && shown.contains(" errors   search query"), "{shown}");
     let y = rows(&buffer).iter().position(|row| row.contains("slow query")).unwrap() as u16;
     assert!(buffer[(17, y)].modifier.contains(Modifier::UNDERLINED) && !buffer[(12, y)].modifier.contains(Modifier::UNDERLINED));
-    state.view.list_mut().filter = "nothing like this".to_owned();
+    state.view.log.filters = vec![LogFilter { text: "nothing like this".to_owned(), on: true }];
     let shown = text(&screen(&state, &rich(), 80, 24).0);
     assert!(shown.contains("hidden by the filter"), "{shown}");
-    state.view.list_mut().filter.clear();
+    state.view.log.filters.clear();
     state.view.log.level = Some(Level::Error);
     let shown = text(&screen(&state, &rich(), 80, 24).0);
     assert!(shown.contains("level error hides") && !shown.contains("slow"), "{shown}");
@@ -165,7 +166,7 @@ fn a_log_that_is_not_read_says_so_and_what_to_do() {
 fn bookmarks_wrapping_and_ages_show() {
     let mut state = told();
     let seq = newest(&mut state) - 1;
-    state.view.log.bookmarks.insert((DJANGO.to_owned(), seq));
+    state.view.log.bookmarks.insert((DJANGO.to_owned(), seq), Bookmark { at: now(), level: Level::Error, message: "x".to_owned() });
     let (rows, _) = frame(&mut state, 80, 24);
     assert!(rows[20].starts_with('▪'), "{}", rows[20]);
     say(&mut state, Level::Info, &"long ".repeat(30));
