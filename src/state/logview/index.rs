@@ -178,7 +178,9 @@ impl Patterns {
 impl Index {
     /// Whether it is the sequence of these logs for this key.
     pub fn is_of(&self, key: &Key, logs: &[(&SourceId, &SourceState)]) -> bool {
-        self.key == *key && self.progress.len() == logs.len() && logs.iter().zip(&self.progress).all(|((_, state), known)| Progress::of(state.log.as_ref()) == *known)
+        self.key == *key
+            && self.progress.len() == logs.len()
+            && logs.iter().zip(&self.progress).all(|((_, state), known)| Progress::of(state.log.as_ref()) == *known)
     }
 
     /// Makes it so, with as little looking as that needs.

@@ -69,7 +69,8 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, list: LogList, selected
             }
             Row::File { file, on, .. } => {
                 let room = usize::from(last.saturating_sub(inner.x + 6));
-                let spans = [Span::styled(format!("  {} ", tick(*on)), theme.accent), Span::styled(text::clip_middle(&sanitise(file), room).into_owned(), style(*on))];
+                let spans =
+                    [Span::styled(format!("  {} ", tick(*on)), theme.accent), Span::styled(text::clip_middle(&sanitise(file), room).into_owned(), style(*on))];
                 pen.spans(inner.x, y, last, &spans);
             }
         }
