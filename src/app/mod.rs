@@ -6,6 +6,7 @@ pub mod answers;
 pub mod dashboard;
 pub mod history;
 pub mod input;
+pub mod lines;
 pub mod pace;
 pub mod pass;
 pub mod perform;

@@ -16,6 +16,10 @@ use crate::io::clock;
 const STEP: Duration = Duration::from_millis(200);
 /// A file is renamed to `.1` and begun anew past this many bytes, so that a demonstration left running fills no disk.
 const ROTATE_AT: u64 = 4 << 20;
+/// Steps of ten seconds in an hour.
+const HOUR_STEPS: u32 = 360;
+/// A moment of the story at which all is well.
+const QUIET: Duration = Duration::from_secs(5);
 
 struct Log {
     file: File,
@@ -37,6 +41,22 @@ impl Log {
     }
 }
 
+/// The hour before the demonstration, packed as logrotate does, so that there is something to scroll back to.
+fn hour_before(file: File, path: &Path) -> Result<(), Error> {
+    let end = clock::now();
+    let lines = (0..HOUR_STEPS).flat_map(|step| {
+        let at = end - chrono::TimeDelta::seconds(10 * i64::from(HOUR_STEPS - step));
+        lines::visitors(QUIET, Duration::from_secs(2), at, u64::from(step) + 7_000).into_iter().filter(|(of, _)| *of == file).map(|(_, line)| line)
+    });
+    let open = OpenOptions::new().write(true).create_new(true).open(path);
+    let packed = open.and_then(|open| {
+        let mut packed = flate2::write::GzEncoder::new(open, flate2::Compression::default());
+        lines.into_iter().try_for_each(|line| packed.write_all(line.as_bytes()))?;
+        packed.finish()
+    });
+    packed.map(drop).map_err(|e| Error::io("write the log", path, e))
+}
+
 /// The open files.
 pub struct Writer(Vec<Log>);
 
@@ -53,6 +73,9 @@ impl Writer {
                 fs::create_dir_all(parent).map_err(|e| Error::io("make the directory", parent, e))?;
             }
             let open = OpenOptions::new().append(true).create_new(true).open(&path).map_err(|e| Error::io("write the log", &path, e))?;
+            if file == File::Shop {
+                hour_before(file, &path.with_extension("log.2.gz"))?;
+            }
             let mut log = Log { file, path, open, written: 0 };
             log.append(&lines::opening(file, clock::now())).map_err(|e| Error::io("write the log", &log.path, e))?;
             logs.push(log);

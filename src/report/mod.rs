@@ -4,6 +4,7 @@
 
 pub mod json;
 pub mod line;
+pub mod log_lines;
 pub mod nagios;
 pub mod tables;
 pub mod text;

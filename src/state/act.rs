@@ -108,7 +108,10 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::Timestamps => state.view.absolute = !state.view.absolute,
         Command::Pause => {
             state.view.paused = match state.view.paused.take() {
-                Some(_) => None,
+                Some(paused) => {
+                    logview::act::carry_over(state, *paused.world);
+                    None
+                }
                 None => Some(Paused { at: now, world: Box::new(state.world.clone()) }),
             };
         }
@@ -154,7 +157,7 @@ fn in_front(state: &mut State, command: Command, now: Timestamp, effects: &mut V
     if let Some(Overlay::LogList { list, selected }) = state.view.overlay
         && matches!(command, Command::Enter | Command::Mark | Command::Remove)
     {
-        return logview::act::in_list(state, command, list, selected, now);
+        return logview::act::in_list(state, command, (list, selected), now, effects);
     }
     match command {
         Command::Back | Command::Interrupt => {
@@ -216,7 +219,7 @@ fn submit(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     match prompt.kind {
         PromptKind::Filter => state.view.list_mut().filter = text,
         kind @ (PromptKind::Search | PromptKind::LogFilter | PromptKind::LogTime) => {
-            logview::act::submit(state, kind, &text, now);
+            logview::act::submit(state, kind, &text, now, effects);
         }
         PromptKind::Acknowledge => {
             if text.is_empty() {

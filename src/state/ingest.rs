@@ -88,7 +88,7 @@ fn seen(source: &mut SourceState, polled: &Polled, collected: &Collected, settin
             }
             Data::Certificate(certificate) => source.certificate = Some((at, certificate.clone())),
             Data::Log(batch) => {
-                let log = source.log.get_or_insert_default();
+                let log = source.log.get_or_insert_with(LogState::begin);
                 take_batch(log, batch, at);
             }
             Data::Issues(issues) => {
@@ -383,8 +383,11 @@ fn take_batch(log: &mut LogState, batch: &LogBatch, at: Timestamp) {
     }
     for event in &batch.events {
         if log.events.len() >= LOG_EVENTS {
-            log.events.pop_front();
+            let old = log.events.pop_front();
             log.first_seq += 1;
+            if let (Some(back), Some(old)) = (&mut log.back, old) {
+                back.spill(old);
+            }
         }
         log.newest = log.newest.max(Some(event.at));
         log.events.push_back(event.clone());

@@ -3,7 +3,7 @@
 use super::ingest::{self, Settings};
 use super::msg::{Configured, Polled};
 use super::world::World;
-use super::{Effect, Msg, NoticeKind, SiteState, SourceState, State, act, acting, findings, offline, releases, silence};
+use super::{Effect, Msg, NoticeKind, SiteState, SourceState, State, act, acting, findings, logview, offline, releases, silence};
 use crate::domain::time::human;
 use crate::domain::{FindingId, SourceId, Status, Timestamp, Transition, TransitionKind};
 use crate::sources::SourceSpec;
@@ -84,7 +84,7 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::ActionStep { run, step, state: stands } => acting::step(&mut state.world, &run, step, stands, now),
         Msg::ActionOutput { run, lines, dropped } => acting::output(&mut state.world, &run, lines, dropped),
         Msg::ActionEnded { run, end } => acting::ended(state, &run, end, now, &mut effects),
-        Msg::LogPast { .. } => {}
+        Msg::LogPast { source, query, result } => logview::act::past(state, (&source, &query), result, now, &mut effects),
         Msg::Toast(text) => act::toast(state, text, now),
         Msg::Found(project) => {
             if let Some(first) = &mut state.view.first_run {
@@ -98,7 +98,7 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
     }
     super::details::look(state, now, &mut effects);
-    super::logview::follow(state);
+    logview::follow(state);
     if state.view.wall.is_some() {
         super::wall::step(state, now);
         // Nobody sits there who would hear it, all night.

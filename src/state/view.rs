@@ -6,7 +6,7 @@ use std::time::Duration;
 use tui_input::Input;
 
 use super::first_run::FirstRun;
-use super::logview::{Index, LogFilter};
+use super::logview::{Index, LogFilter, Seek};
 use super::{CommandSpec, Page, World};
 use crate::domain::{Level, SourceId, Timestamp};
 
@@ -173,8 +173,21 @@ pub struct LogView {
     pub cleared: Option<Timestamp>,
     /// Files that are switched off, by source and name.
     pub files_off: BTreeSet<(String, String)>,
+    /// What is looked for in older events, while these are read back.
+    pub awaiting: Option<Awaiting>,
+    /// How many pages may still be read back without another key.
+    pub budget: u32,
     /// The sequence of the page as it was last made.
     pub index: Index,
+}
+
+/// What is looked for in older events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaiting {
+    /// The nearest of these above the selected line.
+    Seek(Seek),
+    /// The first line at or after a moment.
+    Moment(Timestamp),
 }
 
 /// A bookmarked event, as it is listed also when it is not in memory any more.

@@ -223,9 +223,17 @@ pub struct LogState {
     pub watched_since: Option<Timestamp>,
     /// The newest event's own time.
     pub newest: Option<Timestamp>,
+    /// Older events that were read back for a reader.
+    pub back: Option<Box<super::logview::back::LogBack>>,
 }
 
 impl LogState {
+    /// A log of which nothing was read. Numbers begin high, so that events read back later have some below.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self { first_seq: 1 << 40, ..Self::default() }
+    }
+
     /// The sequence number that the next event will have.
     #[must_use]
     pub fn next_seq(&self) -> u64 {
@@ -235,13 +243,17 @@ impl LogState {
     /// The event of this number, while it is in memory.
     #[must_use]
     pub fn event(&self, seq: u64) -> Option<&LogEvent> {
-        self.events.get(usize::try_from(seq.checked_sub(self.first_seq)?).ok()?)
+        match seq.checked_sub(self.first_seq) {
+            Some(at) => self.events.get(usize::try_from(at).ok()?),
+            None => self.back.as_ref()?.event(seq),
+        }
     }
 
-    /// The events in memory from this number on, with their numbers.
+    /// The events in memory from this number on, with their numbers; those that were read back first.
     pub fn events_from(&self, seq: u64) -> impl Iterator<Item = (u64, &LogEvent)> {
         let skip = usize::try_from(seq.saturating_sub(self.first_seq)).unwrap_or(usize::MAX).min(self.events.len());
-        (self.first_seq + skip as u64..).zip(self.events.range(skip..))
+        let back = self.back.iter().filter(move |_| seq < self.first_seq).flat_map(move |back| back.events_from(seq));
+        back.chain((self.first_seq + skip as u64..).zip(self.events.range(skip..)))
     }
 }
 

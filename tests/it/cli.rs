@@ -521,3 +521,80 @@ fn deps_says_by_its_exit_code_whether_packages_could_be_looked_at() {
     assert_eq!(code(&output), 3);
     assert!(stdout(&output).contains("nothing was scanned"), "{}", stdout(&output));
 }
+
+/// A log of two days, the older one packed beside it as logrotate does.
+fn rotated(place: &Place) {
+    let line = |day: u32, minute: u32, level: &str, text: &str| format!("2026-11-{day} 03:{minute:02}:00,000 {level} shop {text}\n");
+    let old: String = (0..60).map(|n| line(19, n, "INFO", &format!("old {n}"))).collect();
+    let new: String = (0..5).map(|n| line(20, n, if n == 3 { "ERROR" } else { "INFO" }, &format!("new {n} \u{1b}[2J"))).collect();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(old.as_bytes()).unwrap();
+    std::fs::write(place.path().join("work/app.log.1.gz"), packed.finish().unwrap()).unwrap();
+    std::fs::write(place.path().join("work/app.log"), new).unwrap();
+    configure(place, "[site.shop.log.app]\npath = \"app.log\"\nzone = \"UTC\"\n");
+}
+
+#[test]
+fn lines_of_logs_are_chosen_by_pattern_level_and_number() {
+    let place = Place::new();
+    rotated(&place);
+    let said = |arguments: &[&str]| {
+        let output = place.run(arguments);
+        assert_eq!(code(&output), 0, "{output:?}");
+        let said = stdout(&output);
+        assert!(!said.contains('\u{1b}'), "{said:?}");
+        said
+    };
+    let lines = said(&["logs", "--grep", "NEW|new", "--exclude", "new [12]"]);
+    assert_eq!(lines.lines().map(|line| line.split_whitespace().nth(4).unwrap()).collect::<Vec<_>>(), ["0", "3", "4"], "{lines}");
+    assert!(lines.starts_with("2026-11-20T03:00:00.000Z I shop/log/app new 0"), "{lines}");
+    assert!(said(&["logs", "--level", "error"]).contains("E shop/log/app new 3"));
+    assert_eq!(said(&["logs", "--since", "2026-11-20 03:03", "-n", "1"]).lines().count(), 1);
+    assert_eq!(said(&["logs", "--since", "2026-11-20 03:03"]).lines().count(), 2);
+    let document = json(&place.run(&["logs", "--json", "--level", "error"]));
+    assert_eq!(document["items"][0]["events"].as_array().map(Vec::len), Some(1), "{document}");
+    assert_eq!(document["items"][0]["events"][0]["at"], "2026-11-20T03:03:00.000Z");
+    for arguments in [&["logs", "--grep", "("][..], &["logs", "--since", "noon"], &["logs", "--level", "loud"]] {
+        assert_eq!(code(&place.run(arguments)), 64, "{arguments:?}");
+    }
+    assert!(stdout(&run(place.command().args(["--color", "always", "logs", "--level", "error"]))).contains("\u{1b}[1;31mE"));
+}
+
+#[test]
+fn older_files_are_read_for_what_is_looked_for() {
+    let place = Place::new();
+    rotated(&place);
+    let found = stdout(&place.run(&["logs", "--grep", "old 7$"]));
+    assert_eq!(found.lines().count(), 1, "{found}");
+    assert!(found.starts_with("2026-11-19T03:07:00.000Z"), "{found}");
+    assert_eq!(stdout(&place.run(&["logs", "--since", "2026-11-19 03:50"])).lines().count(), 15);
+}
+
+#[test]
+fn following_prints_what_comes_and_ends_with_its_reader() {
+    let place = Place::new();
+    rotated(&place);
+    let mut child = place.command().args(["logs", "--follow", "--json", "--grep", "new"]).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let first: Vec<serde_json::Value> = (0..5).map(|_| serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap()).collect();
+    assert_eq!(first[0]["source"], "shop/log/app");
+    let mut log = std::fs::OpenOptions::new().append(true).open(place.path().join("work/app.log")).unwrap();
+    writeln!(log, "2026-11-20 03:59:00,000 WARNING shop new and last").unwrap();
+    let next: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!((next["level"].as_str(), next["message"].as_str()), (Some("warning"), Some("new and last")), "{next}");
+    // The reader goes; the next line finds the pipe closed, which is no error.
+    drop(lines);
+    let begun = Instant::now();
+    let status = loop {
+        writeln!(log, "2026-11-20 04:00:00,000 INFO shop new").unwrap();
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if begun.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("it goes on without a reader");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!(status.code(), Some(0));
+}

@@ -4,19 +4,26 @@
 
 use tui_input::Input;
 
+use super::back::{LogBack, Way};
 use super::filters::{self, LogFilter};
 use super::lists::{self, Row};
 use super::moment::parse_moment;
 use super::{Merged, Seek, follow, next_tab};
-use crate::domain::{Level, Timestamp};
+use crate::domain::{Level, LogPast, LogQuery, SourceError, SourceId, Timestamp};
 use crate::state::act::{complain, screen, toast};
-use crate::state::view::Bookmark;
-use crate::state::{Command, Effect, LogList, Overlay, Page, Prompt, PromptKind, State};
+use crate::state::view::{Awaiting, Bookmark};
+use crate::state::{Command, Effect, LogList, LogState, Overlay, Page, Prompt, PromptKind, State};
 
 /// Bookmarks kept at once.
 const BOOKMARKS: usize = 200;
 /// Characters of a message that a bookmark keeps.
 const REMEMBERED: usize = 200;
+/// Events of a page that is read back: while scrolling, and while something is looked for.
+const PAGE: usize = 500;
+const LONG_PAGE: usize = 5_000;
+/// Pages that one key may have read: while scrolling, and while something is looked for.
+const SCROLLED: u32 = 20;
+const SOUGHT: u32 = 400;
 /// How many events around a match `C` shows, one after the other.
 const CONTEXT: [u8; 4] = [0, 2, 5, 10];
 
@@ -24,6 +31,21 @@ const CONTEXT: [u8; 4] = [0, 2, 5, 10];
 pub(in crate::state) fn command(state: &mut State, command: Command, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
     // What keys act on is what is there now, looked at once.
     follow(state);
+    let upward = matches!(command, Command::Up | Command::Top | Command::PageUp | Command::HalfUp);
+    let moves = upward || matches!(command, Command::Down | Command::Bottom | Command::PageDown | Command::HalfDown | Command::Follow | Command::Back);
+    if moves && state.view.log.awaiting.take().is_some() && command == Command::Back {
+        toast(state, "reading back was stopped".to_owned(), now);
+        return true;
+    }
+    let known = dispatch(state, command, now, effects);
+    if known && (moves || state.view.log.awaiting.is_some()) {
+        state.view.log.budget = if state.view.log.awaiting.is_some() { SOUGHT } else { SCROLLED };
+        go_on(state, upward, effects);
+    }
+    known
+}
+
+fn dispatch(state: &mut State, command: Command, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
     match command {
         Command::Down => step(state, 1),
         Command::Up => step(state, -1),
@@ -113,9 +135,24 @@ fn step(state: &mut State, by: isize) {
     let selected = {
         let merged = Merged::new(state.shown(), &state.view);
         let Some(here) = merged.position(state.view.log.selected.as_ref()) else { return };
-        merged.select(here.saturating_add_signed(by).min(merged.entries().len().saturating_sub(1)))
+        let there = here.saturating_add_signed(by).min(merged.entries().len().saturating_sub(1));
+        // What is not in memory is read before one goes on over it.
+        let edge = merged.gaps.iter().filter(|(before, gap)| gap.readable && here < *before && *before <= there).map(|(before, _)| before - 1).min();
+        edge.map_or_else(|| merged.select(there), |edge| merged.key(edge))
     };
     state.view.log.selected = selected;
+}
+
+/// Says what a jump downward left out because it is not in memory.
+fn tell_of_gap(state: &mut State, from: usize, now: Timestamp) {
+    let over: u64 = {
+        let merged = Merged::new(state.shown(), &state.view);
+        let here = merged.position(state.view.log.selected.as_ref()).unwrap_or(from);
+        merged.gaps.iter().filter(|(before, _)| from < *before && *before <= here).map(|(_, gap)| gap.events).sum()
+    };
+    if over > 0 {
+        toast(state, format!("{over} events between are not in memory and were not looked at"), now);
+    }
 }
 
 fn toggle_follow(state: &mut State, now: Timestamp) {
@@ -129,13 +166,17 @@ fn toggle_follow(state: &mut State, now: Timestamp) {
 }
 
 fn seek(state: &mut State, forward: bool, what: Seek, now: Timestamp) {
-    let found = {
+    let (here, found) = {
         let merged = Merged::new(state.shown(), &state.view);
         let Some(here) = merged.position(state.view.log.selected.as_ref()) else { return };
-        merged.seek(here, what, forward).map(|there| merged.select(there))
+        (here, merged.seek(here, what, forward).map(|there| merged.select(there)))
     };
     match found {
-        Some(there) => state.view.log.selected = there,
+        Some(there) => {
+            state.view.log.selected = there;
+            tell_of_gap(state, here, now);
+        }
+        None if !forward && look_back(state, Awaiting::Seek(what)) => {}
         None => {
             let noun = if what == Seek::Error { "error" } else { "warning" };
             let way = if forward { "below" } else { "above" };
@@ -149,16 +190,19 @@ fn seek_match(state: &mut State, forward: bool, now: Timestamp) {
     if state.view.log.search.is_empty() {
         return toast(state, "nothing is searched for: / searches".to_owned(), now);
     }
-    let (there, wrapped) = {
+    let (here, there, wrapped) = {
         let merged = Merged::new(state.shown(), &state.view);
         let Some(here) = merged.position(state.view.log.selected.as_ref()) else { return };
         let all = merged.entries();
         match merged.seek(here, Seek::Match, forward) {
-            Some(there) => (Some(merged.select(there)), false),
-            None if forward => (all.iter().position(|entry| entry.found).map(|there| merged.select(there)), true),
-            None => (all.iter().rposition(|entry| entry.found).map(|there| merged.select(there)), true),
+            Some(there) => (here, Some(merged.select(there)), false),
+            None if forward => (here, all.iter().position(|entry| entry.found).map(|there| merged.select(there)), true),
+            None => (here, all.iter().rposition(|entry| entry.found).map(|there| merged.select(there)), true),
         }
     };
+    if !forward && (wrapped || there.is_none()) && look_back(state, Awaiting::Seek(Seek::Match)) {
+        return;
+    }
     match there {
         None => complain(state, format!("{} is not in these lines", state.view.log.search), now),
         Some(there) => {
@@ -166,6 +210,8 @@ fn seek_match(state: &mut State, forward: bool, now: Timestamp) {
             if wrapped {
                 let from = if forward { "first" } else { "last" };
                 toast(state, format!("the search went round: this is the {from} match"), now);
+            } else {
+                tell_of_gap(state, here, now);
             }
         }
     }
@@ -184,7 +230,7 @@ fn first_match(state: &mut State, now: Timestamp) {
     };
     match there {
         Some(there) => state.view.log.selected = there,
-        None if any => {}
+        None if any || look_back(state, Awaiting::Seek(Seek::Match)) => {}
         None => complain(state, format!("{} is not in these lines", state.view.log.search), now),
     }
 }
@@ -265,7 +311,7 @@ fn copy(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
 }
 
 /// Enter in a prompt of the logs page; gives `false` for other prompts.
-pub(in crate::state) fn submit(state: &mut State, kind: PromptKind, text: &str, now: Timestamp) -> bool {
+pub(in crate::state) fn submit(state: &mut State, kind: PromptKind, text: &str, now: Timestamp, effects: &mut Vec<Effect>) {
     match kind {
         PromptKind::Search => {
             text.clone_into(&mut state.view.log.search);
@@ -279,9 +325,9 @@ pub(in crate::state) fn submit(state: &mut State, kind: PromptKind, text: &str, 
             Ok(at) => go_to(state, at, now),
             Err(error) => complain(state, error, now),
         },
-        _ => return false,
+        _ => {}
     }
-    true
+    go_on(state, false, effects);
 }
 
 /// Adds patterns, or puts them in the place of the one that was changed.
@@ -309,11 +355,15 @@ fn add(state: &mut State, text: &str, now: Timestamp) {
 }
 
 fn go_to(state: &mut State, at: Timestamp, now: Timestamp) {
-    let (key, later) = {
+    let (key, later, older) = {
         let merged = Merged::new(state.shown(), &state.view);
         let there = merged.at_or_after(at);
-        (merged.key(there), there >= merged.entries().len())
+        (merged.key(there), there >= merged.entries().len(), merged.horizon().is_some_and(|(horizon, _)| there <= horizon))
     };
+    if older && look_back(state, Awaiting::Moment(at)) {
+        state.view.log.selected = key;
+        return;
+    }
     state.view.log.selected = key;
     if later {
         toast(state, "nothing is that new: this is the end".to_owned(), now);
@@ -321,7 +371,7 @@ fn go_to(state: &mut State, at: Timestamp, now: Timestamp) {
 }
 
 /// Enter, space and remove in a list of the logs page.
-pub(in crate::state) fn in_list(state: &mut State, command: Command, list: LogList, place: usize, now: Timestamp) {
+pub(in crate::state) fn in_list(state: &mut State, command: Command, (list, place): (LogList, usize), now: Timestamp, effects: &mut Vec<Effect>) {
     let Some(row) = lists::rows(state, list).into_iter().nth(place) else { return };
     let log = &mut state.view.log;
     match (row, command) {
@@ -340,6 +390,7 @@ pub(in crate::state) fn in_list(state: &mut State, command: Command, list: LogLi
         (Row::Bookmark { key, bookmark }, Command::Enter) => {
             state.view.overlay = None;
             go_to_bookmark(state, key, &bookmark, now);
+            go_on(state, false, effects);
         }
         (Row::Log { id, on, .. }, Command::Mark) => {
             let names: Vec<String> = state.shown().sources.get(&id).and_then(|source| source.log.as_ref()).map_or_else(Vec::new, |log| log.files.clone());
@@ -401,5 +452,149 @@ fn go_to_bookmark(state: &mut State, key: (String, u64), bookmark: &Bookmark, no
         state.view.log.selected = Some(key);
     } else {
         go_to(state, bookmark.at, now);
+    }
+}
+
+/// Looks for something in older events, where there may be some.
+fn look_back(state: &mut State, what: Awaiting) -> bool {
+    let older = Merged::new(state.shown(), &state.view).horizon().is_some();
+    if older {
+        state.view.log.awaiting = Some(what);
+        state.view.log.budget = SOUGHT;
+    }
+    older
+}
+
+/// Asks for what the reader comes to next, where it is not in memory: older events near the horizon, newer ones near a gap.
+pub(in crate::state) fn go_on(state: &mut State, upward: bool, effects: &mut Vec<Effect>) {
+    if state.view.page != Page::Logs || state.view.log.budget == 0 {
+        return;
+    }
+    let near = state.view.drawn.height.max(1);
+    let sought = state.view.log.awaiting.is_some();
+    let wanted: Option<(SourceId, Way)> = {
+        let merged = Merged::new(state.shown(), &state.view);
+        if merged.is_reading() || (state.view.log.selected.is_none() && !upward && !sought) {
+            None
+        } else {
+            let here = merged.position(state.view.log.selected.as_ref()).unwrap_or(0);
+            let newer = merged.gaps.iter().find(|(before, gap)| gap.readable && !upward && !sought && *before <= here + near && here < *before);
+            match (newer, merged.horizon()) {
+                (Some((_, gap)), _) => gap_of(&merged, *gap).map(|id| (id, Way::Newer)),
+                (None, Some((horizon, id))) if sought || here <= horizon + near => Some((id.clone(), Way::Older)),
+                _ => None,
+            }
+        }
+    };
+    let Some((id, way)) = wanted else { return };
+    let limit = if sought { LONG_PAGE } else { PAGE };
+    let Some(log) = shown_log(state, &id) else { return };
+    let mut back = log.back.take().unwrap_or_else(|| Box::new(LogBack::above(log)));
+    let query = back.ask(way, limit, &log.files);
+    log.back = Some(back);
+    if let Some(query) = query {
+        state.view.log.budget -= 1;
+        effects.push(Effect::ReadLogBack(id, Box::new(query)));
+    }
+}
+
+fn gap_of(merged: &Merged<'_>, gap: super::back::Gap) -> Option<SourceId> {
+    let has = |log: &LogState| log.back.as_ref().and_then(|back| back.gap()) == Some(gap);
+    merged.logs.iter().find(|(_, state)| state.log.as_ref().is_some_and(has)).map(|(id, _)| (*id).clone())
+}
+
+/// A log of the world on the screen.
+fn shown_log<'s>(state: &'s mut State, id: &SourceId) -> Option<&'s mut LogState> {
+    let world = match &mut state.view.paused {
+        Some(paused) => &mut *paused.world,
+        None => &mut state.world,
+    };
+    world.sources.get_mut(id)?.log.as_mut()
+}
+
+/// Takes older events in, looks for what is sought in them, and asks for more where that is needed.
+pub(in crate::state) fn past(
+    state: &mut State,
+    (source, query): (&SourceId, &LogQuery),
+    result: Result<LogPast, SourceError>,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(log) = shown_log(state, source) else { return };
+    let files = log.files.clone();
+    let Some(back) = &mut log.back else { return };
+    let mine = match result {
+        Ok(past) => {
+            let trouble = past.problems.first().map(|problem| format!("{}: {}", problem.subject, problem.message));
+            let mine = back.take(query, past, &files);
+            if let Some(trouble) = trouble.filter(|_| mine) {
+                complain(state, trouble, now);
+            }
+            mine
+        }
+        Err(error) => {
+            let mine = back.give_up(query, true);
+            if mine {
+                complain(state, format!("not read back: {}", error.message), now);
+            }
+            mine
+        }
+    };
+    if !mine {
+        return;
+    }
+    follow(state);
+    if let Some(awaiting) = state.view.log.awaiting {
+        sought(state, awaiting, now);
+    }
+    go_on(state, false, effects);
+}
+
+/// Whether what is looked for has come; when there is nothing older it is given up, in words.
+fn sought(state: &mut State, awaiting: Awaiting, now: Timestamp) {
+    let (there, ended) = {
+        let merged = Merged::new(state.shown(), &state.view);
+        let horizon = merged.horizon();
+        let here = merged.position(state.view.log.selected.as_ref()).unwrap_or(0);
+        let there = match awaiting {
+            Awaiting::Seek(what) => merged.seek(here, what, false),
+            Awaiting::Moment(at) => Some(merged.at_or_after(at)).filter(|there| horizon.is_none_or(|(horizon, _)| *there > horizon)),
+        };
+        // Above the horizon of another log something nearer may still come.
+        let sure = there.filter(|there| horizon.is_none_or(|(horizon, _)| *there >= horizon));
+        (sure.map(|there| merged.key(there)), horizon.is_none())
+    };
+    match there {
+        Some(key) => {
+            state.view.log.selected = key;
+            state.view.log.awaiting = None;
+            // A screen around it is read too.
+            state.view.log.budget = SCROLLED;
+        }
+        None if ended => {
+            state.view.log.awaiting = None;
+            match awaiting {
+                Awaiting::Seek(Seek::Match) => seek_match(state, false, now),
+                Awaiting::Seek(what) => seek(state, false, what, now),
+                Awaiting::Moment(at) => go_to(state, at, now),
+            }
+        }
+        None if state.view.log.budget == 0 => {
+            state.view.log.awaiting = None;
+            toast(state, "not found so far back; the same key goes on looking".to_owned(), now);
+        }
+        None => {}
+    }
+}
+
+/// After a pause: what was read back above the picture goes on above the log as it is now.
+pub(in crate::state) fn carry_over(state: &mut State, mut picture: crate::state::World) {
+    for (id, source) in &mut picture.sources {
+        let Some(mut back) = source.log.as_mut().and_then(|log| log.back.take()) else { continue };
+        let begun = source.log.as_ref().and_then(|log| log.watched_since);
+        if let Some(log) = state.world.sources.get_mut(id).and_then(|source| source.log.as_mut()).filter(|log| log.watched_since == begun) {
+            back.go_on(log);
+            log.back = Some(back);
+        }
     }
 }

@@ -101,17 +101,26 @@ struct Progress {
     first: u64,
     next: u64,
     files: usize,
+    /// Of the pages that were read back, and what is left of what the ring pushed out.
+    back: Option<(u64, u64)>,
 }
 
 impl Progress {
     fn of(log: Option<&LogState>) -> Self {
         let Some(log) = log else { return Self::default() };
-        Self { watched_since: log.watched_since, first: log.first_seq, next: log.next_seq(), files: log.files.len() }
+        Self {
+            watched_since: log.watched_since,
+            first: log.first_seq,
+            next: log.next_seq(),
+            files: log.files.len(),
+            back: log.back.as_ref().map(|back| (back.revision(), back.spill_first())),
+        }
     }
 
     /// Whether what was taken in so far is still right, up to events that were pushed out.
     fn continues(self, before: Self) -> bool {
-        self.watched_since == before.watched_since && self.first >= before.first && self.next >= before.next
+        let pages = self.back.map(|(revision, _)| revision) == before.back.map(|(revision, _)| revision);
+        self.watched_since == before.watched_since && self.first >= before.first && self.next >= before.next && pages
     }
 }
 
@@ -199,13 +208,14 @@ impl Index {
     }
 
     fn go_on(&mut self, key: &Key, now: &[Progress], logs: &[(&SourceId, &SourceState)], patterns: &Patterns) {
+        let log = |item: &Item| logs.get(usize::from(item.source)).and_then(|(_, state)| state.log.as_ref());
         if now.iter().zip(&self.progress).any(|(now, before)| now.first > before.first) {
-            self.items.retain(|item| now.get(usize::from(item.source)).is_some_and(|now| item.seq >= now.first));
+            self.items.retain(|item| log(item).is_some_and(|log| log.event(item.seq).is_some()));
         }
         let (filters, search) = (self.key.patterns != key.patterns, self.key.search != key.search);
         if filters || search {
             for item in &mut self.items {
-                let Some(event) = logs.get(usize::from(item.source)).and_then(|(_, state)| state.log.as_ref()?.event(item.seq)) else { continue };
+                let Some(event) = log(item).and_then(|log| log.event(item.seq)) else { continue };
                 if filters {
                     item.passes = patterns.filters.passes(event);
                 }

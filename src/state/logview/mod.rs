@@ -9,6 +9,7 @@ use super::{LogState, Page, SourceState, State, View, World};
 use crate::domain::{Capability, Level, LogEvent, LogMark, SourceId, Timestamp};
 
 pub(super) mod act;
+pub mod back;
 pub mod filters;
 pub mod index;
 pub mod lists;
@@ -50,6 +51,8 @@ pub struct Merged<'a> {
     pub index: Cow<'a, Index>,
     /// Rotations, skipped lines, by where they stand.
     pub marks: Vec<MarkAt<'a>>,
+    /// What is not in memory, by the entry that it stands before.
+    pub gaps: Vec<(usize, back::Gap)>,
 }
 
 fn logs(world: &World) -> impl Iterator<Item = (&SourceId, &SourceState)> {
@@ -104,11 +107,20 @@ fn shown<'a>(world: &'a World, tab: &str) -> Vec<(&'a SourceId, &'a SourceState)
     logs(world).filter(|(id, _)| if tab.contains('/') { id.as_str() == tab } else { id.site() == site }).collect()
 }
 
-/// Brings the kept sequence up to date while the page is on the screen, and lets go of it elsewhere.
+/// Brings the kept sequence up to date while the page is on the screen, and lets go of it elsewhere. Whoever follows the newest needs
+/// nothing of what was read back.
 pub(super) fn follow(state: &mut State) {
     if state.view.page != Page::Logs {
         state.view.log.index = Index::default();
         return;
+    }
+    if state.view.log.selected.is_none() && state.view.log.awaiting.is_none() {
+        let paused = state.view.paused.iter_mut().map(|paused| &mut *paused.world);
+        for world in paused.chain(std::iter::once(&mut state.world)) {
+            for log in world.sources.values_mut().filter_map(|source| source.log.as_mut()) {
+                log.back = None;
+            }
+        }
     }
     let mut index = std::mem::take(&mut state.view.log.index);
     if let Some(tab) = tab(state.shown(), &state.view) {
@@ -136,8 +148,11 @@ impl<'a> Merged<'a> {
             index.follow(key, &logs);
             Cow::Owned(index)
         };
-        let mut merged = Self { tab, site, logs, index, marks: Vec::new() };
+        let mut merged = Self { tab, site, logs, index, marks: Vec::new(), gaps: Vec::new() };
         merged.marks = merged.marks();
+        let backs = merged.logs.iter().filter_map(|(_, state)| state.log.as_ref()?.back.as_ref());
+        let gaps = backs.filter_map(|back| back.gap()).map(|gap| (merged.entries().partition_point(|entry| entry.at <= gap.after), gap)).collect();
+        merged.gaps = gaps;
         merged
     }
 
@@ -203,6 +218,25 @@ impl<'a> Merged<'a> {
             None => self.entries().iter().position(|entry| entry.source == source && entry.seq > key.1),
         };
         Some(there.unwrap_or(last).min(last))
+    }
+
+    /// Down to where all logs are in memory, and the log that is to be read back first to come further; `None`: there is nothing older.
+    #[must_use]
+    pub fn horizon(&self) -> Option<(usize, &'a SourceId)> {
+        let known = |state: &SourceState| {
+            let log = state.log.as_ref()?;
+            let ended = log.back.as_ref().is_some_and(|back| back.is_ended());
+            (!ended)
+                .then(|| log.back.as_ref().and_then(|back| back.oldest()).or_else(|| log.events.front().map(|event| event.at)).unwrap_or(Timestamp::MAX_UTC))
+        };
+        let (at, id) = self.logs.iter().filter_map(|(id, state)| Some((known(state)?, *id))).max_by_key(|(at, _)| *at)?;
+        Some((self.entries().partition_point(|entry| entry.at < at), id))
+    }
+
+    /// Whether older events of any of the logs are being read.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        self.logs.iter().any(|(_, state)| state.log.as_ref().and_then(|log| log.back.as_ref()).is_some_and(|back| back.is_reading()))
     }
 
     /// The next or previous entry from `from`, not itself; `None` when there is none in that direction.

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{LogBatch, LogNotice};
+use crate::domain::{LogBatch, LogFrom, LogNotice, LogPast};
 use crate::sources::SourceSpec;
 use crate::state::update::update;
 use crate::state::{Command, Effect, LogList, Msg, SiteState};
@@ -283,11 +283,15 @@ fn a_search_is_counted_and_says_when_it_goes_round() {
     press(&mut state, Command::NextMatch);
     assert_eq!(selected_in(&state).as_deref(), Some("line 0 even"));
     assert!(said(&state).contains("went round"), "{}", said(&state));
-    press(&mut state, Command::PreviousMatch);
+    // The other way round it is first looked for in older files.
+    let effects = press(&mut state, Command::PreviousMatch);
+    refuse(&mut state, effects);
     assert_eq!(selected_in(&state).as_deref(), Some("line 6 even"));
+    assert!(said(&state).contains("went round"), "{}", said(&state));
     press(&mut state, Command::Filter);
     state.view.prompt.as_mut().unwrap().input = "nowhere".into();
-    press(&mut state, Command::Enter);
+    let effects = press(&mut state, Command::Enter);
+    refuse(&mut state, effects);
     assert!(said(&state).contains("not in these lines"), "{}", said(&state));
 }
 
@@ -411,11 +415,11 @@ fn everything_survives_toggles_pages_and_tabs() {
 
 fn batch(from: u64, count: u64, skipped: u64) -> Msg {
     let events: Vec<LogEvent> =
-        (from..from + count).map(|n| event(n as i64, if n % 50 == 0 { Level::Error } else { Level::Info }, &format!("line {n}"))).collect();
+        (from..from + count).map(|n| event(n.cast_signed(), if n % 50 == 0 { Level::Error } else { Level::Info }, &format!("line {n}"))).collect();
     let levels = [(Level::Error, (count + skipped) / 50), (Level::Info, (count + skipped) - (count + skipped) / 50)].into();
     let mark = LogMark { at: start(), file: 0, notice: LogNotice::Skipped(skipped) };
     let batch = LogBatch { files: vec!["django.log".to_owned()], lines: count + skipped, levels, events, marks: vec![mark], skipped, ..LogBatch::default() };
-    let at = start() + TimeDelta::milliseconds(from as i64);
+    let at = start() + TimeDelta::milliseconds(from.cast_signed());
     let observation = crate::domain::Observation { at, data: crate::domain::Data::Log(batch) };
     let collected = crate::sources::Collected { observations: vec![observation], problems: Vec::new(), complete: false };
     Msg::Polled(crate::state::msg::Polled { source: SourceId::parse("shop/log/django").unwrap(), started: at, at, result: Ok(collected), next_at: None })
@@ -429,7 +433,7 @@ fn a_flood_leaves_keys_quick_and_counts_whole() {
     state.view.log.search = "line".to_owned();
     press(&mut state, Command::Follow);
     for n in 0..100u64 {
-        let at = start() + TimeDelta::milliseconds(n as i64 * 200);
+        let at = start() + TimeDelta::milliseconds(n.cast_signed() * 200);
         update(&mut state, batch(n * 200, 200, 9_800), at);
         // A key between two batches finds the sequence made: nothing is looked at again.
         assert!(matches!(Merged::new(&state.world, &state.view).index, Cow::Borrowed(_)));
@@ -492,4 +496,134 @@ proptest! {
             }
         }
     }
+}
+
+/// A log whose files hold lines 0 to 30,000, one a second; the newest ten are in memory.
+fn long() -> State {
+    let line = |n: i64| event(n * 1_000, if n == 500 { Level::Error } else { Level::Info }, &format!("line {n}"));
+    let mut state = reading(vec![source("shop/log/django", LogState::begin().first_seq, (29_990..30_000).map(line).collect())]);
+    for log in state.world.sources.values_mut().filter_map(|source| source.log.as_mut()) {
+        log.watched_since = Some(start());
+    }
+    state
+}
+
+/// Answers what is asked for out of the files, until nothing is asked any more. Gives how many pages were read.
+fn answer(state: &mut State, effects: Vec<Effect>) -> usize {
+    let mut asked: std::collections::VecDeque<Effect> = effects.into();
+    let mut pages = 0;
+    while let Some(effect) = asked.pop_front() {
+        let Effect::ReadLogBack(source, query) = effect else { continue };
+        pages += 1;
+        let end = (query.from[0].at.unwrap() - start()).num_seconds();
+        let first = (end - i64::try_from(query.limit).unwrap()).max(0);
+        let line = |n: i64| event(n * 1_000, if n == 500 { Level::Error } else { Level::Info }, &format!("line {n}"));
+        let at = start() + TimeDelta::seconds(first);
+        let next = (first > 0).then(|| vec![LogFrom { file: "django.log".to_owned(), place: None, at: Some(at) }]);
+        let past = LogPast { events: (first..end).map(line).collect(), files: query.files.clone(), next, ..LogPast::default() };
+        asked.extend(update(state, Msg::LogPast { source, query, result: Ok(past) }, start() + TimeDelta::hours(9)));
+    }
+    pages
+}
+
+/// The answer of a log that cannot be read back.
+fn refuse(state: &mut State, effects: Vec<Effect>) {
+    let Some(Effect::ReadLogBack(source, query)) = effects.into_iter().next() else { panic!("nothing was asked for") };
+    let error = crate::domain::SourceError::nothing("only what was read since the start is there", "");
+    update(state, Msg::LogPast { source, query, result: Err(error) }, start());
+}
+
+fn held(state: &State) -> usize {
+    state.world.sources.values().next().unwrap().log.as_ref().unwrap().events_from(0).count()
+}
+
+#[test]
+fn scrolling_up_reads_older_events_and_the_end_lets_go_of_them() {
+    let mut state = long();
+    for _ in 0..12 {
+        let effects = press(&mut state, Command::PageUp);
+        answer(&mut state, effects);
+    }
+    assert_eq!(selected_in(&state).as_deref(), Some("line 29891"));
+    assert!(held(&state) >= 500);
+    // What comes meanwhile changes nothing of the picture.
+    update(&mut state, batch(31_000_000, 5, 0), start() + TimeDelta::hours(9));
+    assert_eq!(selected_in(&state).as_deref(), Some("line 29891"));
+    press(&mut state, Command::Bottom);
+    assert_eq!(held(&state), 15);
+}
+
+#[test]
+fn memory_stays_bounded_far_back_and_what_was_let_go_of_comes_again() {
+    let mut state = long();
+    let effects = press(&mut state, Command::PreviousError);
+    answer(&mut state, effects);
+    assert_eq!(selected_in(&state).as_deref(), Some("line 500"));
+    assert!(held(&state) <= 20_010, "{}", held(&state));
+    let merged = Merged::new(&state.world, &state.view);
+    let (before, gap) = merged.gaps[0];
+    assert!(gap.readable && gap.events > 0);
+    let key = merged.key(before - 1);
+    drop(merged);
+    // On the way down over the gap the lines follow each other again.
+    state.view.log.selected = key;
+    let above = selected_in(&state).unwrap();
+    let effects = press(&mut state, Command::Down);
+    answer(&mut state, effects);
+    press(&mut state, Command::Down);
+    let number = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+    let below = selected_in(&state).unwrap();
+    assert!((1..=2).contains(&(number(&below) - number(&above))), "{above} {below}");
+}
+
+#[test]
+fn a_search_and_a_moment_reach_into_older_files() {
+    let mut state = long();
+    press(&mut state, Command::Filter);
+    state.view.prompt.as_mut().unwrap().input = "line 123$".into();
+    let effects = press(&mut state, Command::Enter);
+    assert!(state.view.log.awaiting.is_some());
+    answer(&mut state, effects);
+    assert_eq!((selected_in(&state).as_deref(), state.view.log.awaiting), (Some("line 123"), None));
+    let mut state = long();
+    press(&mut state, Command::GoToTime);
+    update(&mut state, Msg::Paste((start() + TimeDelta::seconds(9_000)).to_rfc3339()), start());
+    let effects = update(&mut state, Msg::Command(Command::Enter), start() + TimeDelta::hours(9));
+    assert!(answer(&mut state, effects) > 0);
+    assert_eq!(selected_in(&state).as_deref(), Some("line 9000"));
+}
+
+#[test]
+fn what_is_nowhere_is_said_to_be_so_and_reading_can_be_stopped() {
+    let mut state = long();
+    press(&mut state, Command::Filter);
+    state.view.prompt.as_mut().unwrap().input = "nowhere".into();
+    let effects = press(&mut state, Command::Enter);
+    answer(&mut state, effects);
+    assert!(said(&state).contains("not in these lines"), "{}", said(&state));
+    assert_eq!(state.view.log.awaiting, None);
+    let mut state = long();
+    let effects = press(&mut state, Command::PreviousError);
+    assert_eq!(effects.len(), 1);
+    press(&mut state, Command::Back);
+    assert_eq!(state.view.log.awaiting, None);
+    answer(&mut state, effects);
+    assert_eq!(selected_in(&state).as_deref(), Some("line 29999"));
+    // A log that cannot be read back has no error above.
+    let mut state = long();
+    let effects = press(&mut state, Command::PreviousError);
+    refuse(&mut state, effects);
+    assert!(said(&state).contains("no error above"), "{}", said(&state));
+}
+
+#[test]
+fn a_pause_keeps_what_was_read_back() {
+    let mut state = long();
+    press(&mut state, Command::Pause);
+    let effects = press(&mut state, Command::PreviousError);
+    answer(&mut state, effects);
+    assert_eq!(held(&state), 10, "the world itself was not touched");
+    update(&mut state, batch(31_000_000, 5, 0), start() + TimeDelta::hours(9));
+    press(&mut state, Command::Pause);
+    assert_eq!(selected_in(&state).as_deref(), Some("line 500"));
 }

@@ -100,6 +100,13 @@ impl Rows<'_> {
             let format = if super::in_future(here.at, self.scene.now) { "%a %-d %b %Y" } else { "%a %-d %b" };
             rows.push(Line::Between(day(here).format(format).to_string()));
         }
+        if index == 0 && !self.merged.entries().is_empty() && self.merged.horizon().is_none() {
+            rows.push(Line::Between("nothing older is kept".to_owned()));
+        }
+        for (_, gap) in self.merged.gaps.iter().filter(|(before, _)| *before == index) {
+            let (lines, how) = (thousands(gap.events), if gap.readable { "read again on the way down" } else { "the log itself has them" });
+            rows.push(Line::Between(format!("{lines} events are not in memory, {how}")));
+        }
         let zone = self.scene.view.zone;
         let from = self.merged.marks.partition_point(|mark| mark.before < index);
         for mark in self.merged.marks[from..].iter().take_while(|mark| mark.before == index) {

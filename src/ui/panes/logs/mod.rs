@@ -40,6 +40,10 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         let below = merged.events_below(at);
         scene.say_in_header(if below > 0 { format!("{} new below", thousands(below)) } else { "not following".to_owned() });
     }
+    if scene.view.log.awaiting.is_some() {
+        let at = merged.entries().first().map_or_else(String::new, |entry| format!(", at {}", text::moment_short(entry.at, scene.now, scene.view.zone)));
+        scene.say_in_header(format!("reading back{at}   Esc stops"));
+    }
     let all = merged.index.shown + merged.index.hidden + merged.index.below;
     scene.counted.set(Some((merged.index.shown as usize, all as usize)));
     let airy = scene.rows.airy;
@@ -133,7 +137,10 @@ fn histogram(pen: &mut Pen<'_>, scene: &Scene<'_>, merged: &Merged<'_>, area: Re
     let mut minutes = std::collections::BTreeMap::new();
     for (_, source) in &merged.logs {
         let Some(log) = &source.log else { continue };
-        for (minute, counts) in log.minutes.range(from - 60..=to) {
+        // What was read back is older than what was counted.
+        let counted = log.minutes.first_key_value().map_or(i64::MAX, |(minute, _)| *minute);
+        let read = log.back.iter().flat_map(|back| back.minutes().range(from - 60..=to)).filter(|(minute, _)| **minute < counted);
+        for (minute, counts) in read.chain(log.minutes.range(from - 60..=to)) {
             let sum: &mut [u64; 5] = minutes.entry(*minute).or_default();
             for (sum, count) in sum.iter_mut().zip(counts) {
                 *sum = sum.saturating_add(*count);

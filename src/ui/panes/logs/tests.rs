@@ -5,7 +5,7 @@ use ratatui::style::{Color, Modifier};
 use crate::domain::{Level, LogEvent, LogMark, LogNotice};
 use crate::state::logview::LogFilter;
 use crate::state::view::{Bookmark, LogView};
-use crate::state::{Drawn, LogState, Page, State};
+use crate::state::{Drawn, LogList, LogState, Overlay, Page, State};
 use crate::ui::fixture::*;
 use crate::ui::tests::{SIZES, snapshot};
 use crate::ui::theme::{Background, Glyphs, Theme, ThemeSettings};
@@ -187,6 +187,52 @@ fn a_full_ring_is_drawn_from_the_rows_on_the_screen() {
     let (rows, drawn) = frame(&mut state, 120, 40);
     assert!(rows.iter().any(|row| row.contains("line 2500")), "{rows:#?}");
     assert!(drawn.keys.len() <= 40);
+}
+
+#[test]
+fn what_is_chosen_stands_in_the_rule_at_every_size() {
+    let mut state = told();
+    let seq = newest(&mut state);
+    state.view.log.filters = ["!search", "basket|slow"].map(|text| LogFilter { text: text.to_owned(), on: true }).into();
+    state.view.log.search = "currency".to_owned();
+    state.view.log.context = 2;
+    state.view.log.selected = Some((DJANGO.to_owned(), seq - 12));
+    for (width, height) in [(60, 15), (80, 24), (120, 40)] {
+        snapshot("logs-chosen", &state, &rich(), width, height);
+    }
+    snapshot("logs-chosen-mono", &state, &mono(), 80, 24);
+    snapshot("logs-chosen-ascii", &state, &plain(), 80, 24);
+}
+
+#[test]
+fn the_lists_of_the_page() {
+    let mut state = told();
+    state.view.log.filters = vec![LogFilter { text: "!healthz".to_owned(), on: true }, LogFilter { text: "basket".to_owned(), on: false }];
+    let seq = newest(&mut state);
+    let event = log(&mut state).events.back().unwrap().clone();
+    state
+        .view
+        .log
+        .bookmarks
+        .insert((DJANGO.to_owned(), seq), Bookmark { at: event.at, level: Level::Error, message: "Internal Server Error: /api/basket/".to_owned() });
+    let file = log(&mut state).files[1].clone();
+    state.view.log.files_off.insert((DJANGO.to_owned(), file));
+    for (name, list) in [("filters", LogList::Filters), ("bookmarks", LogList::Bookmarks), ("files", LogList::Files)] {
+        state.view.overlay = Some(Overlay::LogList { list, selected: 0 });
+        snapshot(&format!("logs-{name}"), &state, &rich(), 80, 24);
+        for (width, height) in SIZES {
+            let (buffer, _) = screen(&state, &plain(), width, height);
+            assert!(text(&buffer).is_ascii(), "{list:?} at {width}x{height}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_who_goes_back_is_told_where_the_reading_is() {
+    let mut state = told();
+    state.view.log.awaiting = Some(crate::state::view::Awaiting::Seek(crate::state::logview::Seek::Error));
+    let (rows, _) = frame(&mut state, 80, 24);
+    assert!(rows[0].contains("reading back, at 02:12   Esc stops"), "{}", rows[0]);
 }
 
 proptest! {
