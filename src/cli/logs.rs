@@ -114,7 +114,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         if text.is_empty() { Ok(()) } else { context.print(&text) }
     };
     if let Some(nothing) = nothing {
-        return Err(Failure::Usage(format!("{}: {}", nothing.message, nothing.remedy)));
+        eprintln!("rounds: {}; {}", nothing.message, nothing.remedy);
+        return Ok(exit);
     }
     for source in state.world.sources.values().filter(|source| source.status == Status::Unknown) {
         let why = source.error.as_ref().map_or("it was not read", |error| error.message.as_str());
