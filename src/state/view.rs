@@ -174,7 +174,7 @@ pub struct LogView {
     /// Files that are switched off, by source and name.
     pub files_off: BTreeSet<(String, String)>,
     /// What is looked for in older events, while these are read back.
-    pub awaiting: Option<Awaiting>,
+    pub sought: Option<Awaiting>,
     /// How many pages may still be read back without another key.
     pub budget: u32,
     /// The sequence of the page as it was last made.

@@ -33,13 +33,13 @@ pub(in crate::state) fn command(state: &mut State, command: Command, now: Timest
     follow(state);
     let upward = matches!(command, Command::Up | Command::Top | Command::PageUp | Command::HalfUp);
     let moves = upward || matches!(command, Command::Down | Command::Bottom | Command::PageDown | Command::HalfDown | Command::Follow | Command::Back);
-    if moves && state.view.log.awaiting.take().is_some() && command == Command::Back {
+    if moves && state.view.log.sought.take().is_some() && command == Command::Back {
         toast(state, "reading back was stopped".to_owned(), now);
         return true;
     }
     let known = dispatch(state, command, now, effects);
-    if known && (moves || state.view.log.awaiting.is_some()) {
-        state.view.log.budget = if state.view.log.awaiting.is_some() { SOUGHT } else { SCROLLED };
+    if known && (moves || state.view.log.sought.is_some()) {
+        state.view.log.budget = if state.view.log.sought.is_some() { SOUGHT } else { SCROLLED };
         go_on(state, upward, effects);
     }
     known
@@ -459,7 +459,7 @@ fn go_to_bookmark(state: &mut State, key: (String, u64), bookmark: &Bookmark, no
 fn look_back(state: &mut State, what: Awaiting) -> bool {
     let older = Merged::new(state.shown(), &state.view).horizon().is_some();
     if older {
-        state.view.log.awaiting = Some(what);
+        state.view.log.sought = Some(what);
         state.view.log.budget = SOUGHT;
     }
     older
@@ -471,7 +471,7 @@ pub(in crate::state) fn go_on(state: &mut State, upward: bool, effects: &mut Vec
         return;
     }
     let near = state.view.drawn.height.max(1);
-    let sought = state.view.log.awaiting.is_some();
+    let sought = state.view.log.sought.is_some();
     let wanted: Option<(SourceId, Way)> = {
         let merged = Merged::new(state.shown(), &state.view);
         if merged.is_reading() || (state.view.log.selected.is_none() && !upward && !sought) {
@@ -544,8 +544,8 @@ pub(in crate::state) fn past(
         return;
     }
     follow(state);
-    if let Some(awaiting) = state.view.log.awaiting {
-        sought(state, awaiting, now);
+    if let Some(what) = state.view.log.sought {
+        sought(state, what, now);
     }
     go_on(state, false, effects);
 }
@@ -567,12 +567,12 @@ fn sought(state: &mut State, awaiting: Awaiting, now: Timestamp) {
     match there {
         Some(key) => {
             state.view.log.selected = key;
-            state.view.log.awaiting = None;
+            state.view.log.sought = None;
             // A screen around it is read too.
             state.view.log.budget = SCROLLED;
         }
         None if ended => {
-            state.view.log.awaiting = None;
+            state.view.log.sought = None;
             match awaiting {
                 Awaiting::Seek(Seek::Match) => seek_match(state, false, now),
                 Awaiting::Seek(what) => seek(state, false, what, now),
@@ -580,7 +580,7 @@ fn sought(state: &mut State, awaiting: Awaiting, now: Timestamp) {
             }
         }
         None if state.view.log.budget == 0 => {
-            state.view.log.awaiting = None;
+            state.view.log.sought = None;
             toast(state, "not found so far back; the same key goes on looking".to_owned(), now);
         }
         None => {}

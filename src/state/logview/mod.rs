@@ -114,7 +114,7 @@ pub(super) fn follow(state: &mut State) {
         state.view.log.index = Index::default();
         return;
     }
-    if state.view.log.selected.is_none() && state.view.log.awaiting.is_none() {
+    if state.view.log.selected.is_none() && state.view.log.sought.is_none() {
         let paused = state.view.paused.iter_mut().map(|paused| &mut *paused.world);
         for world in paused.chain(std::iter::once(&mut state.world)) {
             for log in world.sources.values_mut().filter_map(|source| source.log.as_mut()) {

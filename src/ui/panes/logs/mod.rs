@@ -40,7 +40,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         let below = merged.events_below(at);
         scene.say_in_header(if below > 0 { format!("{} new below", thousands(below)) } else { "not following".to_owned() });
     }
-    if scene.view.log.awaiting.is_some() {
+    if scene.view.log.sought.is_some() {
         let at = merged.entries().first().map_or_else(String::new, |entry| format!(", at {}", text::moment_short(entry.at, scene.now, scene.view.zone)));
         scene.say_in_header(format!("reading back{at}   Esc stops"));
     }

@@ -230,7 +230,7 @@ fn the_lists_of_the_page() {
 #[test]
 fn a_reader_who_goes_back_is_told_where_the_reading_is() {
     let mut state = told();
-    state.view.log.awaiting = Some(crate::state::view::Awaiting::Seek(crate::state::logview::Seek::Error));
+    state.view.log.sought = Some(crate::state::view::Awaiting::Seek(crate::state::logview::Seek::Error));
     let (rows, _) = frame(&mut state, 80, 24);
     assert!(rows[0].contains("reading back, at 02:12   Esc stops"), "{}", rows[0]);
 }
