@@ -43,6 +43,7 @@ fn source(address: SocketAddr, keys: &str) -> Box<dyn Source> {
         trusted: true,
         zone: None,
         cache: None,
+        state: None,
     };
     config.build(&context).unwrap().source
 }

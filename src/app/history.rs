@@ -25,6 +25,9 @@ pub fn remember(state: &mut State, snapshot: Snapshot, now: Timestamp) {
     for (finding, acknowledgement) in snapshot.acknowledgements.into_iter().filter(|(_, ack)| ack.until.is_none_or(|until| until > now)) {
         take(state, Msg::Acknowledged(finding, Some(acknowledgement)), now);
     }
+    for rows in snapshot.books {
+        take(state, Msg::Book(Box::new(rows)), now);
+    }
     for polled in snapshot.polls {
         let id = polled.source.clone();
         // One poll says what the last of several said: whether it was judged then already stands in the transition.
@@ -99,9 +102,14 @@ impl History {
         let continuous = Arc::new(Mutex::new(continuous));
         let follower = {
             let (messages, continuous) = (messages.clone(), Arc::clone(&continuous));
-            journal.follow(seq, move |msg| match &msg {
-                Msg::Followed(polled) if continuous.lock().unwrap_or_else(PoisonError::into_inner).contains(&polled.source) => true,
-                _ => messages.blocking_send(msg).is_ok(),
+            // The loop takes it in before anything of the book; where the queue is full already, the book's own rows set it right.
+            let _ = messages.try_send(Msg::BookKept(true));
+            journal.follow(seq, move |msg| match msg {
+                Msg::Polled(polled) if continuous.lock().unwrap_or_else(PoisonError::into_inner).contains(&polled.source) => true,
+                Msg::Polled(polled) => messages.blocking_send(Msg::Followed(polled)).is_ok(),
+                Msg::Notice(notice) => messages.blocking_send(Msg::BookKept(false)).and_then(|()| messages.blocking_send(Msg::Notice(notice))).is_ok(),
+                Msg::NoticeOver(kind) => messages.blocking_send(Msg::BookKept(true)).and_then(|()| messages.blocking_send(Msg::NoticeOver(kind))).is_ok(),
+                msg => messages.blocking_send(msg).is_ok(),
             })?
         };
         let keeper = journal.leases().keep(sources.clone(), move |held| {

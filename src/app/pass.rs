@@ -27,6 +27,10 @@ pub fn once(config: &Config, limit: Duration, known: Option<&Snapshot>) -> std::
     for (finding, acknowledgement) in known.iter().flat_map(|known| &known.acknowledgements) {
         drop(update(&mut state, Msg::Acknowledged(finding.clone(), Some(acknowledgement.clone())), clock::now()));
     }
+    // What is new is told by what was known before.
+    for rows in known.iter().flat_map(|known| &known.books) {
+        drop(update(&mut state, Msg::Book(Box::new(rows.clone())), clock::now()));
+    }
     let polls = runtime.block_on(runner::once(config.sources.clone(), limit, PARALLEL));
     // What could not connect says nothing of its target when we are cut off ourselves.
     if polls.iter().any(|polled| state.world.offline.guarded.contains(&polled.source) && failed_to_connect(polled)) {

@@ -19,7 +19,7 @@ use super::history::History;
 use super::screen::Screen;
 use crate::actions::{Action, Order, Progress, audit, runner};
 use crate::config::model::{Config, Place};
-use crate::domain::{ActionEnd, LogQuery, SourceError, SourceId, Timestamp, Transition, TransitionKind};
+use crate::domain::{ActionEnd, Data, LogQuery, SourceError, SourceId, Timestamp, Transition, TransitionKind};
 use crate::io::exec::{self, Limits, Program};
 use crate::io::net;
 use crate::journal::Journal;
@@ -27,7 +27,7 @@ use crate::journal::Redactor;
 use crate::sources::runner::{Runner, RunnerOptions};
 use crate::sources::{ItemKey, Past, SourceSpec};
 use crate::state::details::Told;
-use crate::state::msg::Configured;
+use crate::state::msg::{Configured, Polled};
 use crate::state::{Effect, Msg};
 
 /// The most that is put on a clipboard, in bytes: terminals drop longer sequences, some after 74,994 bytes of base64.
@@ -35,6 +35,11 @@ const CLIPBOARD: usize = 48 * 1024;
 /// How long a program that opens a link may take to hand it on.
 const OPENING: Duration = Duration::from_secs(20);
 
+/// Polls of logs that are held for the case that whoever keeps them dies, and for how long: longer than a lease lives.
+const HELD: usize = 256;
+const HELD_FOR: Duration = Duration::from_secs(30);
+/// Events kept of each, as examples.
+const HELD_EVENTS: usize = 50;
 /// What waits for the journal to open; past this the oldest is forgotten.
 const WAITING: usize = 1_024;
 
@@ -48,6 +53,10 @@ pub struct Hands {
     polled: BTreeSet<SourceId>,
     continuous: BTreeSet<SourceId>,
     leads: Option<BTreeSet<SourceId>>,
+    /// Whether we were told which sources are ours.
+    led: bool,
+    /// What was read of logs that are not ours to keep, for the case that they become so.
+    held: VecDeque<Box<Polled>>,
     network: Arc<Way>,
     redaction: Arc<Redactor>,
     actions: Vec<Action>,
@@ -109,6 +118,26 @@ fn pasts(config: &Config) -> BTreeMap<SourceId, Arc<dyn Past>> {
     built.collect()
 }
 
+/// Holds a poll of a log that somebody else keeps, for a while.
+fn hold(held: &mut VecDeque<Box<Polled>>, mut polled: Box<Polled>, led: bool) {
+    let Ok(collected) = &mut polled.result else { return };
+    for observation in &mut collected.observations {
+        if let Data::Log(batch) = &mut observation.data {
+            if batch.book.is_empty() && led {
+                return;
+            }
+            batch.looked_back = true;
+            let over = batch.events.len().saturating_sub(HELD_EVENTS);
+            batch.events.drain(..over);
+        }
+    }
+    let now = polled.at;
+    held.push_back(polled);
+    while held.len() > HELD || held.front().is_some_and(|oldest| crate::domain::time::since(oldest.at, now) > HELD_FOR) {
+        held.pop_front();
+    }
+}
+
 /// Where what is kept goes.
 #[derive(Debug)]
 enum Keeping {
@@ -139,6 +168,8 @@ impl Hands {
             polled,
             continuous,
             leads: None,
+            led: false,
+            held: VecDeque::new(),
             network: Arc::new(Way::of(config)),
             redaction: redaction(config),
             built_from,
@@ -227,6 +258,12 @@ impl Hands {
     pub fn leads(&mut self, held: Option<BTreeSet<SourceId>>) {
         self.lead(held.as_ref());
         self.leads = held;
+        self.led = true;
+        // What was read of a log since whoever kept it before stopped doing so is ours to keep now; the book counts only what is newer
+        // than what it has.
+        for polled in std::mem::take(&mut self.held) {
+            self.keep(Effect::KeepPoll(polled));
+        }
     }
 
     fn lead(&self, held: Option<&BTreeSet<SourceId>>) {
@@ -250,9 +287,11 @@ impl Hands {
             Keeping::Open(history) => match effect {
                 Effect::KeepPoll(polled) => {
                     // Every process reads a log; if each kept what it read, it would count several times.
-                    let theirs = self.continuous.contains(&polled.source) && self.leads.as_ref().is_some_and(|leads| !leads.contains(&polled.source));
-                    if !theirs {
+                    let ours = !self.continuous.contains(&polled.source) || self.led && self.leads.as_ref().is_none_or(|leads| leads.contains(&polled.source));
+                    if ours {
                         history.journal().keep_poll(*polled);
+                    } else {
+                        hold(&mut self.held, polled, self.led);
                     }
                 }
                 Effect::KeepTransition(transition) => history.journal().keep_transition(transition),

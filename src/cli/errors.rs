@@ -5,6 +5,7 @@ use crate::app::pass;
 use crate::domain::time::parse_duration;
 use crate::domain::{Capability, SourceError, Status};
 use crate::io::clock;
+use crate::journal::read_snapshot;
 use crate::report::{json, tables};
 
 /// Its flags: those of `list`, which is what it does without a word.
@@ -59,7 +60,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         }
     };
     config.sources.retain(|entry| matches!(entry.config.spec(&entry.context).capability, Capability::Issues | Capability::Log));
-    let state = pass::once(&config, args.timeout, None)?;
+    // What is new or resolved in a log is told by what was known before.
+    let known = super::load::state_dir(context).as_deref().and_then(read_snapshot);
+    let state = pass::once(&config, args.timeout, known.as_ref())?;
     let sources = || state.world.sources.values();
     // Nothing was looked at, which is not the same as nothing found.
     let nothing = state
@@ -68,7 +71,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         .is_empty()
         .then(|| SourceError::nothing("no error tracker and no log is watched: nothing was asked", "write [site.NAME.sentry.NAME]"));
     let text = if args.json {
-        json::line(&json::items(sources().flat_map(json::issue_items).collect(), clock::now()).and_unknown(sources()).unless(nothing.as_ref()))?
+        json::line(&json::items(json::error_items(&state.world, clock::now()), clock::now()).and_unknown(sources()).unless(nothing.as_ref()))?
     } else {
         tables::errors(&state.world, clock::now(), context.signs())
     };

@@ -30,9 +30,10 @@ pub fn config(context: &Context) -> Result<Config, Failure> {
 pub fn quietly(context: &Context) -> Result<Loaded, Failure> {
     let search = Search::of_process(context.global.config.clone());
     let mut loaded = config::load(&search, &trust_store(context), &variable)?;
-    let cache = cache_dir(context);
+    let (cache, state) = (cache_dir(context), state_dir(context));
     for entry in &mut loaded.config.sources {
         entry.context.cache.clone_from(&cache);
+        entry.context.state.clone_from(&state);
     }
     Ok(loaded)
 }

@@ -153,7 +153,7 @@ fn the_defaults_it_states_are_the_embedded_ones() {
             .unwrap();
         let config = (kind.parse)(toml::de::Deserializer::parse(&needed).unwrap()).unwrap();
         let id = SourceId::new("shop", kind.name, "x").unwrap();
-        let spec = config.spec(&BuildContext { id, common: Common::default(), base: PathBuf::new(), trusted: true, zone: None, cache: None });
+        let spec = config.spec(&BuildContext { id, common: Common::default(), base: PathBuf::new(), trusted: true, zone: None, cache: None, state: None });
         assert_eq!(duration(table.get("every")), Some(Dur(spec.every)), "{}: every", kind.name);
         assert_eq!(duration(table.get("timeout")), Some(Dur(spec.timeout)), "{}: timeout", kind.name);
         assert!(spec.enabled && spec.needs.is_empty());

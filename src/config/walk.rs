@@ -502,7 +502,7 @@ impl Walk<'_> {
             runbook: common_read.runbook,
             title: common_read.title,
         };
-        let context = BuildContext { id: id.clone(), common, base, trusted: self.around.trusted, zone: site.zone, cache: None };
+        let context = BuildContext { id: id.clone(), common, base, trusted: self.around.trusted, zone: site.zone, cache: None, state: None };
         self.out.sources.push(Entry { id, config: Arc::from(config), context });
     }
 

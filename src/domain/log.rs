@@ -285,6 +285,12 @@ pub struct LogBatch {
     pub minutes: Vec<(i64, Level, u64)>,
     /// Groups touched, with counts of this batch.
     pub groups: Vec<LogGroup>,
+    /// When the events of these groups happened, for the error book.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub book: Vec<super::Noted>,
+    /// Whether it holds what was there before we looked, which may have been counted before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looked_back: bool,
     /// The newest events, oldest first, bounded.
     pub events: Vec<LogEvent>,
     /// What happened to the files.

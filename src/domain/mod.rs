@@ -4,6 +4,7 @@
 //! how anything looks (`ui`, `report`).
 
 pub mod backup;
+pub mod book;
 pub mod certificate;
 pub mod cron;
 pub mod error;
@@ -24,6 +25,7 @@ pub mod time;
 pub mod transition;
 
 pub use backup::{Assertion, Backup, Check, Copy, Drill, JobRun, Lock, Place};
+pub use book::{Book, BookGroup, Deed, Noted};
 pub use certificate::{Certificate, ChainLink};
 pub use cron::{Cron, CronRun, CronState, Crons};
 pub use error::{ErrorKind, SourceError};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
+use super::book;
 use super::store::{self, FILE};
 use super::writer::Shared;
 use crate::domain::{FindingId, Timestamp, Transition};
@@ -147,6 +148,11 @@ impl<F: FnMut(Msg) -> bool> Following<F> {
             };
             messages.insert(row.get::<_, i64>(0)?, Msg::Acknowledged(finding, acknowledgement));
         }
-        Ok((messages.into_values().collect(), upto))
+        let mut messages: Vec<Msg> = messages.into_values().collect();
+        // Of the book also what this process wrote: it is shown as it was kept.
+        if store::user_version(&reading)? >= 2 {
+            messages.extend(book::newer(&reading, after)?.into_iter().map(|rows| Msg::Book(Box::new(rows))));
+        }
+        Ok((messages, upto))
     }
 }

@@ -12,7 +12,7 @@
 //!   journal.reader()                                               history, transitions, ranges; on a thread that may wait
 //! ```
 //!
-//! Log lines are never kept, only counts; `redact` applies to every text before it is stored.
+//! Of logs only counts are kept, and of each group of errors its title and one example; `redact` applies to every text before it is stored.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use crate::domain::{Acknowledgement, FindingId, Timestamp, Transition};
 use crate::state::msg::Polled;
 use crate::state::{Msg, Notice, NoticeKind};
 
+mod book;
 mod codec;
 mod follower;
 mod keeping;
@@ -41,6 +42,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use book::{BookError, Example, GROUPS as BOOK_GROUPS, perform};
 pub use codec::CodecError;
 pub use follower::Follower;
 pub use leases::{LeaseKeeper, Leases};
@@ -190,8 +192,9 @@ impl Journal {
     ///
     /// A poll that came from the journal (snapshot, follower) is recognised and not written again.
     pub fn keep_poll(&self, mut polled: Polled) {
+        let news = book::news(&polled).map(Box::new);
         keeping::strip(&mut polled);
-        self.writer.send(&self.shared, Job::Poll(Box::new(polled)));
+        self.writer.send(&self.shared, Job::Poll(Box::new(polled), news));
     }
 
     /// Redacts and keeps by other settings from now on, also what is not written yet. What is written already stays as it is.

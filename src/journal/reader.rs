@@ -66,6 +66,11 @@ impl Reader {
         Ok(Self { path, connection })
     }
 
+    /// The connection.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// What is known of a source's probes: hours of the last 48, days (UTC) of the last 31, samples of the last three hours.
     ///
     /// # Errors
@@ -165,9 +170,25 @@ impl Reader {
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let number = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).map(Option::unwrap_or_default);
         let mut rows = BTreeMap::new();
-        for table in
-            ["latest", "observations", "transitions", "acknowledgements", "series", "tail", "raw_blocks", "minute_blocks", "hour_blocks", "processes", "leases"]
-        {
+        for table in [
+            "latest",
+            "observations",
+            "transitions",
+            "acknowledgements",
+            "series",
+            "tail",
+            "raw_blocks",
+            "minute_blocks",
+            "hour_blocks",
+            "processes",
+            "leases",
+            "book",
+            "book_logs",
+        ] {
+            // A journal of the version before has no book yet.
+            if table.starts_with("book") && store::user_version(&self.connection)? < 2 {
+                continue;
+            }
             rows.insert(table.to_owned(), number(&format!("SELECT count(*) FROM {table}"))? as u64);
         }
         let samples = number("SELECT sum(rows) FROM raw_blocks")? as u64 + rows.get("tail").copied().unwrap_or_default();

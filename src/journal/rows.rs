@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
+use super::book::{self, News, ReadyNews};
 use super::keeping::{self, Prepared};
 use super::redact::Redactor;
 use super::{codec, series};
@@ -16,6 +17,7 @@ const SAME_EVENT_MS: i64 = 60_000;
 /// One thing to keep.
 pub(super) enum Item {
     Poll(Box<Polled>),
+    News(Box<News>),
     Transition(Transition),
     Acknowledgement(FindingId, Option<Acknowledgement>),
 }
@@ -23,6 +25,7 @@ pub(super) enum Item {
 /// An item with everything slow done.
 pub(super) enum Ready {
     Poll(Prepared),
+    News(ReadyNews),
     Transition { at_ms: i64, subject: String, body: String },
     Acknowledgement { finding: String, body: Option<String> },
 }
@@ -32,6 +35,7 @@ impl Ready {
     pub(super) fn of(item: &Item, redactor: &Redactor) -> Option<Self> {
         Some(match item {
             Item::Poll(polled) => Self::Poll(keeping::prepare(polled, redactor)?),
+            Item::News(news) => Self::News(news.ready(redactor)?),
             Item::Transition(transition) => {
                 let subject = match &transition.kind {
                     TransitionKind::Opened { finding, .. } | TransitionKind::Closed { finding } | TransitionKind::Acknowledged { finding, .. } => {
@@ -77,6 +81,7 @@ impl Known {
                 }
                 new
             }
+            Ready::News(news) => book::write(connection, news, next)?,
             Ready::Transition { at_ms, subject, body } => {
                 let new = !is_repeated(connection, *at_ms, subject, body, writer)?;
                 if new {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::book;
 use super::store::{self, FILE, VERSION};
 use crate::domain::{Acknowledgement, FindingId, Timestamp, Transition};
-use crate::state::msg::Polled;
+use crate::state::msg::{BookRows, Polled};
 
 /// Transitions that the first frame gets.
 const EVENTS: i64 = 500;
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub acknowledgements: Vec<(FindingId, Acknowledgement)>,
     /// How far this goes: the follower begins after it.
     pub seq: u64,
+    /// The most recent groups of the error book of each source.
+    pub books: Vec<BookRows>,
     /// Rows that could not be read.
     pub unreadable: u64,
 }
@@ -79,6 +82,11 @@ fn attempt(path: &Path) -> rusqlite::Result<Option<Snapshot>> {
                 None => unreadable += 1,
             }
         }
+    }
+    if store::user_version(&reading)? >= 2 {
+        let (books, odd) = book::recent(&reading)?;
+        snapshot.books = books;
+        unreadable += odd;
     }
     snapshot.unreadable = unreadable;
     Ok(Some(snapshot))

@@ -14,7 +14,7 @@ use crate::domain::Timestamp;
 /// The journal's name inside the state directory.
 pub const FILE: &str = "journal.sqlite";
 /// The version of the schema this program writes, kept in SQLite's `user_version`.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 /// Beside the journal when a process met damage in it: the next start looks at all of it.
 const DAMAGED: &str = "journal.sqlite.damaged";
 /// Held while opening, so that two starts neither migrate nor move aside at once.
@@ -49,6 +49,14 @@ const MIGRATIONS: [&str; VERSION as usize] = [
      CREATE INDEX minute_blocks_of ON minute_blocks (series, last);
      CREATE TABLE hour_blocks (id INTEGER PRIMARY KEY, series INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, rows INTEGER NOT NULL, body BLOB NOT NULL);
      CREATE INDEX hour_blocks_of ON hour_blocks (series, last);",
+    // 2. The error book: a row for each group of errors; `merged` is the group it was merged into, a row without a body tells that the group
+    //    is gone. `book_logs` tells since when each source has a book, and up to which second (epoch) events are in it.
+    "CREATE TABLE book (id INTEGER PRIMARY KEY, source TEXT NOT NULL, fingerprint TEXT NOT NULL, seq INTEGER NOT NULL, last INTEGER NOT NULL,
+       merged TEXT, body TEXT, example BLOB, UNIQUE (source, fingerprint));
+     CREATE INDEX book_seq ON book (seq);
+     CREATE INDEX book_last ON book (last);
+     CREATE INDEX book_merged ON book (source, merged) WHERE merged IS NOT NULL;
+     CREATE TABLE book_logs (source TEXT PRIMARY KEY, begun INTEGER, upto INTEGER) WITHOUT ROWID;",
 ];
 
 /// Why a journal could not be opened.
@@ -63,6 +71,12 @@ pub enum StoreError {
     /// A later rounds wrote it.
     #[error("it has version {found} and this rounds knows version {VERSION}")]
     Newer {
+        /// The version found.
+        found: i64,
+    },
+    /// It was not opened by this rounds yet.
+    #[error("it has version {found}: start this rounds once, which brings it to version {VERSION}")]
+    Older {
         /// The version found.
         found: i64,
     },
@@ -157,6 +171,8 @@ fn attempt(dir: &Path, path: &Path, mode: u32) -> Result<Connection, StoreError>
         "raw_blocks",
         "minute_blocks",
         "hour_blocks",
+        "book",
+        "book_logs",
     ] {
         connection.query_row(&format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)"), [], |_| Ok(()))?;
     }
@@ -177,6 +193,16 @@ pub(super) fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// A connection for writing to a journal that is there already and of this version.
+pub(super) fn connect_known(path: &Path) -> Result<Connection, StoreError> {
+    let connection = connect(path)?;
+    match user_version(&connection)? {
+        VERSION => Ok(connection),
+        found if found > VERSION => Err(StoreError::Newer { found }),
+        found => Err(StoreError::Older { found }),
+    }
 }
 
 /// A connection that writes nothing, not even side files where the directory forbids them.

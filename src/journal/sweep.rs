@@ -34,6 +34,8 @@ pub(super) fn run(connection: &mut Connection, keep: Duration, now: Timestamp, e
     remove(connection, "observations", "id", "at <", oldest)?;
     remove(connection, "transitions", "seq", "at <", oldest)?;
     remove(connection, "acknowledgements", "rowid", "body IS NULL AND at <", now_ms - MINUTE_MS)?;
+    remove(connection, "book", "id", "last <", oldest)?;
+    remove(connection, "book", "id", "body IS NULL AND last <", now_ms - MINUTE_MS)?;
     remove(connection, "latest", "rowid", "at_ns / 1000000 <", oldest)?;
     let all: Vec<i64> = connection.prepare("SELECT id FROM series")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for id in all {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
+use super::book::{self, News};
 use super::keeping;
 use super::redact::Redactor;
 use super::rows::{Item, Known, Ready};
@@ -115,7 +116,7 @@ impl Shared {
 
 /// One thing for the thread to do.
 pub(super) enum Job {
-    Poll(Box<Polled>),
+    Poll(Box<Polled>, Option<Box<News>>),
     Transition(Transition),
     Acknowledgement(FindingId, Option<Acknowledgement>),
     Flush(SyncSender<()>),
@@ -229,7 +230,12 @@ impl Thread {
         loop {
             let next = self.due.map_or(self.next_sweep, |due| due.min(self.next_sweep));
             match jobs.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Job::Poll(polled)) => self.accept(Item::Poll(polled)),
+                Ok(Job::Poll(polled, news)) => {
+                    self.accept(Item::Poll(polled));
+                    if let Some(news) = news {
+                        self.accept(Item::News(news));
+                    }
+                }
                 Ok(Job::Transition(transition)) => self.accept(Item::Transition(transition)),
                 Ok(Job::Acknowledgement(finding, acknowledgement)) => self.accept(Item::Acknowledgement(finding, acknowledgement)),
                 Ok(Job::Flush(done)) => {
@@ -285,6 +291,18 @@ impl Thread {
                 };
                 let Some(polled) = rest else { return };
                 Item::Poll(Box::new(polled))
+            }
+            Item::News(news) => {
+                let waiting = self.pending.iter_mut().rev().find_map(|item| match item {
+                    Item::News(waiting) if waiting.source() == news.source() => Some(waiting),
+                    _ => None,
+                });
+                let rest = match waiting {
+                    Some(waiting) => book::join(waiting, *news),
+                    None => Some(*news),
+                };
+                let Some(news) = rest else { return };
+                Item::News(Box::new(news))
             }
             other => other,
         };

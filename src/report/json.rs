@@ -12,7 +12,7 @@ use serde_json::ser::Formatter;
 
 use super::{Counts, is_harmful, verdict};
 use crate::domain::{Acknowledgement, Capability, Finding, SourceError, Timestamp, time::rfc3339};
-use crate::state::{SourceState, World};
+use crate::state::{SourceState, World, book};
 
 /// The schema that is written.
 pub const SCHEMA: u32 = 1;
@@ -301,27 +301,45 @@ pub fn log_item(source: &SourceState) -> Value {
     item
 }
 
-/// The items of `errors --json` from one source: its issues, or the groups of a log in the same shape.
+/// The issues of one source's tracker.
 #[must_use]
-pub fn issue_items(source: &SourceState) -> Vec<Value> {
+fn issue_items(source: &SourceState) -> Vec<Value> {
     let mut items: Vec<Value> = source.issues.iter().flat_map(|(_, issues)| &issues.items).filter_map(|issue| serde_json::to_value(issue).ok()).collect();
-    items.extend(source.log.iter().flat_map(|log| log.groups.values()).map(|group| {
-        serde_json::json!({
-            "id": group.fingerprint,
-            "short_id": format!("log:{}", group.fingerprint),
-            "title": group.title,
-            "culprit": Some(&group.culprit).filter(|culprit| !culprit.is_empty()),
-            "level": group.level.word(),
-            "events": group.count,
-            "users": null,
-            "first_seen": rfc3339(group.first_seen),
-            "last_seen": rfc3339(group.last_seen),
-            "state": crate::domain::IssueState::Ongoing.word(),
-            "permalink": null,
-        })
-    }));
     for item in items.iter_mut().filter_map(Value::as_object_mut) {
         item.insert("source".to_owned(), source.spec.id.as_str().into());
+    }
+    items
+}
+
+/// The items of `errors --json`: the issues of trackers, and the errors of logs and mails that no tracker tells of, each once; `also`
+/// names where an error is seen besides.
+#[must_use]
+pub fn error_items(world: &World, now: Timestamp) -> Vec<Value> {
+    let sources: Vec<&SourceState> = world.sources.values().collect();
+    let rows = book::rows(world, &sources, now);
+    let also = |beside: &[(crate::domain::SourceId, u64)]| -> Value {
+        beside.iter().map(|(source, events)| serde_json::json!({"source": source.as_str(), "events": events})).collect()
+    };
+    let mut items = Vec::new();
+    for source in sources {
+        for mut item in issue_items(source) {
+            let id = item.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if let (Some(beside), Some(fields)) = (rows.beside.get(&(source.spec.id.clone(), id)), item.as_object_mut()) {
+                fields.insert("also".to_owned(), also(beside));
+            }
+            items.push(item);
+        }
+        for row in rows.own.iter().filter(|row| row.source.spec.id == source.spec.id) {
+            let Ok(mut item) = serde_json::to_value(&row.issue) else { continue };
+            if let Some(fields) = item.as_object_mut() {
+                fields.insert("short_id".to_owned(), format!("log:{}", row.issue.id).into());
+                fields.insert("source".to_owned(), source.spec.id.as_str().into());
+                if !row.beside.is_empty() {
+                    fields.insert("also".to_owned(), also(&row.beside));
+                }
+            }
+            items.push(item);
+        }
     }
     items
 }
@@ -421,9 +439,16 @@ mod tests {
 
     #[test]
     fn issues_and_groups_are_items_of_one_shape() {
-        let state = crate::ui::fixture::story();
+        let mut state = crate::ui::fixture::story();
+        let also = |state: &crate::state::State| {
+            let all = error_items(&state.world, crate::ui::fixture::now());
+            all.iter().find(|item| item["id"] == "4101").unwrap()["also"].clone()
+        };
+        assert_eq!(also(&state)[0]["source"], "shop/log/django");
+        crate::ui::fixture::told_apart(&mut state);
+        assert_eq!(also(&state), Value::Null);
         let world = &state.world;
-        let all: Vec<Value> = world.sources.values().flat_map(issue_items).collect();
+        let all: Vec<Value> = error_items(world, crate::ui::fixture::now());
         let document = items(all, at()).and_unknown(world.sources.values().filter(|source| source.spec.id.kind() == "sentry"));
         let read: Value = serde_json::from_str(&line(&document).unwrap()).unwrap();
         let item = |id: &str| read["items"].as_array().unwrap().iter().find(|item| item["id"] == id).unwrap().clone();

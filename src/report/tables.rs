@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::text::{Signs, ascii, status_sign};
 use super::{clean, nagios};
 use crate::domain::time::{human, since, size_text};
-use crate::domain::{Capability, IssueState, Status, Timestamp};
-use crate::state::{SourceState, World};
+use crate::domain::{Capability, IssueState, SourceId, Status, Timestamp};
+use crate::state::{SourceState, World, book};
 
 /// One line of the errors: what sorts it, then its cells.
 struct Line {
@@ -67,22 +67,25 @@ pub fn errors(world: &World, now: Timestamp, signs: Signs) -> String {
     }
     let ago = |at: Option<Timestamp>| at.map_or_else(|| "?".to_owned(), |at| format!("{} ago", human(since(at, now))));
     let place = |culprit: &str| if culprit.is_empty() { String::new() } else { format!("  in {culprit}") };
+    let also = |beside: &[(SourceId, u64)]| beside.iter().map(|(source, count)| format!("  also {} in {}", count, source.within_site())).collect::<String>();
+    let book::Rows { own, beside } = book::rows(world, &sources, now);
     let mut lines = Vec::new();
     for source in &sources {
         let site = source.spec.id.site();
         for issue in source.issues.iter().flat_map(|(_, issues)| &issues.items) {
             let users = issue.users.map_or_else(|| "? users".to_owned(), |users| format!("{users} users"));
-            let title = clean(&format!("{}{}", issue.title, place(issue.culprit.as_deref().unwrap_or_default())));
+            let seen = beside.get(&(source.spec.id.clone(), issue.id.clone())).map_or(&[][..], Vec::as_slice);
+            let title = clean(&format!("{}{}{}", issue.title, place(issue.culprit.as_deref().unwrap_or_default()), also(seen)));
             let events = format!("{} events", issue.events);
             let cells = [issue.state.word().to_owned(), format!("{site}  {}", clean(&issue.short_id)), events, users, ago(issue.last_seen), title];
             lines.push(Line { state: issue.state, users: issue.users, last: issue.last_seen, cells });
         }
-        for group in source.log.iter().flat_map(|log| log.groups.values()) {
-            let title = clean(&format!("{}{}", group.title, place(&group.culprit)));
-            let name = format!("{site}  log:{}", clean(&group.fingerprint));
-            let state = IssueState::Ongoing;
-            let cells = [state.word().to_owned(), name, format!("{} events", group.count), "– users".to_owned(), ago(Some(group.last_seen)), title];
-            lines.push(Line { state, users: None, last: Some(group.last_seen), cells });
+        for row in own.iter().filter(|row| row.source.spec.id == source.spec.id) {
+            let issue = &row.issue;
+            let title = clean(&format!("{}{}{}", issue.title, place(issue.culprit.as_deref().unwrap_or_default()), also(&row.beside)));
+            let name = format!("{site}  log:{}", clean(&issue.id));
+            let cells = [issue.state.word().to_owned(), name, format!("{} events", issue.events), "– users".to_owned(), ago(issue.last_seen), title];
+            lines.push(Line { state: issue.state, users: None, last: issue.last_seen, cells });
         }
     }
     // As on the page: what is back and what grows stand together.
@@ -139,11 +142,15 @@ mod tests {
 
     #[test]
     fn errors_are_listed_with_what_is_not_known() {
-        let text = errors(&story().world, now(), Signs::Utf8);
+        let once = errors(&story().world, now(), Signs::Utf8);
+        assert!(once.lines().next().is_some_and(|line| line.contains("SHOP-4K2") && line.contains("in log/django")) && !once.contains("log:9e1f"), "{once}");
+        let mut state = story();
+        crate::ui::fixture::told_apart(&mut state);
+        let text = errors(&state.world, now(), Signs::Utf8);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("new ") && lines[0].contains("SHOP-4K2") && lines[0].contains("412 events  61 users"), "{text}");
         assert!(text.contains("log:9e1f03aa") && text.contains("– users"), "{text}");
-        assert!(lines[1].starts_with("escalating ") && lines[2].starts_with("regressed "), "{text}");
+        assert!(lines[2].starts_with("escalating ") && lines[3].starts_with("regressed "), "{text}");
         assert!(text.contains("? UNKN   blog/sentry/blog  the server answers 401: the token has expired; make a new one"), "{text}");
         assert!(errors(&story().world, now(), Signs::Ascii).is_ascii());
         assert!(errors(&World::default(), now(), Signs::Utf8).starts_with("? no error tracker"));

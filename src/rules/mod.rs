@@ -10,6 +10,7 @@ use crate::state::{SourceState, World};
 
 pub mod availability;
 pub mod backups;
+pub mod book;
 pub mod certificates;
 pub mod dependencies;
 pub mod errors;
@@ -54,6 +55,7 @@ pub static RULES: &[&dyn Rule] = &[
     &certificates::Certificates,
     &errors::Burst,
     &issues::Issues,
+    &book::Groups,
     &dependencies::Dependencies,
     &backups::Backups,
     &staleness::Staleness,

@@ -183,7 +183,7 @@ mod tests {
     fn door(serves: bool) -> (Door, Arc<AtomicUsize>) {
         let builds = Arc::new(AtomicUsize::new(0));
         let id = SourceId::parse("shop/sentry/backend").unwrap();
-        let context = BuildContext { id: id.clone(), common: Common::default(), base: PathBuf::new(), trusted: true, zone: None, cache: None };
+        let context = BuildContext { id: id.clone(), common: Common::default(), base: PathBuf::new(), trusted: true, zone: None, cache: None, state: None };
         let entry = Entry { id, config: Arc::new(Acts { serves, builds: Arc::clone(&builds) }), context };
         (Door::new(entry), builds)
     }

@@ -46,6 +46,13 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::log::Config>,
     },
     Kind {
+        name: "mail",
+        doc: "Mails about errors: a maildir, an mbox, or an IMAP folder.",
+        capability: Capability::Log,
+        schema: schema::<super::mail::Config>,
+        parse: parse::<super::mail::Config>,
+    },
+    Kind {
         name: "sentry",
         doc: "An error tracker that speaks Sentry's API.",
         capability: Capability::Issues,

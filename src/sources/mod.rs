@@ -20,6 +20,7 @@ pub mod files;
 pub mod http;
 pub mod kinds;
 pub mod log;
+pub mod mail;
 mod masking;
 pub mod offer;
 pub mod python;
@@ -261,6 +262,8 @@ pub struct BuildContext {
     pub zone: Option<chrono_tz::Tz>,
     /// A folder for what can be had again: answers of services. `None`: kept in memory.
     pub cache: Option<PathBuf>,
+    /// The directory of the journal, for what a person says of items that no server keeps. `None`: nothing is kept.
+    pub state: Option<PathBuf>,
 }
 
 /// A complaint about a key whose type is right and whose value is not: the place is given by the path below the source's table.

@@ -455,7 +455,7 @@ mod tests {
         let (polls, builds) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
         let config = Script { acts, every: Duration::from_secs(every), continuous, polls: Arc::clone(&polls), builds: Arc::clone(&builds) };
         let id = SourceId::parse("shop/http/home").unwrap();
-        let context = BuildContext { id: id.clone(), common: Common::default(), base: PathBuf::new(), trusted: true, zone: None, cache: None };
+        let context = BuildContext { id: id.clone(), common: Common::default(), base: PathBuf::new(), trusted: true, zone: None, cache: None, state: None };
         Bench { polls, builds, entry: Entry { id, config: Arc::new(config), context } }
     }
 

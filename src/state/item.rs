@@ -4,7 +4,7 @@
 //! What does not belong here: which row is selected (`act`), how a row looks (`ui`).
 
 use super::{SourceState, World};
-use crate::domain::{Backup, Capability, Finding, FindingId, Issue, LogGroup, Package, Severity, SourceId};
+use crate::domain::{Backup, BookGroup, Capability, Finding, FindingId, Issue, Package, Severity, SourceId};
 use crate::sources::ItemKey;
 
 /// What stands in place of an item where a source itself has a row, because it is not known.
@@ -15,8 +15,8 @@ const NONE: &str = "?";
 pub enum Item<'a> {
     /// An issue of a tracker.
     Issue(&'a Issue),
-    /// A group of a log's errors.
-    Group(&'a LogGroup),
+    /// A group of the error book of a log or mail box.
+    Group(&'a BookGroup),
     /// A package.
     Package(&'a Package),
     /// A data set's copies.
@@ -57,7 +57,7 @@ pub fn item<'a>(world: &'a World, key: &str) -> Option<Item<'a>> {
     let source = source(world, key)?;
     match source.spec.capability {
         Capability::Issues => source.issues.as_ref()?.1.find(name).map(Item::Issue),
-        Capability::Log => source.log.as_ref()?.groups.get(name).map(Item::Group),
+        Capability::Log => source.book.groups.get(source.book.root(name)).map(Item::Group),
         Capability::Packages => source.packages.as_ref()?.1.items.iter().find(|package| package.name == name).map(Item::Package),
         Capability::Backup => source.backup.as_ref().filter(|_| source.spec.id.name() == name).map(|(_, backup)| Item::Backup(backup)),
         Capability::Health | Capability::Certificate | Capability::Life | Capability::Release | Capability::Crons | Capability::Intake => None,
@@ -79,7 +79,14 @@ pub fn finding<'a>(world: &'a World, key: &str) -> Option<&'a Finding> {
             let about = FindingId::about(id, "issue", &issue.id);
             of_source.find(|finding| finding.id == about)
         }
-        Some(Item::Group(group)) => of_source.find(|finding| finding.id.rule() == "burst" && finding.evidence == group.fingerprint),
+        Some(Item::Group(group)) => {
+            let about = FindingId::about(id, "group", &group.fingerprint);
+            world
+                .findings
+                .iter()
+                .find(|finding| finding.id == about)
+                .or_else(|| of_source.find(|finding| finding.id.rule() == "burst" && finding.evidence == group.fingerprint))
+        }
         // One finding tells of all packages: what is merely outdated is not what a graver one is about.
         Some(Item::Package(package)) => {
             let grave = !package.advisories.is_empty() || package.yanked || package.project_status.as_deref().is_some_and(|status| status != "active");

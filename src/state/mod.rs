@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod acting;
+pub mod book;
 pub mod command;
 pub mod details;
 pub mod effect;

@@ -8,7 +8,7 @@ use super::first_run::{Choice, FoundProject};
 use super::view::ZoneName;
 use super::{Command, Notice, NoticeKind, SiteState, world::Bucket};
 use crate::actions::{ActionSpec, StepState};
-use crate::domain::{Acknowledgement, ActionEnd, FindingId, LogPast, LogQuery, SourceError, SourceId, Timestamp, Transition};
+use crate::domain::{Acknowledgement, ActionEnd, BookGroup, FindingId, LogPast, LogQuery, SourceError, SourceId, Timestamp, Transition};
 use crate::sources::{Collected, SourceSpec};
 
 /// One thing that happened.
@@ -47,6 +47,10 @@ pub enum Msg {
     Events(Vec<Transition>),
     /// Another process acknowledged a finding, or gave it back (`None`).
     Acknowledged(FindingId, Option<Acknowledgement>),
+    /// Groups of the error book as the journal keeps them.
+    Book(Box<BookRows>),
+    /// Whether the journal keeps the error book: where it does not, this process counts for itself.
+    BookKept(bool),
     /// Another configuration is in force.
     Configured(Configured),
     /// Whether the way out is there, as [`super::Effect::LookAtNetwork`] asked.
@@ -105,6 +109,19 @@ pub struct Polled {
     pub result: Result<Collected, SourceError>,
     /// When the next one is due.
     pub next_at: Option<Timestamp>,
+}
+
+/// Groups of one source's error book as they are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BookRows {
+    /// Whose.
+    pub source: SourceId,
+    /// When it was begun.
+    pub begun: Option<Timestamp>,
+    /// Events up to this second (epoch) are in it.
+    pub upto: Option<i64>,
+    /// Fingerprint and group; `None`: it is gone.
+    pub rows: Vec<(String, Option<BookGroup>)>,
 }
 
 /// What another configuration watches.

@@ -61,6 +61,8 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
                 findings::remember(&mut state.world, transition);
             }
         }
+        Msg::Book(rows) => super::book::told(&mut state.world, *rows, now, &mut effects),
+        Msg::BookKept(kept) => state.world.book_kept = kept,
         Msg::Acknowledged(id, ack) => {
             findings::acknowledge(&mut state.world, &id, ack, now);
             if id.site_in_maintenance().is_some() {
@@ -146,6 +148,9 @@ fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effec
     }
     world.ages_at = world.ages_at.into_iter().chain(ages_at).min();
     releases::told(world, &id, released, followed, effects);
+    if !followed && !world.book_kept {
+        super::book::count(world, &polled);
+    }
     if !followed && !releases::goes_on(&polled) {
         effects.push(Effect::KeepPoll(Box::new(polled)));
     }
@@ -170,7 +175,7 @@ fn reconfigure(state: &mut State, configured: Configured, now: Timestamp, effect
     for spec in specs {
         let source = match known.remove(&spec.id) {
             Some(source) if !changed.contains(&spec.id) => source,
-            Some(_) => SourceState::new(spec),
+            Some(source) => SourceState { book: source.book, ..SourceState::new(spec) },
             None => {
                 added += 1;
                 SourceState::new(spec)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::offline::Offline;
 use crate::actions::{ActionSpec, StepState};
 use crate::domain::{
-    Acknowledgement, ActionEnd, Backup, Certificate, Crons, Finding, FindingId, Health, Histogram, Intake, Issues, Level, LifeLines, LogEvent, LogGroup,
+    Acknowledgement, ActionEnd, Backup, Book, Certificate, Crons, Finding, FindingId, Health, Histogram, Intake, Issues, Level, LifeLines, LogEvent, LogGroup,
     LogMark, Packages, Releases, SourceError, SourceId, Status, Timestamp, Transition,
 };
 use crate::sources::SourceSpec;
@@ -68,6 +68,8 @@ pub struct World {
     pub untrusted: Option<String>,
     /// What was told of items that somebody looked at.
     pub details: super::Details,
+    /// Whether the journal keeps the error book and tells of it; else this process counts for itself.
+    pub book_kept: bool,
     /// One pass (`check`): thresholds count as one, nothing is pending.
     pub one_pass: bool,
 }
@@ -298,6 +300,8 @@ pub struct SourceState {
     pub certificate: Option<(Timestamp, Certificate)>,
     /// The log.
     pub log: Option<LogState>,
+    /// The error book of a log or a mail box.
+    pub book: Book,
     /// The issues, and when they were read.
     pub issues: Option<(Timestamp, Issues)>,
     /// The packages, and when they were read.
@@ -340,6 +344,7 @@ impl SourceState {
             health: None,
             certificate: None,
             log: None,
+            book: Book::default(),
             issues: None,
             packages: None,
             packages_since: None,

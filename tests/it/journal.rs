@@ -7,8 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rounds::config::model;
+use rounds::domain::book::Mark;
 use rounds::domain::{
-    Acknowledgement, Capability, Data, FindingId, Health, LatencyLimits, Observation, Phases, SourceId, Status, Timestamp, Transition, TransitionKind, Verdict,
+    Acknowledgement, Capability, Data, Deed, FindingId, Health, LatencyLimits, Level, LogBatch, LogEvent, LogGroup, Noted, Observation, Phases, SourceId,
+    Status, Timestamp, Transition, TransitionKind, Verdict,
 };
 use rounds::journal::{FILE, Identity, Journal, Reader, VERSION, read_snapshot};
 use rounds::sources::Collected;
@@ -61,6 +63,38 @@ fn became_ok(s: i64) -> Transition {
         kind: TransitionKind::Status { from: Status::Pending, to: Status::Ok },
         sentence: "home answers".to_owned(),
     }
+}
+
+fn log() -> SourceId {
+    SourceId::parse("shop/log/django").unwrap()
+}
+
+/// A group of the error book that came three times and was resolved.
+fn fill_book(journal: &Journal) {
+    let (fingerprint, level) = ("9e1f00aa55bb".to_owned(), Level::Error);
+    let event = LogEvent {
+        at: at(9),
+        level,
+        file: 0,
+        message: "Internal Server Error: /basket/".to_owned(),
+        detail: vec!["Traceback (most recent call last):".to_owned(), "KeyError: 'currency'".to_owned()],
+        fingerprint: Some(fingerprint.clone()),
+        place: None,
+    };
+    let group = LogGroup {
+        fingerprint: fingerprint.clone(),
+        title: "KeyError: 'currency'".to_owned(),
+        culprit: "basket/pricing.py:88 in total".to_owned(),
+        level,
+        count: 3,
+        first_seen: at(7),
+        last_seen: at(9),
+    };
+    let noted = Noted { fingerprint: fingerprint.clone(), former: None, times: vec![(at(7).timestamp(), 1), (at(9).timestamp(), 2)] };
+    let batch = LogBatch { groups: vec![group], book: vec![noted], events: vec![event], ..LogBatch::default() };
+    let collected = Collected { observations: vec![Observation { at: at(9), data: Data::Log(batch) }], problems: Vec::new(), complete: false };
+    journal.keep_poll(Polled { source: log(), started: at(9), at: at(9), result: Ok(collected), next_at: None });
+    assert!(journal.flush(SOON));
 }
 
 /// This same test program, doing nothing but [`the_other_process`].
@@ -151,7 +185,11 @@ fn a_file_of_every_version_ever_written_is_read() {
     // A new version gets its file once, by hand, and keeps it for ever.
     if std::env::var_os("ROUNDS_WRITE_FIXTURES").is_some() && !today.exists() {
         let dir = tempfile::tempdir().unwrap();
-        fill(&open(dir.path()));
+        let journal = open(dir.path());
+        fill(&journal);
+        fill_book(&journal);
+        rounds::journal::perform(dir.path(), &log(), "9e1f00aa55bb", &Deed::Resolve, "ann", at(20)).unwrap();
+        drop(journal);
         fs::create_dir_all(fixtures()).unwrap();
         fs::copy(dir.path().join(FILE), &today).unwrap();
     }
@@ -161,7 +199,14 @@ fn a_file_of_every_version_ever_written_is_read() {
         // Opened for writing first: that migrates an older one.
         let journal = open(dir.path());
         let snapshot = read_snapshot(dir.path()).unwrap();
-        assert_eq!((snapshot.polls, snapshot.events, snapshot.unreadable), (vec![probe(399 * 60)], vec![became_ok(5)], 0), "v{version}");
+        let polls: Vec<Polled> = snapshot.polls.into_iter().filter(|polled| polled.source == source()).collect();
+        assert_eq!((polls, snapshot.events, snapshot.unreadable), (vec![probe(399 * 60)], vec![became_ok(5)], 0), "v{version}");
+        if version >= 2 {
+            let book = snapshot.books.iter().find(|book| book.source == log()).unwrap();
+            let (name, Some(group)) = &book.rows[0] else { panic!("a group") };
+            assert_eq!((name.as_str(), group.count, group.mark, group.said.as_ref().unwrap().by.as_str()), ("9e1f00aa55bb", 3, Mark::Resolved, "ann"));
+            assert_eq!(Reader::open(dir.path()).unwrap().example(&log(), name).unwrap().unwrap().event.message, "Internal Server Error: /basket/");
+        }
         assert_eq!(snapshot.acknowledgements.iter().map(|(id, ack)| (id.rule(), ack.by.as_str())).collect::<Vec<_>>(), [("availability", "ann")]);
         let reader = Reader::open(dir.path()).unwrap();
         assert_eq!(reader.samples(&source(), at(0), at(100_000)).unwrap().len(), 400);

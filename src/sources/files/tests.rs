@@ -35,7 +35,15 @@ fn config(text: &str) -> Config {
 }
 
 fn context(dir: &Path) -> BuildContext {
-    BuildContext { id: SourceId::parse("shop/files/dump").unwrap(), common: Common::default(), base: dir.to_owned(), trusted: true, zone: None, cache: None }
+    BuildContext {
+        id: SourceId::parse("shop/files/dump").unwrap(),
+        common: Common::default(),
+        base: dir.to_owned(),
+        trusted: true,
+        zone: None,
+        cache: None,
+        state: None,
+    }
 }
 
 async fn look(dir: &Path, text: &str) -> Result<Backup, SourceError> {

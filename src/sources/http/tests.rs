@@ -28,6 +28,7 @@ fn context() -> BuildContext {
         trusted: true,
         zone: None,
         cache: None,
+        state: None,
     }
 }
 

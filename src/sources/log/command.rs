@@ -40,6 +40,8 @@ pub async fn follow(argv: Vec<String>, base: PathBuf, settings: Settings, again:
     let (Some(mut stdout), Some(mut stderr)) = (running.take_stdout(), running.take_stderr()) else { return };
     let files = vec![name];
     let mut tally = Tally::new(settings, FIRST_EVENTS);
+    // Many commands begin with what was there before.
+    tally.look_back();
     let mut stream = Stream::new(0, false);
     if again {
         tally.mark(LogMark { at: clock::now(), file: 0, notice: LogNotice::Reconnected });

@@ -158,6 +158,9 @@ impl Stream {
                 if let Some(next) = continues(pending, line, indented) {
                     pending.hash = hash(pending, next, line);
                     pending.trace = next;
+                    if next.is_crash() {
+                        pending.head.level = pending.head.level.max(Level::Error);
+                    }
                     if self.swallow {
                         return;
                     }
@@ -177,10 +180,14 @@ impl Stream {
         self.flush(buffer, seen, tally);
         (self.swallow, self.swallowed) = (false, None);
         let mut pending = Pending { start, end, head: head.unwrap_or_else(|| head::plain(line)), trace: Trace::None, hash: None };
-        if head.is_none() && line.starts_with(trace::START) {
+        if head.is_none()
+            && let Some(begun) = trace::begins(line)
+        {
             pending.head = Head { level: Level::Error, ..pending.head };
-            pending.trace = Trace::Frames;
-            pending.hash = Some(3);
+            if begun == Trace::Frames {
+                pending.trace = Trace::Frames;
+                pending.hash = Some(3);
+            }
         }
         self.pending = Some(pending);
         if long {
@@ -258,6 +265,8 @@ fn continues(pending: &Pending, line: &[u8], indented: bool) -> Option<Trace> {
 fn hash(pending: &Pending, next: Trace, line: &[u8]) -> Option<u64> {
     match (pending.trace, next) {
         (Trace::None, Trace::None) => None,
+        // Addresses and arguments stand among the calls: such an event is looked at each time.
+        (_, Trace::Php | Trace::Go) => None,
         (Trace::Frames, Trace::Closed) => Some(mix(pending.hash.unwrap_or(4), &line[..memchr::memchr(b':', line).unwrap_or(line.len())])),
         (Trace::Closed, Trace::Closed) => pending.hash,
         _ => Some(mix(pending.hash.unwrap_or(5), line)),

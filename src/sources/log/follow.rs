@@ -204,7 +204,10 @@ impl Follower {
     fn new(order: Order, now: Instant) -> Self {
         let globs = order.patterns.iter().filter(|pattern| tail::is_glob(pattern));
         let globs = globs.filter_map(|pattern| glob::Pattern::new(&order.base.join(pattern).to_string_lossy()).ok()).collect();
-        let tally = Tally::new(order.settings.clone(), FIRST_EVENTS);
+        let mut tally = Tally::new(order.settings.clone(), FIRST_EVENTS);
+        if !order.memory.begun {
+            tally.look_back();
+        }
         let files = order.memory.files.clone();
         Self {
             order,

@@ -7,6 +7,8 @@
 //! | `digest` | bytes to events |
 //! | `head`, `stamp`, `trace` | the beginning of a line, its time, tracebacks |
 //! | `past` | older events, read back from the files |
+//! | `service` | the newest example of an error, and what a person can do to it |
+//! | `stack` | what a traceback says, whole, also of other languages |
 //! | `group` | which errors are the same |
 //! | `tally` | counts, groups, newest events, batches |
 //!
@@ -34,6 +36,8 @@ mod follow;
 pub mod group;
 pub mod head;
 pub mod past;
+pub mod service;
+pub mod stack;
 pub mod stamp;
 pub mod tally;
 pub mod trace;
@@ -61,7 +65,7 @@ pub enum OneOrMany {
 }
 
 impl OneOrMany {
-    fn list(&self) -> Vec<String> {
+    pub(crate) fn list(&self) -> Vec<String> {
         match self {
             Self::None => Vec::new(),
             Self::One(one) => vec![one.clone()],
@@ -278,12 +282,13 @@ impl SourceConfig for Config {
                 "read it, then run `rounds trust`",
             ));
         }
+        let book = service::BookService { state: context.state.clone(), project: settings.project.clone() };
         let from = match &self.command {
             Some(argv) => From::Command(argv.clone()),
             None => From::Files(self.path.list()),
         };
         let source = LogSource { from, base: context.base.clone(), settings, memory: Arc::clone(&self.memory), following: None };
-        Ok(Built { spec: self.spec(context), source: Box::new(source), service: None })
+        Ok(Built { spec: self.spec(context), source: Box::new(source), service: Some(Arc::new(book)) })
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {

@@ -10,8 +10,9 @@ use chrono::{DateTime, Utc};
 use super::Settings;
 use super::group::{self, Identity};
 use super::head::{self, Family, Head};
-use super::{stamp, trace};
-use crate::domain::{Level, LogBatch, LogEvent, LogGroup, LogMark, LogNotice, LogPlace};
+use super::{stack, stamp, trace};
+use crate::domain::book::UNDATED;
+use crate::domain::{Level, LogBatch, LogEvent, LogGroup, LogMark, LogNotice, LogPlace, Noted};
 
 /// Bytes kept of one event: its beginning and its end.
 const EVENT_KEPT: usize = 32 << 10;
@@ -27,6 +28,8 @@ const GROUPS: usize = 2_000;
 const KNOWN: usize = 8_192;
 /// Minutes in one batch; older ones are counted in its oldest.
 const MINUTES: usize = 3_000;
+/// Seconds of one group that are told apart in one batch.
+const TIMES: usize = 4_096;
 /// Marks in one batch.
 const MARKS: usize = 100;
 
@@ -64,6 +67,8 @@ struct Group {
     count: u64,
     first: i64,
     last: i64,
+    /// Second and how many, in the order of reading.
+    times: Vec<(i64, u64)>,
 }
 
 /// What was counted since the last batch, and the groups known so far.
@@ -89,6 +94,8 @@ pub struct Tally {
     families: BTreeMap<Family, u64>,
     family: (Family, u64),
     marks: Vec<LogMark>,
+    /// Whether what comes was there before us.
+    looks_back: bool,
 }
 
 /// Mixes bytes into a hash, eight at a time. Only for telling texts apart within one run.
@@ -128,7 +135,13 @@ impl Tally {
             families: BTreeMap::new(),
             family: (Family::Plain, 0),
             marks: Vec::new(),
+            looks_back: false,
         }
+    }
+
+    /// What comes until the next batch was there before us: some of it may have been counted then.
+    pub fn look_back(&mut self) {
+        self.looks_back = true;
     }
 
     /// The settings it works by.
@@ -243,6 +256,9 @@ impl Tally {
         };
         let place = if let Some(place) = self.known.get(&key) { *place } else { self.identify(raw, key)? };
         let at = self.second(raw);
+        // Asked only where it matters: of what was there before us.
+        let dated = !self.looks_back
+            || raw.head.stamp.is_some_and(|span| stamp::moment(&raw.text[span.start..span.start + span.len], self.settings.zone, raw.seen).is_some());
         let group = &mut self.groups[place as usize];
         if group.count == 0 {
             if self.touched.len() >= GROUPS {
@@ -250,6 +266,12 @@ impl Tally {
             }
             self.touched.push(place);
             (group.first, group.last) = (at, at);
+        }
+        let noted = if self.looks_back && !dated { UNDATED } else { at };
+        let full = group.times.len() >= TIMES;
+        match group.times.last_mut() {
+            Some((second, count)) if *second == noted || full => *count += 1,
+            _ => group.times.push((noted, 1)),
         }
         group.count += 1;
         group.level = group.level.max(raw.head.level);
@@ -262,7 +284,7 @@ impl Tally {
     fn identify(&mut self, raw: &Raw, key: u64) -> Option<u32> {
         let clipped = clip(raw.text);
         let event = self.event(&clipped, &raw.head, raw.file, raw.seen, None);
-        let parsed = trace::parse(event.detail.iter().map(String::as_str));
+        let parsed = stack::parse(&event.message, &event.detail);
         let identity = group::identify(&event.message, parsed.as_ref(), &self.settings.project);
         if self.known.len() >= KNOWN {
             self.known.clear();
@@ -272,7 +294,7 @@ impl Tally {
         } else {
             let place = u32::try_from(self.groups.len()).ok().filter(|place| (*place as usize) < KNOWN + GROUPS)?;
             self.by_fingerprint.insert(identity.fingerprint.clone(), place);
-            self.groups.push(Group { identity, level: raw.head.level, count: 0, first: 0, last: 0 });
+            self.groups.push(Group { identity, level: raw.head.level, count: 0, first: 0, last: 0, times: Vec::new() });
             place
         };
         self.known.insert(key, place);
@@ -384,7 +406,16 @@ impl Tally {
         self.spare.extend(kept);
         self.spare.truncate(64);
         let moment = |second: i64| DateTime::from_timestamp(second, 0).unwrap_or(now);
-        let groups = std::mem::take(&mut self.touched)
+        let touched = std::mem::take(&mut self.touched);
+        let book = touched
+            .iter()
+            .map(|place| {
+                let group = &mut self.groups[*place as usize];
+                let former = Some(group.identity.former.clone());
+                Noted { fingerprint: group.identity.fingerprint.clone(), former, times: std::mem::take(&mut group.times) }
+            })
+            .collect();
+        let groups = touched
             .into_iter()
             .map(|place| {
                 let group = &mut self.groups[place as usize];
@@ -416,6 +447,8 @@ impl Tally {
                 })
                 .collect(),
             groups,
+            book,
+            looked_back: std::mem::take(&mut self.looks_back),
             events,
             marks,
             skipped,

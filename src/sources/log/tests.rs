@@ -394,6 +394,7 @@ fn context(base: &Path, trusted: bool) -> BuildContext {
         trusted,
         zone: Some(chrono_tz::UTC),
         cache: None,
+        state: None,
     }
 }
 

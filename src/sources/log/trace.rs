@@ -1,7 +1,7 @@
-//! Python tracebacks: which lines belong to one, and what it says. Shapes as `traceback.TracebackException.format` of CPython
-//! 3.11 to 3.14 writes them: plain, chained, exception groups, syntax errors.
+//! Tracebacks: which lines belong to one. Shapes of Python as `traceback.TracebackException.format` of CPython 3.11 to 3.14 writes them:
+//! plain, chained, exception groups, syntax errors, notes. What Java, Node, Ruby, Go and PHP print of an uncaught exception is one event too.
 //!
-//! What does not belong here: telling two tracebacks apart (`group`).
+//! What does not belong here: what the lines of other languages say (`stack`), telling two tracebacks apart (`group`).
 
 /// Where a reader stands within the lines of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +17,10 @@ pub enum Trace {
     Closed,
     /// A sentence announced the next of a chain.
     Chain,
+    /// Within the calls of PHP, which are not indented.
+    Php,
+    /// Within the calls of goroutines, which are not indented.
+    Go,
 }
 
 /// The first line of a traceback.
@@ -40,7 +44,26 @@ impl Trace {
         if line.starts_with(START) {
             return (self == Self::Chain).then_some(Self::Frames);
         }
+        // A cause of Java's, PHP's calls, Go's: each under whatever told of the exception.
+        if matches!(self, Self::None | Self::Closed) {
+            if line.starts_with(b"Caused by: ") {
+                return Some(self);
+            }
+            if line.starts_with(b"Stack trace:") {
+                return Some(Self::Php);
+            }
+            if line.starts_with(b"goroutine ") && line.ends_with(b"]:") || line.starts_with(b"[signal ") {
+                return Some(Self::Go);
+            }
+        }
         match self {
+            Self::Php => (line[0] == b'#' && line.get(1).is_some_and(u8::is_ascii_digit) || line.starts_with(b"Next ")).then_some(self),
+            Self::Go => {
+                let call = line.ends_with(b")") && memchr::memrchr(b'(', line).is_some_and(|end| !line[..end].contains(&b' '));
+                let other =
+                    [b"goroutine ".as_slice(), b"created by ", b"exit status ", b"main.", b"runtime.", b"panic: "].iter().any(|begin| line.starts_with(begin));
+                (call || other).then_some(self)
+            }
             Self::Frames => Some(Self::Closed),
             Self::Group | Self::Closed if line.starts_with(DURING) || line.starts_with(CAUSE) => Some(Self::Chain),
             // PostgreSQL's errors go on under the exception.
@@ -53,6 +76,39 @@ impl Trace {
     pub const fn open(self) -> bool {
         matches!(self, Self::Frames | Self::Chain)
     }
+
+    /// Whether the lines are those of an exception that nothing caught, whatever level the line before them names.
+    pub const fn is_crash(self) -> bool {
+        matches!(self, Self::Php | Self::Go)
+    }
+}
+
+/// Whether a line without a head is the first of a traceback: Python's, or what Java, Node, Ruby, Go and PHP print of an exception that
+/// nothing caught. Answers where the reader stands after it.
+pub fn begins(line: &[u8]) -> Option<Trace> {
+    if line.starts_with(START) {
+        return Some(Trace::Frames);
+    }
+    let crash = line.starts_with(b"Exception in thread \"")
+        || line.starts_with(b"panic: ")
+        || line.starts_with(b"fatal error: ")
+        || line.starts_with(b"PHP Fatal error:  Uncaught ")
+        || line.starts_with(b"Fatal error: Uncaught ")
+        || line.starts_with(b"Uncaught ") && line.contains(&b':');
+    // `java.lang.IllegalStateException: closed`, `TypeError: x is not a function`; `app.rb:3:in 'm': closed (IOError)`.
+    let named = || {
+        let end = memchr::memchr2(b':', b' ', line).unwrap_or(line.len());
+        let name = &line[..end];
+        let whole = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$'));
+        whole
+            && [b"Exception".as_slice(), b"Error", b"Throwable"].iter().any(|last| name.ends_with(last) && name.len() > last.len())
+            && (end == line.len() || line[end] == b':')
+    };
+    let ruby = || {
+        let place = memchr::memmem::find(line, b".rb:");
+        place.is_some_and(|at| memchr::memmem::find(&line[at..], b":in ").is_some()) && line.ends_with(b")")
+    };
+    (crash || named() || ruby()).then_some(Trace::None)
 }
 
 /// One frame.
@@ -87,7 +143,8 @@ pub fn kind(line: &str) -> Option<&str> {
     (whole && name.starts_with(|c: char| c.is_alphabetic() || c == '_')).then_some(name)
 }
 
-fn frame(line: &str) -> Option<Frame> {
+/// The frame of a line of Python.
+pub(super) fn frame(line: &str) -> Option<Frame> {
     let rest = line.trim_start().strip_prefix("File \"")?;
     let (path, rest) = rest.rsplit_once("\", line ").filter(|_| rest.contains("\", line "))?;
     let (number, function) = rest.split_once(", in ").unwrap_or((rest, ""));

@@ -57,6 +57,7 @@ fn context(dir: &Path) -> BuildContext {
         trusted: false,
         zone: None,
         cache: Some(dir.join("cache")),
+        state: None,
     }
 }
 

@@ -57,6 +57,7 @@ fn context() -> BuildContext {
         trusted: true,
         zone: None,
         cache: None,
+        state: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use ratatui::text::Span;
 
 use super::{frame, keys};
+use crate::domain::book::Mark;
 use crate::domain::{Finding, Term};
 use crate::rules;
 use crate::state::item::{self, Item};
@@ -112,7 +113,13 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, drawn: &Drawn) {
 fn word(item: Item<'_>) -> Option<&'static str> {
     match item {
         Item::Issue(issue) => Some(issue.state.word()),
-        Item::Group(_) => Some("ongoing"),
+        Item::Group(group) => Some(match group.mark {
+            Mark::Open => "open",
+            Mark::Resolved => "resolved",
+            Mark::Ignored => "ignored",
+            Mark::Regressed => "regressed",
+            Mark::Escalated => "escalating",
+        }),
         Item::Package(package) => package.bump.map(crate::domain::Bump::word),
         Item::Backup(_) => None,
     }
@@ -129,8 +136,9 @@ fn terms(item: Item<'_>) -> Vec<Term> {
             Term::new("events", text::thousands(issue.events), ""),
         ],
         Item::Group(group) => vec![
-            Term::new("events", text::thousands(group.count), "since rounds began to look"),
-            Term::new("state", "ongoing", "a log cannot tell what is new from what comes again"),
+            Term::new("events", text::thousands(group.count), "as the error book counted"),
+            Term::new("said of it", group.said.as_ref().map_or("nothing", |said| said.by.as_str()), "resolved, ignored, merged or split by"),
+            Term::new("first release", group.release.as_deref().unwrap_or("?"), "deployed when it was first seen"),
         ],
         Item::Package(package) => vec![
             Term::new("there", or_unknown(package.current()), ""),

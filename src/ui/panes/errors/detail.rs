@@ -36,7 +36,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
     let focused = scene.view.focus == Part::Detail || scene.view.detail_open;
     let style = theme.bold(if focused { theme.accent } else { theme.text });
     let title = match &entry.what {
-        What::Group(group, _) => format!("log:{}", group.fingerprint),
+        What::Group(group, _) => format!("log:{}", group.id),
         What::Issue(issue) => issue.short_id.clone(),
         What::Trouble(..) => entry.source.spec.id.to_string(),
     };
@@ -46,7 +46,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
     let left = if wide { Rect { width: SECOND - 1, ..inner } } else { inner };
     let mut all = main(scene, entry, left.width, whole);
     let facts = facts(scene, entry);
-    let hours = entry.hours(scene.now);
+    let hours = entry.hours();
     let graph = hours.iter().any(|count| *count > 0);
     drawn.detail_height = usize::from(inner.height);
     if wide {
@@ -156,7 +156,7 @@ fn main(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, whole: bool) -> Vec<Li
         all.push(Line::text(figures, theme.dim));
     }
     if let What::Group(group, log) = &entry.what {
-        let example = log.events.iter().rev().find(|event| event.fingerprint.as_deref() == Some(&group.fingerprint));
+        let example = log.and_then(|log| log.events.iter().rev().find(|event| event.fingerprint.as_deref() == Some(&group.id)));
         all.push(Line::new());
         match example {
             Some(event) => frames(scene, event, width, &mut all),
@@ -254,6 +254,20 @@ fn facts(scene: &Scene<'_>, entry: &Entry<'_>) -> Vec<Line> {
         }
         What::Group(..) => fact("users", "– a log cannot know".to_owned()),
         What::Trouble(..) => {}
+    }
+    if let (What::Group(group, _), book) = (&entry.what, &entry.source.book) {
+        if let Some(kept) = book.groups.get(&group.id) {
+            fact("release", kept.release.as_ref().map(|version| format!("{version} when first seen")).unwrap_or_default());
+            if let Some(said) = &kept.said {
+                let who = if said.by.is_empty() { String::new() } else { format!("by {}, ", said.by) };
+                fact("since", format!("{who}{}", both(scene, said.at)));
+            }
+        }
+        let merged = book.members(&group.id).count();
+        fact("merged", if merged == 0 { String::new() } else { format!("{merged} more groups are counted here") });
+    }
+    for (source, count) in &entry.beside {
+        fact("also in", format!("{source}, {} events", text::thousands(*count)));
     }
     fact("from", entry.source.spec.id.to_string());
     all

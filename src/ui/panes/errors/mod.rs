@@ -10,10 +10,10 @@ use ratatui::text::Span;
 
 use super::attention::short;
 use super::listing;
-use crate::domain::{Capability, Issue, IssueState, LogGroup, Timestamp};
+use crate::domain::{Capability, Issue, IssueState, SourceId, Timestamp};
 use crate::state::matching::Query;
 use crate::state::menu::filter_of;
-use crate::state::{Drawn, LogState, Page, Part, SourceState, item};
+use crate::state::{Drawn, LogState, Page, Part, SourceState, book, item};
 use crate::ui::layout::Class;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -25,14 +25,13 @@ use crate::ui::widgets::sparkline::{self, Bucket, Height};
 
 /// The orders `S` goes through.
 const ORDERS: [&str; 5] = ["", "events", "users", "last", "first"];
-/// Hours of the sparkline.
-const HOURS: usize = 24;
 
 /// What a row is about.
 #[derive(Debug, Clone)]
 enum What<'a> {
     Issue(&'a Issue),
-    Group(&'a LogGroup, &'a LogState),
+    /// A group of the error book, in the shape of an issue.
+    Group(Box<Issue>, Option<&'a LogState>),
     /// The source itself, which is not wholly known.
     Trouble(Sign, String),
 }
@@ -42,91 +41,64 @@ enum What<'a> {
 struct Entry<'a> {
     source: &'a SourceState,
     what: What<'a>,
+    /// Where it is seen too, and how often there.
+    beside: Vec<(SourceId, u64)>,
 }
 
 impl<'a> Entry<'a> {
     fn key(&self) -> String {
         match &self.what {
             What::Issue(issue) => item::key(&self.source.spec.id, &issue.id),
-            What::Group(group, _) => item::key(&self.source.spec.id, &group.fingerprint),
+            What::Group(group, _) => item::key(&self.source.spec.id, &group.id),
             What::Trouble(..) => item::key_of_source(&self.source.spec.id),
         }
     }
 
-    /// A log cannot know more than that it goes on.
+    /// What it is about, where that is an error.
+    fn issue(&self) -> Option<&Issue> {
+        match &self.what {
+            What::Issue(issue) => Some(issue),
+            What::Group(issue, _) => Some(issue),
+            What::Trouble(..) => None,
+        }
+    }
+
     fn state(&self) -> IssueState {
-        if let What::Issue(issue) = self.what { issue.state } else { IssueState::Ongoing }
+        self.issue().map_or(IssueState::Ongoing, |issue| issue.state)
     }
 
     /// What people call it.
     fn name(&self) -> String {
-        match &self.what {
-            What::Issue(issue) => issue.short_id.clone(),
-            What::Group(group, _) => format!("log:{}", group.fingerprint.chars().take(4).collect::<String>()),
-            What::Trouble(..) => self.source.spec.id.site().to_owned(),
-        }
+        self.issue().map_or_else(|| self.source.spec.id.site().to_owned(), |issue| issue.short_id.clone())
     }
 
-    fn title(&self) -> &'a str {
-        match &self.what {
-            What::Issue(issue) => &issue.title,
-            What::Group(group, _) => &group.title,
-            What::Trouble(..) => "",
-        }
+    fn title(&self) -> &str {
+        self.issue().map_or("", |issue| &issue.title)
     }
 
-    fn culprit(&self) -> &'a str {
-        match &self.what {
-            What::Issue(issue) => issue.culprit.as_deref().unwrap_or_default(),
-            What::Group(group, _) => &group.culprit,
-            What::Trouble(..) => "",
-        }
+    fn culprit(&self) -> &str {
+        self.issue().and_then(|issue| issue.culprit.as_deref()).unwrap_or_default()
     }
 
     fn events(&self) -> u64 {
-        match &self.what {
-            What::Issue(issue) => issue.events,
-            What::Group(group, _) => group.count,
-            What::Trouble(..) => 0,
-        }
+        self.issue().map_or(0, |issue| issue.events)
     }
 
     fn users(&self) -> Option<u64> {
-        if let What::Issue(issue) = self.what { issue.users } else { None }
+        self.issue().and_then(|issue| issue.users)
     }
 
     fn first(&self) -> Option<Timestamp> {
-        match &self.what {
-            What::Issue(issue) => issue.first_seen,
-            What::Group(group, _) => Some(group.first_seen),
-            What::Trouble(..) => None,
-        }
+        self.issue().and_then(|issue| issue.first_seen)
     }
 
     fn last(&self) -> Option<Timestamp> {
-        match &self.what {
-            What::Issue(issue) => issue.last_seen,
-            What::Group(group, _) => Some(group.last_seen),
-            What::Trouble(..) => None,
-        }
+        self.issue().and_then(|issue| issue.last_seen)
     }
 
-    /// Events by hour of the last day, oldest first; empty where not known. Of a log: those still in memory.
-    fn hours(&self, now: Timestamp) -> Vec<u64> {
-        match &self.what {
-            What::Issue(issue) => issue.hours.clone(),
-            What::Group(group, log) => {
-                let mut hours = vec![0; HOURS];
-                for event in log.events.iter().filter(|event| event.fingerprint.as_deref() == Some(&group.fingerprint)) {
-                    let ago = (now - event.at).num_hours();
-                    if let Some(hour) = usize::try_from(ago).ok().and_then(|ago| (HOURS - 1).checked_sub(ago)) {
-                        hours[hour] += 1;
-                    }
-                }
-                hours
-            }
-            What::Trouble(..) => Vec::new(),
-        }
+    /// Events by hour of the last day, oldest first; empty where not known.
+    fn hours(&self) -> Vec<u64> {
+        self.issue().map(|issue| issue.hours.clone()).unwrap_or_default()
     }
 }
 
@@ -171,7 +143,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         focused: scene.view.focus == Part::List,
         hidden: (!hidden.is_empty()).then(|| Hidden {
             count: hidden.len(),
-            critical: hidden.iter().filter(|entry| matches!(&entry.what, What::Issue(issue) if issue.state == IssueState::New)).count(),
+            critical: hidden.iter().filter(|entry| entry.state() == IssueState::New).count(),
             noun: if hidden.len() == 1 { "issue" } else { "issues" },
         }),
         after,
@@ -186,15 +158,17 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
 
 fn entries<'a>(scene: &Scene<'a>, sources: &[&'a SourceState]) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();
+    let book::Rows { own, mut beside } = book::rows(scene.world, sources, scene.now);
+    for row in own {
+        entries.push(Entry { source: row.source, what: What::Group(Box::new(row.issue), row.source.log.as_ref()), beside: row.beside });
+    }
     for source in sources {
-        if let Some((_, issues)) = &source.issues {
-            entries.extend(issues.items.iter().map(|issue| Entry { source, what: What::Issue(issue) }));
-        }
-        if let Some(log) = &source.log {
-            entries.extend(log.groups.values().map(|group| Entry { source, what: What::Group(group, log) }));
+        for issue in source.issues.iter().flat_map(|(_, issues)| &issues.items) {
+            let beside = if beside.is_empty() { None } else { beside.remove(&(source.spec.id.clone(), issue.id.clone())) };
+            entries.push(Entry { source, what: What::Issue(issue), beside: beside.unwrap_or_default() });
         }
         if let Some((sign, why)) = listing::trouble(scene, source) {
-            entries.push(Entry { source, what: What::Trouble(sign, why) });
+            entries.push(Entry { source, what: What::Trouble(sign, why), beside: Vec::new() });
         }
     }
     entries
@@ -306,13 +280,19 @@ fn row(scene: &Scene<'_>, entry: &Entry<'_>, class: Class, names: u16, query: &Q
         row = row.spans(matched(&name, &query.marks(&name), theme.dim));
     }
     let title = text::sanitise(entry.title()).into_owned();
-    row = row.spans(matched(&title, &query.marks(&title), content));
+    let mut words = matched(&title, &query.marks(&title), content);
+    // Seen in a log as well: counted there, told once.
+    let also: u64 = entry.beside.iter().map(|(_, count)| count).sum();
+    if also > 0 && class > Class::Narrow {
+        words.push(Span::styled(format!("  +{} log", figure(also)), theme.dim));
+    }
+    row = row.spans(words);
     if class >= Class::Wide {
         row = row.cell(entry.culprit(), theme.dim);
     }
     if class >= Class::Standard {
         let cells = if class >= Class::Wide { 14 } else { 8 };
-        row = row.spans(sparkline::spans(&buckets(&entry.hours(scene.now), cells), Height::Counts, calm.then_some(theme.dim), theme));
+        row = row.spans(sparkline::spans(&buckets(&entry.hours(), cells), Height::Counts, calm.then_some(theme.dim), theme));
     }
     row = row.cell(figure(entry.events()), content);
     if class > Class::Narrow {

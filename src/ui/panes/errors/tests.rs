@@ -21,6 +21,7 @@ fn errors_at_every_size() {
 #[test]
 fn a_group_of_a_log_shows_its_latest_example() {
     let mut state = told();
+    told_apart(&mut state);
     state.view.list_mut().selected = Some("shop/log/django#9e1f03aa".to_owned());
     for (width, height) in [(80, 24), (120, 40)] {
         snapshot("errors-group", &state, &rich(), width, height);
@@ -33,6 +34,7 @@ fn a_group_of_a_log_shows_its_latest_example() {
 #[test]
 fn the_orders_change_and_sources_that_are_not_known_stay_last() {
     let mut state = told();
+    told_apart(&mut state);
     let first = |state: &State| screen(state, &rich(), 80, 24).1.keys;
     assert_eq!(first(&state)[0], "shop/sentry/backend#4101");
     for (sort, key) in [(1, "shop/log/django#9e1f03aa"), (2, "shop/sentry/backend#4101"), (4, "shop/log/django#9e1f03aa")] {
@@ -45,12 +47,26 @@ fn the_orders_change_and_sources_that_are_not_known_stay_last() {
 }
 
 #[test]
+fn an_error_in_the_tracker_and_in_a_log_is_one_row_with_both_counts() {
+    let mut state = told();
+    let (buffer, drawn) = screen(&state, &rich(), 120, 40);
+    assert!(drawn.keys.iter().all(|key| !key.contains("9e1f03aa")), "{:?}", drawn.keys);
+    let shown = text(&buffer);
+    let row = shown.lines().find(|line| line.contains("SHOP-4K2")).unwrap();
+    assert!(row.contains("+456 log"), "{shown}");
+    state.view.detail_open = true;
+    let shown = text(&screen(&state, &rich(), 120, 40).0);
+    assert!(shown.contains("shop/log/django, "), "{shown}");
+}
+
+#[test]
 fn a_filter_says_what_it_hides() {
     let mut state = told();
+    told_apart(&mut state);
     state.view.list_mut().filter = "payment".to_owned();
     let (buffer, drawn) = screen(&state, &rich(), 80, 24);
     assert_eq!(drawn.keys, ["shop/sentry/backend#4104"]);
-    assert!(text(&buffer).contains("8 issues are hidden by the filter, 1 of them critical"), "{}", text(&buffer));
+    assert!(text(&buffer).contains("8 issues are hidden by the filter, 2 of them critical"), "{}", text(&buffer));
 }
 
 #[test]
