@@ -154,3 +154,86 @@ impl Service for BookService {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Data, Level, LogBatch, LogEvent, LogGroup, Noted, Observation, SourceId};
+    use crate::journal::Journal;
+    use crate::sources::Collected;
+    use crate::state::msg::Polled;
+
+    fn key(item: &str) -> ItemKey {
+        ItemKey { source: SourceId::parse("shop/log/django").unwrap(), item: item.to_owned() }
+    }
+
+    fn call(item: &str, offer: &str, arguments: &[(&str, &str)]) -> Call {
+        let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Call { key: key(item), offer: offer.to_owned(), arguments }
+    }
+
+    /// A journal that knows the groups `a` and `b`.
+    fn kept(dir: &std::path::Path) -> Journal {
+        let settings = crate::config::model::Journal { keep: std::time::Duration::from_hours(24 * 400), url: None, redact: Vec::new() };
+        let journal = Journal::open(dir, &settings, Identity::of_this_process()).journal.unwrap();
+        let now = clock::now();
+        for name in ["a", "b"] {
+            let group = LogGroup {
+                fingerprint: name.into(),
+                title: "KeyError: 'currency'".into(),
+                culprit: "basket/pricing.py:88 in total".into(),
+                level: Level::Error,
+                count: 1,
+                first_seen: now,
+                last_seen: now,
+            };
+            let detail = "Traceback (most recent call last):\n  File \"/srv/shop/basket/pricing.py\", line 88, in total\n    x\nKeyError: 'currency'";
+            let event = LogEvent {
+                at: now,
+                level: Level::Error,
+                file: 0,
+                message: "Internal Server Error: /basket/".into(),
+                detail: detail.lines().map(str::to_owned).collect(),
+                fingerprint: Some(name.into()),
+                place: None,
+            };
+            let noted = Noted { fingerprint: name.into(), former: None, times: vec![(now.timestamp(), 1)] };
+            let batch = LogBatch { groups: vec![group], book: vec![noted], events: vec![event], ..LogBatch::default() };
+            let observations = vec![Observation { at: now, data: Data::Log(batch) }];
+            let result = Ok(Collected { observations, problems: vec![], complete: false });
+            journal.keep_poll(Polled { source: key(name).source, started: now, at: now, result, next_at: None });
+        }
+        assert!(journal.flush(std::time::Duration::from_secs(20)));
+        journal
+    }
+
+    #[tokio::test]
+    async fn an_error_of_a_log_is_told_down_to_the_line_and_what_is_done_to_it_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let _journal = kept(dir.path());
+        let service = BookService { state: Some(dir.path().to_owned()), project: Vec::new() };
+        let DetailBody::Event(event) = service.detail(&key("a"), None).await.unwrap().body else { panic!("an event") };
+        assert_eq!((event.exceptions[0].kind.as_str(), event.exceptions[0].frames[0].place()), ("KeyError", "basket/pricing.py:88".to_owned()));
+        assert_eq!(event.request.unwrap().url, "/basket/");
+        for (offer, arguments, back) in
+            [("resolve", &[][..], "unresolve"), ("archive_times", &[("times", "9")], "unresolve"), ("merge", &[("into", "log:b")], "split")]
+        {
+            let outcome = service.perform(&call("a", offer, arguments)).await.unwrap();
+            let undo = outcome.undo.unwrap();
+            assert_eq!(undo.offer, back, "{offer}");
+            let again = service.perform(&undo).await.unwrap().undo.unwrap();
+            assert_eq!((again.offer.as_str(), again.arguments.len()), (offer, arguments.len()), "what took it back is taken back");
+        }
+        let refused = service.perform(&call("nope", "resolve", &[])).await.unwrap_err();
+        assert!(refused.message.contains("no group nope"), "{}", refused.message);
+        assert!(service.perform(&call("a", "explode", &[])).await.is_err());
+        // Every offer is one that can be performed.
+        for offer in service.offers(&key("a")) {
+            let arguments: Vec<(&str, &str)> = offer.asks.iter().map(|ask| (ask.name.as_str(), if ask.name == "into" { "b" } else { "5" })).collect();
+            assert!(deed(&call("a", &offer.id, &arguments)).is_ok(), "{}", offer.id);
+        }
+        let without = BookService { state: None, project: Vec::new() };
+        assert!(without.offers(&key("a")).is_empty());
+        assert!(without.detail(&key("a"), None).await.unwrap_err().message.contains("no journal"));
+    }
+}

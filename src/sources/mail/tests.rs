@@ -276,3 +276,34 @@ async fn servers_that_are_none_are_told_and_waited_for_in_bounds() {
         assert_eq!(look(&mut *source).await.unwrap_err().kind, ErrorKind::Connect);
     }
 }
+
+/// What the Django that is installed here really mails. `ROUNDS_TEST_PYTHON` names its Python.
+#[tokio::test]
+async fn what_the_installed_django_mails_is_understood() {
+    use crate::io::exec::{Limits, Program, run};
+    let python = std::env::var("ROUNDS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let limits = Limits::within(Duration::from_secs(120));
+    let probe = run(&Program::new(vec![python.clone(), "-c".into(), "import django".into()]), limits).await;
+    if !probe.is_ok_and(|output| output.ending.success()) {
+        assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "Django is not installed for {python}: name a Python in ROUNDS_TEST_PYTHON");
+        eprintln!("skipped: Django is not installed for {python}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("basket")).unwrap();
+    let script = dir.path().join("basket/views.py");
+    fs::write(&script, include_str!("fixtures/django_site.py")).unwrap();
+    let sent = dir.path().join("sent");
+    let output = run(&Program::new(vec![python, script.display().to_string(), sent.display().to_string()]), limits).await.unwrap();
+    assert!(output.ending.success(), "{}", output.last_error_line());
+    maildir(dir.path());
+    for entry in fs::read_dir(&sent).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, dir.path().join("Maildir/new").join(path.file_stem().unwrap())).unwrap();
+    }
+    let batch = look(&mut *built(dir.path(), "path = \"Maildir\"")).await.unwrap();
+    let found: Vec<(&str, &str, u64)> = batch.groups.iter().map(|group| (group.title.as_str(), group.culprit.as_str(), group.count)).collect();
+    let basket = found.iter().find(|(title, ..)| title.starts_with("ValueError: bad basket 1")).unwrap();
+    assert!(basket.0.ends_with("für Zoë") && basket.1.ends_with("in basket") && basket.2 == 2, "{found:?}");
+    assert!(found.iter().any(|(title, culprit, count)| (*title, *culprit, *count) == ("payment refused order 17", "", 1)), "{found:?}");
+}
