@@ -107,8 +107,8 @@ impl History {
             journal.follow(seq, move |msg| match msg {
                 Msg::Polled(polled) if continuous.lock().unwrap_or_else(PoisonError::into_inner).contains(&polled.source) => true,
                 Msg::Polled(polled) => messages.blocking_send(Msg::Followed(polled)).is_ok(),
-                Msg::Notice(notice) => messages.blocking_send(Msg::BookKept(false)).and_then(|()| messages.blocking_send(Msg::Notice(notice))).is_ok(),
-                Msg::NoticeOver(kind) => messages.blocking_send(Msg::BookKept(true)).and_then(|()| messages.blocking_send(Msg::NoticeOver(kind))).is_ok(),
+                Msg::Notice(notice) => messages.blocking_send(Msg::BookKept(false)).is_ok() && messages.blocking_send(Msg::Notice(notice)).is_ok(),
+                Msg::NoticeOver(kind) => messages.blocking_send(Msg::BookKept(true)).is_ok() && messages.blocking_send(Msg::NoticeOver(kind)).is_ok(),
                 msg => messages.blocking_send(msg).is_ok(),
             })?
         };

@@ -196,7 +196,7 @@ fn lately(hours: &[(i64, u64)], second: i64) -> u64 {
 /// Events an hour before the last two hours, over at most a week; `None`: it is not known for a day yet.
 fn mean(hours: &[(i64, u64)], first_seen: i64, second: i64) -> Option<f64> {
     let end = second.div_euclid(HOUR_S) * HOUR_S - HOUR_S;
-    let begin = first_seen.max(end - (HOURS as i64 - 2) * HOUR_S);
+    let begin = first_seen.max(end - (HOURS.cast_signed() as i64 - 2) * HOUR_S);
     (end - begin >= MEAN_AFTER_S - 2 * HOUR_S).then(|| {
         let events: u64 = hours.iter().filter(|(hour, _)| (begin - HOUR_S..end).contains(hour)).map(|(_, count)| count).sum();
         events as f64 / ((end - begin) as f64 / HOUR_S as f64)

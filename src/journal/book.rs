@@ -568,7 +568,7 @@ mod tests {
         let rows = journal.reader().unwrap().stats().unwrap().rows["book"];
         assert!(rows <= GROUPS as u64 && rows > GROUPS as u64 - 2_200, "{rows}");
         let told = book(dir.path());
-        assert_eq!(told.groups.len() as i64, TOLD);
+        assert_eq!(i64::try_from(told.groups.len()).unwrap(), TOLD);
         assert!(told.groups.contains_key(&format!("{:08x}", 11_999)) && !told.groups.contains_key(&format!("{:08x}", 0)));
     }
 

@@ -25,7 +25,7 @@ pub(super) enum Item {
 /// An item with everything slow done.
 pub(super) enum Ready {
     Poll(Prepared),
-    News(ReadyNews),
+    News(Box<ReadyNews>),
     Transition { at_ms: i64, subject: String, body: String },
     Acknowledgement { finding: String, body: Option<String> },
 }
@@ -35,7 +35,7 @@ impl Ready {
     pub(super) fn of(item: &Item, redactor: &Redactor) -> Option<Self> {
         Some(match item {
             Item::Poll(polled) => Self::Poll(keeping::prepare(polled, redactor)?),
-            Item::News(news) => Self::News(news.ready(redactor)?),
+            Item::News(news) => Self::News(Box::new(news.ready(redactor)?)),
             Item::Transition(transition) => {
                 let subject = match &transition.kind {
                     TransitionKind::Opened { finding, .. } | TransitionKind::Closed { finding } | TransitionKind::Acknowledged { finding, .. } => {

@@ -67,7 +67,8 @@ pub fn errors(world: &World, now: Timestamp, signs: Signs) -> String {
     }
     let ago = |at: Option<Timestamp>| at.map_or_else(|| "?".to_owned(), |at| format!("{} ago", human(since(at, now))));
     let place = |culprit: &str| if culprit.is_empty() { String::new() } else { format!("  in {culprit}") };
-    let also = |beside: &[(SourceId, u64)]| beside.iter().map(|(source, count)| format!("  also {} in {}", count, source.within_site())).collect::<String>();
+    let also =
+        |beside: &[(SourceId, u64)]| beside.iter().map(|(source, count)| format!("  also {count} in {}", source.within_site())).collect::<Vec<_>>().concat();
     let book::Rows { own, beside } = book::rows(world, &sources, now);
     let mut lines = Vec::new();
     for source in &sources {

@@ -180,7 +180,8 @@ fn place(culprit: &str) -> Option<(&str, &str)> {
     let path = path.split(':').next().unwrap_or(path);
     let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
     // Of a file the end is its kind, of a module its last part.
-    let module = if path.contains(['/', '\\']) || file.ends_with(".py") { file.split('.').next() } else { file.rsplit('.').next() };
+    let is_file = path.contains(['/', '\\']) || file.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case("py"));
+    let module = if is_file { file.split('.').next() } else { file.rsplit('.').next() };
     Some((module?, function.rsplit('.').next().unwrap_or(function)))
 }
 

@@ -119,7 +119,7 @@ struct TooMuch;
 
 fn failed(error: ImapError) -> SourceError {
     match error {
-        ImapError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooMuch>()) => SourceError::too_large(BYTES),
+        ImapError::Io(error) if error.get_ref().and_then(|inner| inner.downcast_ref::<TooMuch>()).is_some() => SourceError::too_large(BYTES),
         ImapError::Io(error) => SourceError::protocol(format!("the mail server: {error}")),
         ImapError::No(said) | ImapError::Bad(said) => SourceError::protocol(format!("the mail server refused: {said}")),
         ImapError::ConnectionLost => SourceError::protocol("the mail server closed the connection"),

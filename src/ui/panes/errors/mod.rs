@@ -45,7 +45,7 @@ struct Entry<'a> {
     beside: Vec<(SourceId, u64)>,
 }
 
-impl<'a> Entry<'a> {
+impl Entry<'_> {
     fn key(&self) -> String {
         match &self.what {
             What::Issue(issue) => item::key(&self.source.spec.id, &issue.id),
