@@ -23,6 +23,7 @@ use crate::domain::{Transition, TransitionKind};
 use crate::io::clock;
 use crate::state::Msg;
 
+mod beside;
 mod certificate;
 pub mod config;
 mod dice;

@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::beside;
 use super::issues::{self, Row, Standing};
 use super::occurrences;
 use crate::domain::Timestamp;
@@ -33,7 +34,7 @@ use crate::io::clock;
 pub const ORGANIZATION: &str = "acme";
 /// The project's slug, and its number.
 pub const PROJECT: &str = "shop";
-const PROJECT_ID: &str = "41";
+pub(super) const PROJECT_ID: &str = "41";
 /// The demonstration's token; it opens nothing but this stand-in.
 pub const TOKEN: &str = "sntryu_demonstration";
 /// What a token that may do all has.
@@ -163,6 +164,10 @@ impl Reply {
         Self::of(status, json!({ "detail": detail }))
     }
 
+    fn told(told: Result<Value, beside::Refused>) -> Self {
+        told.map_or_else(|(status, detail)| Self::detail(status, detail), |body| Self::of(200, body))
+    }
+
     fn gone() -> Self {
         Self::detail(404, "The requested resource does not exist")
     }
@@ -205,7 +210,8 @@ impl Tracker {
                 json!({"socialApps": [], "billingEnabled": false, "iPaidForGlitchTip": false, "enableUserRegistration": true, "version": "5.1.0"}),
             );
         }
-        let Some(path) = ask.path.strip_prefix("/api/0/").and_then(|path| path.strip_suffix('/')) else { return Reply::gone() };
+        let below = ask.path.strip_prefix("/api/0/");
+        let Some(path) = below.and_then(|path| if path.is_empty() { Some(path) } else { path.strip_suffix('/') }) else { return Reply::gone() };
         let Some(token) = ask.token else { return Reply::detail(401, "Authentication credentials were not provided.") };
         let Some((_, scopes)) = self.setup.tokens.iter().find(|(known, _)| known == token) else { return Reply::detail(401, "Invalid token") };
         let parts: Vec<&str> = path.split('/').collect();
@@ -223,12 +229,13 @@ impl Tracker {
             }
         }
         let scope = match parts.as_slice() {
-            ["organizations", _] => "org:read",
+            [""] | ["organizations", _] | ["organizations", _, "monitors" | "stats_v2", ..] => "org:read",
+            ["organizations", _, "releases", ..] => "project:read",
             ["organizations", _, "projects"] => "project:read",
             _ if get => "event:read",
             _ => "event:write",
         };
-        if !scopes.contains(&scope) {
+        if parts.as_slice() != [""] && !scopes.contains(&scope) {
             return Reply::detail(403, "You do not have permission to perform this action.");
         }
         let flavour = self.setup.flavour;
@@ -241,6 +248,25 @@ impl Tracker {
             ["organizations", _, "projects"] if get => {
                 Reply::of(200, json!([{"id": "40", "slug": "blog", "name": "Blog"}, {"id": PROJECT_ID, "slug": PROJECT, "name": "Shop"}]))
             }
+            // Who asks, and what may be done; not every server tells it.
+            [""] if get && flavour == Flavour::Sentry => Reply::of(200, json!({"version": "0", "auth": {"scopes": scopes}, "user": null})),
+            [""] if get => Reply::of(200, json!({"version": "0", "auth": null, "user": null})),
+            ["organizations", _, "releases"] if get => Reply::told(beside::releases(&ask.query, t, now)),
+            ["organizations", _, "releases", version, "deploys"] if get && flavour != Flavour::GlitchTip => {
+                Reply::told(beside::deploys_of(&unescaped(version), &ask.query, t, now))
+            }
+            ["organizations", _, "releases", version, "commits"] if get => Reply::told(beside::commits(&unescaped(version), &ask.query, now)),
+            // Of another kind altogether.
+            ["organizations", _, "monitors"] if get && flavour == Flavour::GlitchTip => Reply::of(
+                200,
+                json!([{"id": "1", "slug": "home", "name": "home", "monitorType": "GET", "isUp": false, "environments": [{"name": "x", "status": "error"}]}]),
+            ),
+            ["organizations", _, "monitors"] if get && flavour == Flavour::Sentry => Reply::told(beside::monitors(&ask.query, now)),
+            ["organizations", _, "monitors", slug, "checkins"] if get && flavour == Flavour::Sentry => Reply::told(beside::checkins(slug, &ask.query, now)),
+            ["organizations", _, "stats_v2"] if get && flavour == Flavour::GlitchTip => {
+                Reply::of(422, json!({"detail": [{"loc": ["query", "start"], "msg": "Field required", "type": "missing"}]}))
+            }
+            ["organizations", _, "stats_v2"] if get && flavour == Flavour::Sentry => Reply::told(beside::outcomes(&ask.query)),
             ["organizations", _, "issues"] if get => self.list(ask, t, now),
             // Without ids this would change every issue there is; nobody may want that here.
             ["organizations", _, "issues"] => Reply::detail(409, "A change of all issues at once"),
@@ -325,12 +351,13 @@ impl Tracker {
                 ("project", Flavour::Sentry) if value == PROJECT || value == "blog" => {}
                 ("project", Flavour::Sentry) => return Err(Reply::detail(403, "You do not have permission to perform this action.")),
                 ("project", Flavour::OldSentry) => return bad("Invalid project parameter. Values must be numbers."),
+                ("sort", Flavour::GlitchTip) if matches!(value.trim_start_matches('-'), "last_seen" | "first_seen" | "count" | "priority") => {}
                 (_, Flavour::GlitchTip) => {
                     return Err(Reply::of(422, json!({"detail": [{"loc": ["query", key], "msg": "Input should be a valid value", "type": "enum"}]})));
                 }
                 ("statsPeriod", _) if window() => {}
                 ("groupStatsPeriod", _) if matches!(value.as_str(), "" | "24h" | "14d" | "auto") => {}
-                ("sort", _) if matches!(value.as_str(), "date" | "new" | "freq" | "user") => {}
+                ("sort", _) if matches!(value.as_str(), "date" | "new" | "freq" | "user" | "trends") => {}
                 ("collapse", _) if matches!(value.as_str(), "stats" | "lifetime" | "filtered" | "unhandled" | "base") => {}
                 _ => return bad(&format!("Invalid {key}")),
             }
@@ -434,6 +461,12 @@ fn version_at(t: Duration) -> String {
     deploys.into_iter().rev().find(|deploy| deploy.site == PROJECT).map_or_else(|| "v213".to_owned(), |deploy| deploy.version)
 }
 
+/// A part of a path as it was meant.
+fn unescaped(part: &str) -> String {
+    let text = part.replace('+', "%2B");
+    url::form_urlencoded::parse(text.as_bytes()).next().map_or_else(String::new, |(decoded, _)| decoded.into_owned())
+}
+
 /// Hourly buckets of the last day, as `[epoch seconds, count]`.
 fn buckets(row: &Row, now: Timestamp) -> Vec<Value> {
     let hour = now.timestamp() / 3_600;
@@ -449,6 +482,12 @@ fn matches(row: &Row, search: &str) -> bool {
         "is:archived" | "is:ignored" => row.standing == Standing::Archived,
         "is:new" => row.standing == Standing::New,
         "is:regressed" => row.standing == Standing::Regressed,
+        "is:escalating" => row.standing == Standing::Escalating,
+        "error.unhandled:true" => !row.handled,
+        _ if word.starts_with("firstRelease:") => {
+            let version = word["firstRelease:".len()..].trim_matches('"').trim_start_matches("shop@");
+            beside::brought_by(version).contains(&row.id)
+        }
         text => format!("{}: {}", row.kind, row.value).to_lowercase().contains(&text.to_lowercase()),
     })
 }

@@ -3,7 +3,7 @@
 use super::{Answer, Context, Rule};
 use crate::domain::time::human;
 use crate::domain::{Block, FindingId, Issue, IssueState, Level, Severity, Term};
-use crate::state::SourceState;
+use crate::state::{SourceState, releases};
 
 /// A new issue is one of the last day.
 const NEW_HOURS: i64 = 24;
@@ -68,11 +68,19 @@ impl Rule for Issues {
             ];
             let mut lines = vec![format!("{}  {}", issue.short_id, finding.detail)];
             if let Some(first) = issue.first_seen {
-                lines.push(format!(
-                    "First seen {} ago{}",
-                    human(crate::domain::time::since(first, context.now)),
-                    if issue.unhandled == Some(true) { ", nothing caught it" } else { "" }
-                ));
+                let deploy = releases::deployed(context.world, source.spec.id.site());
+                let deploy = deploy.filter(|_| releases::new_since_deploy(context.world, &source.spec.id, issue));
+                let after = deploy.map(|(version, at)| format!("{} after the deploy of {version}", human(crate::domain::time::since(at, first))));
+                if let Some(after) = &after {
+                    finding.explanation.push(Term::new("since deploy", "new", after));
+                }
+                let parts = [Some(format!("First seen {} ago", human(crate::domain::time::since(first, context.now)))), after];
+                let caught = (issue.unhandled == Some(true)).then(|| "nothing caught it".to_owned());
+                lines.push(parts.into_iter().flatten().chain(caught).collect::<Vec<_>>().join(", "));
+            }
+            if let Some(release) = &issue.first_release {
+                lines.push(format!("First seen in {release}"));
+                finding.explanation.push(Term::new("first release", release, "as the tracker tells"));
             }
             if let Some(who) = &issue.assignee {
                 lines.push(format!("Assigned to {who}"));

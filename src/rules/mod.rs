@@ -12,8 +12,11 @@ pub mod availability;
 pub mod backups;
 pub mod book;
 pub mod certificates;
+pub mod crons;
 pub mod dependencies;
+pub mod deploys;
 pub mod errors;
+pub mod intake;
 pub mod issues;
 pub mod latency;
 pub mod staleness;
@@ -56,6 +59,9 @@ pub static RULES: &[&dyn Rule] = &[
     &errors::Burst,
     &issues::Issues,
     &book::Groups,
+    &deploys::SinceDeploy,
+    &crons::Crons,
+    &intake::Dropping,
     &dependencies::Dependencies,
     &backups::Backups,
     &staleness::Staleness,

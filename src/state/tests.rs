@@ -809,3 +809,62 @@ fn the_first_row_of_the_events_follows_the_newest() {
     update(&mut state, Msg::Command(Command::Top), at(0));
     assert_eq!(state.view.list().selected, None);
 }
+
+#[test]
+fn a_long_list_comes_in_parts_and_what_is_in_it_no_more_goes() {
+    let (mut state, id) = with("sentry", Capability::Issues);
+    let part = |from: u64, names: &[&str], ids: &[&str], complete: bool, at_s: i64| {
+        let items = names.iter().map(|name| issue(name, IssueState::Ongoing, 1)).collect();
+        let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        let mut msg = poll(&id, at_s, Ok(vec![Data::Issues(Issues { total: 9, items, server: "sentry".into(), from, ids, saved: vec![] })]));
+        if let Msg::Polled(Polled { result: Ok(collected), .. }) = &mut msg {
+            collected.complete = complete;
+        }
+        msg
+    };
+    let source = crate::domain::SourceId::parse(&id).unwrap();
+    let known =
+        |state: &State| state.world.sources[&source].issues.as_ref().unwrap().1.items.iter().map(|issue| issue.id.clone()).collect::<Vec<_>>().join(" ");
+    let kept = |effects: Vec<Effect>| effects.iter().any(|effect| matches!(effect, Effect::KeepPoll(_)));
+    assert!(kept(update(&mut state, part(0, &["1", "2"], &[], false, 0), at(0))));
+    assert!(!kept(update(&mut state, part(2, &["3", "4"], &[], false, 1), at(1))), "the rest of a long list is not for the journal");
+    update(&mut state, part(4, &["5"], &["1", "2", "3", "5"], false, 2), at(2));
+    assert_eq!(known(&state), "1 2 3 5");
+    // The beginning is read again: what moved there is there once, what is not in the list is gone.
+    update(&mut state, part(0, &["5", "2"], &["2", "3", "5"], false, 60), at(60));
+    assert_eq!(known(&state), "5 2 3");
+    assert!(state.world.sources[&source].issues.as_ref().unwrap().1.ids.is_empty());
+    update(&mut state, part(0, &["2"], &[], true, 120), at(120));
+    assert_eq!(known(&state), "2");
+}
+
+#[test]
+fn a_deploy_that_a_tracker_tells_counts_beside_those_that_people_tell() {
+    let (mut state, id) = with("sentry", Capability::Issues);
+    state.world.sites.push(SiteState { name: "shop".into(), environment: Some("production".into()), ..SiteState::default() });
+    let release = |version: &str, s: i64| crate::domain::Release {
+        version: format!("shop@{version}"),
+        short: Some(version.to_owned()),
+        created_at: None,
+        released_at: None,
+        deploys: vec![crate::domain::Deploy { environment: "production".into(), at: at(s), name: None, url: None }],
+        commits: vec![],
+        commit_count: 0,
+        new_issues: 0,
+        issues: vec![],
+    };
+    let told = |items: Vec<crate::domain::Release>, s: i64| {
+        poll(&id, s, Ok(vec![Data::Issues(Issues::default()), Data::Release(crate::domain::Releases { items, environment: None })]))
+    };
+    let deploys = |state: &State| state.world.events.iter().filter(|event| matches!(event.kind, TransitionKind::Deploy { .. })).count();
+    update(&mut state, told(vec![release("v1", 10)], 20), at(20));
+    assert_eq!((state.world.sites[0].release.clone(), deploys(&state)), (Some(("v1".into(), at(10))), 0), "what was there before is no news");
+    update(&mut state, told(vec![release("v2", 30), release("v1", 10)], 40), at(40));
+    assert_eq!((state.world.sites[0].release.clone(), deploys(&state)), (Some(("v2".into(), at(30))), 1));
+    assert_eq!(state.world.events.back().unwrap().sentence, "deployed v2, as sentry/x tells");
+    // What people tell later is right, and an older word does not undo it.
+    let kind = TransitionKind::Deploy { version: "v3".into(), by: "ana".into() };
+    update(&mut state, Msg::Events(vec![Transition { at: at(50), site: "shop".into(), source: None, kind, sentence: String::new() }]), at(50));
+    update(&mut state, told(vec![release("v2", 30)], 60), at(60));
+    assert_eq!(state.world.sites[0].release, Some(("v3".into(), at(50))));
+}

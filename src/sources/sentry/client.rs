@@ -10,24 +10,21 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use reqwest::Method;
-use reqwest::header::{HeaderMap, LINK};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use url::Url;
 
 use super::change::Change;
 use super::details::Looked;
+use super::list::{PAGE, next_page};
 use super::parse;
-use super::refusal::{self, Endpoint};
+use super::refusal::Endpoint;
 use super::wire::{Answer, Ask, Wire};
 use crate::config::value::Dur;
-use crate::domain::{Issue, IssueState, Issues, Problem, SourceError};
+use crate::domain::{Issue, IssueState, SourceError};
 use crate::io::clock;
 
-/// Pages of issues that are read in one poll.
-pub const PAGES: usize = 5;
-/// Issues of a page; the most that the API gives.
-const PAGE: usize = 100;
 /// Pages of projects that are looked through for one name.
 const PROJECT_PAGES: usize = 10;
 /// What is asked for where `query` is not given. Without it Sentry means the same, and GlitchTip everything.
@@ -43,7 +40,8 @@ pub enum Server {
 }
 
 impl Server {
-    const fn word(self) -> &'static str {
+    /// For reading.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Sentry => "sentry",
             Self::GlitchTip => "glitchtip",
@@ -60,6 +58,41 @@ pub struct Keys {
     pub query: Option<String>,
     /// The window of the search.
     pub period: Dur,
+    /// The order; the server's own when not given, which is the last seen first.
+    pub sort: Option<Sort>,
+    /// Saved queries by name.
+    pub queries: std::collections::BTreeMap<String, String>,
+}
+
+/// In which order the issues come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sort {
+    /// The last seen first.
+    Date,
+    /// The latest first seen.
+    New,
+    /// The most events first.
+    Freq,
+    /// The most users first.
+    User,
+    /// What grows fastest first.
+    Trends,
+}
+
+impl Sort {
+    /// As the server writes it; `None`: it is the order that it has anyway, or one that it does not have.
+    pub const fn word(self, server: Server) -> Option<&'static str> {
+        match (self, server) {
+            (Self::Date, _) | (Self::User | Self::Trends, Server::GlitchTip) => None,
+            (Self::New, Server::Sentry) => Some("new"),
+            (Self::New, Server::GlitchTip) => Some("-first_seen"),
+            (Self::Freq, Server::Sentry) => Some("freq"),
+            (Self::Freq, Server::GlitchTip) => Some("-count"),
+            (Self::User, Server::Sentry) => Some("user"),
+            (Self::Trends, Server::Sentry) => Some("trends"),
+        }
+    }
 }
 
 /// What was found out; kept between polls.
@@ -81,16 +114,6 @@ pub struct Client {
     pub(super) keys: Keys,
     pub(super) looked: Looked,
     known: Mutex<Known>,
-}
-
-/// What one poll read.
-pub struct Read {
-    /// The issues.
-    pub issues: Issues,
-    /// What could not be read.
-    pub problems: Vec<Problem>,
-    /// Whether all pages that were wanted came.
-    pub complete: bool,
 }
 
 impl Client {
@@ -155,7 +178,7 @@ impl Client {
     ///
     /// # Errors
     /// When it is not among them, with those that are.
-    async fn project_id(&self, base: &Url, project: &str) -> Result<String, SourceError> {
+    pub(super) async fn project_id(&self, base: &Url, project: &str) -> Result<String, SourceError> {
         if let Some(id) = &self.known().project_id {
             return Ok(id.clone());
         }
@@ -185,7 +208,7 @@ impl Client {
     }
 
     /// One page of issues.
-    async fn page(&self, server: Server, base: &Url, project: Option<&str>, cursor: Option<&str>) -> Result<Answer, SourceError> {
+    pub(super) async fn page(&self, server: Server, base: &Url, project: Option<&str>, cursor: Option<&str>) -> Result<Answer, SourceError> {
         let period = period_text(self.keys.period.get());
         let limit = PAGE.to_string();
         let mut query = vec![("query", self.keys.query.as_deref().unwrap_or(QUERY)), ("limit", limit.as_str())];
@@ -195,12 +218,13 @@ impl Client {
             // The counts under the search's conditions are not used; whether an issue is unhandled is.
             query.extend([("statsPeriod", period.as_str()), ("groupStatsPeriod", "24h"), ("collapse", "filtered")]);
         }
+        query.extend(self.keys.sort.and_then(|sort| sort.word(server)).map(|word| ("sort", word)));
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
         self.wire.ask(Ask::get(Endpoint::Issues, base, &["0", "organizations", &self.wire.organization, "issues"], &query)).await
     }
 
     /// The first page; a project that the server knows by its id only is asked for by its id.
-    async fn first_page(&self, server: Server, base: &Url, project: &mut Option<String>) -> Result<Answer, SourceError> {
+    pub(super) async fn first_page(&self, server: Server, base: &Url, project: &mut Option<String>) -> Result<Answer, SourceError> {
         let secret = self.wire.token().await?;
         let slug = project.as_deref().filter(|project| !project.bytes().all(|byte| byte.is_ascii_digit())).map(ToOwned::to_owned);
         if let Some(slug) = slug.as_deref()
@@ -235,68 +259,40 @@ impl Client {
         self.wire.good(answer, Endpoint::Issues, Some(&secret))
     }
 
-    /// The issues, newest first, at most [`PAGES`] pages of them.
+    /// The project as the list of issues knows it, by what was found out: by its number where the server takes no slug.
     ///
     /// # Errors
-    /// When the first page does not come. A later one that does not is a problem.
-    pub async fn issues(&self) -> Result<Read, SourceError> {
-        let server = self.server().await?;
-        let base = self.base(server).await?;
-        let mut project = self.wire.project.clone();
-        let mut answer = self.first_page(server, &base, &mut project).await?;
+    /// When it is not among those that the token sees.
+    pub(super) async fn project_for_lists(&self, server: Server, base: &Url) -> Result<Option<String>, SourceError> {
+        let Some(project) = self.wire.project.clone() else { return Ok(None) };
+        let number = project.bytes().all(|byte| byte.is_ascii_digit());
+        if !number && (server == Server::GlitchTip || self.known().project_id.is_some()) {
+            return self.project_id(base, &project).await.map(Some);
+        }
+        Ok(Some(project))
+    }
+
+    /// The answer where it is one, else what it means.
+    ///
+    /// # Errors
+    /// What the refusal means.
+    pub(super) async fn accept(&self, answer: Answer, endpoint: Endpoint) -> Result<Answer, SourceError> {
         let secret = self.wire.token().await?;
-        let mut read = Read {
-            issues: Issues { total: 0, items: Vec::new(), server: server.word().to_owned(), ..Issues::default() },
-            problems: Vec::new(),
-            complete: true,
-        };
-        let mut seen = std::collections::HashSet::new();
-        let mut cursors = Vec::new();
-        let mut hits = 0;
-        for number in 1.. {
-            hits = hits.max(refusal::hits(&answer.headers).unwrap_or(0));
-            let next = next_page(&answer.headers);
-            let page = parse_page(answer.body).await;
-            match page {
-                Ok(page) => {
-                    read.problems.extend(page.problems);
-                    // What moved between two pages comes twice.
-                    read.issues.items.extend(page.issues.into_iter().filter(|issue| seen.insert(issue.id.clone())));
-                }
-                Err(message) if number == 1 => return Err(SourceError::protocol(message)),
-                Err(message) => {
-                    read.fail(number, message);
-                    break;
-                }
-            }
-            // A short page is no last one, and a cursor that comes again leads nowhere.
-            let Some(cursor) = next.filter(|cursor| number < PAGES && !cursors.contains(cursor)) else { break };
-            let got =
-                self.page(server, &base, project.as_deref(), Some(&cursor)).await.and_then(|answer| self.wire.good(answer, Endpoint::Issues, Some(&secret)));
-            cursors.push(cursor);
-            match got {
-                Ok(next) => answer = next,
-                Err(error) => {
-                    read.fail(number + 1, error.message);
-                    break;
-                }
-            }
-        }
-        if read.issues.items.is_empty() && hits == 0 && read.problems.is_empty() {
-            self.assure_projects(&base).await?;
-        }
-        if server == Server::GlitchTip {
-            self.fill(&base, &mut read.issues.items).await;
-        }
-        read.issues.total = hits.max(read.issues.items.len() as u64);
-        let mut known = self.known();
-        known.issues = read.issues.items.iter().map(|issue| (issue.id.clone(), (issue.state, issue.permalink.clone()))).collect();
-        drop(known);
-        Ok(read)
+        self.wire.good(answer, endpoint, Some(&secret))
+    }
+
+    /// How these issues stand, for what can be done to them.
+    pub(super) fn remember(&self, issues: &[Issue]) {
+        self.known().issues.extend(issues.iter().map(|issue| (issue.id.clone(), (issue.state, issue.permalink.clone()))));
+    }
+
+    /// Forgets the issues that are in no list any more.
+    pub(super) fn retain(&self, listed: impl Fn(&str) -> bool) {
+        self.known().issues.retain(|id, _| listed(id));
     }
 
     /// A token that sees no project gets an empty list, which looks like all is well.
-    async fn assure_projects(&self, base: &Url) -> Result<(), SourceError> {
+    pub(super) async fn assure_projects(&self, base: &Url) -> Result<(), SourceError> {
         if self.known().sees_projects {
             return Ok(());
         }
@@ -314,7 +310,7 @@ impl Client {
     }
 
     /// What GlitchTip has apart from its list: events by hour. Its user counts are never counted.
-    async fn fill(&self, base: &Url, items: &mut [Issue]) {
+    pub(super) async fn fill(&self, base: &Url, items: &mut [Issue]) {
         for item in items.iter_mut() {
             item.users = item.users.filter(|users| *users > 0);
         }
@@ -371,27 +367,6 @@ impl Client {
     pub fn page_of(&self, issue: &str) -> Option<String> {
         self.known().issues.get(issue)?.1.clone()
     }
-}
-
-impl Read {
-    /// A page after the first did not come: what was read stays.
-    fn fail(&mut self, page: usize, message: String) {
-        self.problems.push(Problem { subject: format!("page {page} of the issues"), message });
-        self.complete = false;
-    }
-}
-
-/// The cursor of the next page, of one header or several.
-fn next_page(headers: &HeaderMap) -> Option<String> {
-    let lines: Vec<&str> = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).collect();
-    parse::next_cursor(&lines.join(", "))
-}
-
-/// Reads a page away from the tasks' threads: one may be megabytes.
-async fn parse_page(body: Vec<u8>) -> Result<parse::Page, String> {
-    let now: DateTime<Utc> = clock::now();
-    let work = tokio::task::spawn_blocking(move || parse::page(&body, now));
-    work.await.unwrap_or_else(|_| Err("the answer could not be read".to_owned()))
 }
 
 /// A duration as the API writes it: `24h`, `14d`.

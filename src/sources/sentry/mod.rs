@@ -4,26 +4,34 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `client` | one tracker: what is asked of it and in which order; shared by polling, details and changes |
+//! | `poll` | one poll after the other: first page, rest, what stands beside, the walk through a long list |
+//! | `client` | one tracker: its kind and region, its issues' events and changes; shared by polling, details and changes |
+//! | `list` | the list of issues, page by page |
+//! | `beside` | saved queries, cron monitors, losses, releases: seldom, each by itself |
 //! | `wire` | one request |
 //! | `details` | what is asked when one issue is looked at |
 //! | `event` | one event, down to the line of code; pure |
 //! | `change` | what can be done to an issue; pure |
-//! | `parse` | what it says; pure |
+//! | `parse`, `facts` | what it says of issues, and beside them; pure |
 //! | `refusal` | what an answer that is none means; pure |
 //! | `token` | where the token is |
 
+mod beside;
 mod change;
 mod client;
 mod details;
 pub mod event;
+mod facts;
+mod list;
 mod parse;
+mod poll;
 mod refusal;
 #[cfg(test)]
 mod tests;
 mod token;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,21 +40,23 @@ use serde::Deserialize;
 use url::Url;
 
 use self::change::Change;
-use self::client::{Client, Keys};
+use self::client::{Client, Keys, Sort};
 pub use self::event::fuzz as fuzz_event;
 pub use self::parse::fuzz as fuzz_answer;
 use self::wire::Wire;
-use super::{BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, DetailBody, ItemKey, Offer, Outcome, Reach, Service};
-use super::{Source, SourceConfig, SourceSpec};
+use super::{BoxFuture, BuildContext, Built, Call, Complaint, Detail, DetailBody, ItemKey, Offer, Outcome, Reach, Service};
+use super::{SourceConfig, SourceSpec};
 use crate::config::value::Dur;
-use crate::domain::{Capability, Data, IssueState, Observation, SourceError};
+use crate::domain::{Capability, IssueState, SourceError};
+use crate::io::api;
 use crate::io::secret::SecretRef;
-use crate::io::{api, clock};
 
 /// The interval where none is configured.
 const EVERY: Duration = Duration::from_secs(60);
 /// The time limit of one poll where none is configured.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Saved queries of one source.
+const QUERIES: usize = 8;
 /// The longest window that the API takes.
 const LONGEST: Duration = Duration::from_secs(90 * 86_400);
 
@@ -70,6 +80,10 @@ pub struct Config {
     pub token: Option<SecretRef>,
     /// How far back an issue's events are looked for; 24 hours when not given.
     pub period: Option<Dur>,
+    /// The order: `date` (the last seen first, when not given), `new`, `freq`, `user`, `trends`. It decides what is read first of a long list.
+    pub sort: Option<Sort>,
+    /// Saved queries, by name: further searches whose first hundred issues the errors page shows as tabs.
+    pub queries: Option<BTreeMap<String, String>>,
 }
 
 fn hosted() -> String {
@@ -138,6 +152,23 @@ impl SourceConfig for Config {
         if self.period.is_some_and(|period| period.get() < Duration::from_secs(60) || period.get() > LONGEST) {
             all.push(complaint("period", "a period is between a minute and 90 days".to_owned(), "write for example \"24h\" or \"14d\""));
         }
+        if self.queries.as_ref().is_some_and(|queries| queries.len() > QUERIES) {
+            all.push(complaint(
+                "queries",
+                format!("there are more than {QUERIES} saved queries"),
+                "each is a request of its own; keep those that are looked at",
+            ));
+        }
+        for (name, query) in self.queries.iter().flatten() {
+            let path = vec!["queries".to_owned(), name.clone()];
+            if !crate::domain::id::is_name(name) {
+                let message = "this is no name for a tab".to_owned();
+                all.push(Complaint { path, message, help: "use letters a-z, digits, '.', '-' and '_'".to_owned(), warning: false });
+            } else if query.trim().is_empty() {
+                let message = "the query is empty".to_owned();
+                all.push(Complaint { path, message, help: "write a search, for example \"is:unresolved error.unhandled:true\"".to_owned(), warning: false });
+            }
+        }
         all
     }
 
@@ -168,9 +199,15 @@ impl SourceConfig for Config {
             context: context.clone(),
             kept: Mutex::default(),
         };
-        let keys = Keys { environment: self.environment.clone(), query: self.query.clone(), period: self.period.unwrap_or(Dur::days(1)) };
+        let keys = Keys {
+            environment: self.environment.clone(),
+            query: self.query.clone(),
+            period: self.period.unwrap_or(Dur::days(1)),
+            sort: self.sort,
+            queries: self.queries.clone().unwrap_or_default(),
+        };
         let client = Arc::new(Client::new(wire, keys));
-        let source = SentrySource { client: Arc::clone(&client), every: spec.every, timeout: spec.timeout };
+        let source = poll::SentrySource::new(Arc::clone(&client), spec.every, spec.timeout);
         let service = SentryService { client, spec: spec.clone() };
         Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(service)) })
     }
@@ -194,27 +231,6 @@ impl SourceConfig for Config {
             needs: common.needs.clone(),
             target: format!("{}{project}", self.organization),
         }
-    }
-}
-
-/// Polls one tracker.
-struct SentrySource {
-    client: Arc<Client>,
-    every: Duration,
-    timeout: Duration,
-}
-
-impl Source for SentrySource {
-    fn cadence(&self) -> Cadence {
-        Cadence::Every(self.every)
-    }
-
-    fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
-        Box::pin(async move {
-            let read = bounded(self.timeout, self.client.issues()).await?;
-            let observation = Observation { at: clock::now(), data: Data::Issues(read.issues) };
-            Ok(Collected { observations: vec![observation], problems: read.problems, complete: read.complete })
-        })
     }
 }
 

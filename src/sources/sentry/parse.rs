@@ -14,9 +14,9 @@ use serde_json::Value;
 use crate::domain::{Issue, IssueState, Level, Problem};
 
 /// Characters of a title that are kept.
-const TITLE: usize = 500;
+pub(super) const TITLE: usize = 500;
 /// Characters of any other text that are kept.
-const TEXT: usize = 200;
+pub(super) const TEXT: usize = 200;
 /// Characters of an address that are kept.
 const LINK: usize = 1_000;
 /// A cursor is not longer than this.
@@ -55,7 +55,7 @@ fn cut(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
 }
 
-fn text(value: Option<&Value>, characters: usize) -> Option<String> {
+pub(super) fn text(value: Option<&Value>, characters: usize) -> Option<String> {
     let text = value?.as_str()?.trim();
     (!text.is_empty()).then(|| cut(text, characters))
 }
@@ -70,7 +70,7 @@ pub(super) fn number(value: Option<&Value>) -> Option<u64> {
 }
 
 /// An id that comes as text or as a number; only letters, digits, `-` and `_`, because it becomes a part of addresses.
-fn id(value: Option<&Value>) -> Option<String> {
+pub(super) fn id(value: Option<&Value>) -> Option<String> {
     let id = match value? {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.as_u64()?.to_string(),
@@ -84,12 +84,12 @@ pub fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-fn time(value: Option<&Value>) -> Option<DateTime<Utc>> {
+pub(super) fn time(value: Option<&Value>) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(value?.as_str()?).ok().map(|at| at.to_utc())
 }
 
 /// An address that may be opened.
-fn link(value: Option<&Value>) -> Option<String> {
+pub(super) fn link(value: Option<&Value>) -> Option<String> {
     text(value, LINK + 1).filter(|link| link.len() <= LINK && (link.starts_with("https://") || link.starts_with("http://")))
 }
 
@@ -221,7 +221,7 @@ pub fn page(body: &[u8], now: DateTime<Utc>) -> Result<Page, String> {
 }
 
 /// A JSON list.
-fn list(body: &[u8]) -> Result<Vec<Value>, String> {
+pub(super) fn list(body: &[u8]) -> Result<Vec<Value>, String> {
     match serde_json::from_slice(body) {
         Ok(Value::Array(rows)) => Ok(rows),
         Ok(_) => Err("the answer is JSON, but no list".to_owned()),
@@ -343,6 +343,7 @@ pub fn status_word(body: &[u8]) -> Option<String> {
 /// Every parser of this file on any bytes. For `fuzz/` and the test that runs its corpus.
 pub fn fuzz(bytes: &[u8]) {
     let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_000);
+    super::facts::fuzz(bytes);
     let _ = (page(bytes, now), said(bytes), region(bytes), is_glitchtip(bytes), projects(bytes), hours_by_id(bytes, now), status_word(bytes));
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = next_cursor(text);

@@ -39,14 +39,20 @@ pub enum Endpoint {
     Issue,
     /// A change of an issue.
     Change,
+    /// The releases, with their deploys and commits.
+    Releases,
+    /// The cron monitors and their check-ins.
+    Crons,
+    /// What became of the events.
+    Intake,
 }
 
 impl Endpoint {
     /// The scope that a token needs.
     pub const fn scope(self) -> &'static str {
         match self {
-            Self::Settings | Self::Organization => "org:read",
-            Self::Projects => "project:read",
+            Self::Settings | Self::Organization | Self::Crons | Self::Intake => "org:read",
+            Self::Projects | Self::Releases => "project:read",
             Self::Issues | Self::Hours | Self::Event | Self::Tags | Self::Issue => "event:read",
             Self::Change => "event:write",
         }
@@ -213,6 +219,16 @@ pub fn spent(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     (whole(headers, "x-sentry-rate-limit-remaining")? <= 0).then(|| until_reset(headers, now)).flatten()
 }
 
+/// How long to wait before the next request so that what is left of the window lasts: from its last quarter on the rest is spread over
+/// the time there is. Others may be asking with the same token, and the count is theirs as well.
+pub fn spread(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let crowded = whole(headers, "x-sentry-rate-limit-concurrentremaining").is_some_and(|left| left <= 0).then(|| Duration::from_secs(1));
+    let (limit, left) = (whole(headers, "x-sentry-rate-limit-limit")?, whole(headers, "x-sentry-rate-limit-remaining")?);
+    let sparse = left > 0 && left.saturating_mul(4) < limit;
+    let share = sparse.then(|| until_reset(headers, now)).flatten().map(|time| time / u32::try_from(left.saturating_add(1)).unwrap_or(u32::MAX));
+    crowded.max(share)
+}
+
 /// How many there are by the server's own count.
 pub fn hits(headers: &HeaderMap) -> Option<u64> {
     whole(headers, "x-hits").and_then(|hits| u64::try_from(hits).ok())
@@ -369,5 +385,18 @@ mod tests {
         assert_eq!(of("0"), Some(Duration::from_secs(3)));
         assert_eq!(of("1"), None);
         assert_eq!(spent(&HeaderMap::new(), now()), None, "a self-hosted server says nothing");
+    }
+
+    #[test]
+    fn the_last_quarter_of_a_window_is_spread() {
+        let reset = (now().timestamp() + 10).to_string();
+        let of = |left: &str| {
+            let limits = [("x-sentry-rate-limit-limit", "40"), ("x-sentry-rate-limit-remaining", left), ("x-sentry-rate-limit-reset", &reset)];
+            spread(&headers(&limits), now()).map(|wait| wait.as_secs())
+        };
+        assert_eq!((of("40"), of("10"), of("9"), of("4"), of("1"), of("0")), (None, None, Some(1), Some(2), Some(5), None));
+        assert_eq!(spread(&HeaderMap::new(), now()), None);
+        let crowded = [("x-sentry-rate-limit-limit", "40"), ("x-sentry-rate-limit-remaining", "39"), ("x-sentry-rate-limit-concurrentremaining", "0")];
+        assert_eq!(spread(&headers(&crowded), now()), Some(Duration::from_secs(1)));
     }
 }

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::contract::{self, Faulty, Page, SECRET, Server, kind_of};
-use super::super::{Common, Source};
+use super::super::{Cadence, Collected, Common, Source};
 use super::client::period_text;
 use super::*;
 use crate::demo::sentry::{Flavour, Seen, Setup, TOKEN, Tracker, serve};
-use crate::domain::{ErrorKind, Issue, Issues, SourceId};
+use crate::domain::{CronState, Data, ErrorKind, Issue, Issues, SourceId};
+use crate::io::clock;
 
 /// A stand-in that serves, and where.
 struct Place {
@@ -71,6 +72,28 @@ fn built(keys: &str) -> Result<Built, SourceError> {
     config.build(&context())
 }
 
+/// All parts of one poll, one after the other; what the last of them says of each sort, with the issues of all.
+async fn whole(source: &mut Box<dyn Source>) -> Collected {
+    let mut all: Option<Collected> = None;
+    for _ in 0..200 {
+        let mut part = source.collect().await.unwrap();
+        if let Some(known) = all.take() {
+            let fresh: std::collections::HashSet<String> = issues(&part).items.iter().map(|issue| issue.id.clone()).collect();
+            let more = issues(&part).from > 0;
+            let Data::Issues(last) = &mut part.observations[0].data else { panic!("{part:?}") };
+            if more {
+                last.items.extend(issues(&known).items.iter().filter(|issue| !fresh.contains(&issue.id)).cloned());
+                part.observations.extend(known.observations.into_iter().skip(1));
+            }
+        }
+        all = Some(part);
+        if source.cadence() != Cadence::More {
+            break;
+        }
+    }
+    all.unwrap()
+}
+
 fn issues(collected: &Collected) -> &Issues {
     let Some(Data::Issues(issues)) = collected.observations.first().map(|observation| &observation.data) else { panic!("no issues: {collected:?}") };
     issues
@@ -92,33 +115,153 @@ async fn the_issues_of_a_project_are_read() {
     assert_eq!((new.hours.len(), new.hours.iter().sum::<u64>()), (24, 144));
     assert_eq!(issue(&collected, "SHOP-31C").state, IssueState::Regressed);
     assert_eq!((issues(&collected).total, issues(&collected).server.as_str()), (5, "sentry"));
-    // What was found out once is not asked again.
-    built.source.collect().await.unwrap();
+    // What stands beside comes after it, once; what was found out once is not asked again.
+    assert_eq!(built.source.cadence(), Cadence::More);
     let list = "GET /api/0/organizations/acme/issues/";
-    assert_eq!(place.asked(), ["GET /api/settings/", "GET /api/0/organizations/acme/", list, list]);
+    let beside = built.source.collect().await.unwrap();
+    assert_eq!((built.source.cadence(), beside.complete, issues(&beside).items.len()), (Cadence::Every(EVERY), true, 5));
+    let asked = place.asked();
+    assert_eq!(asked[..3], ["GET /api/settings/", "GET /api/0/organizations/acme/", list]);
+    let below: Vec<&str> = asked[3..].iter().map(|asked| asked.trim_start_matches("GET /api/0/organizations/acme/")).collect();
+    let jobs = ["projects/", "monitors/", "monitors/sync-prices/checkins/", "stats_v2/"];
+    assert_eq!(below, [&jobs[..], &["releases/", "releases/shop@v214/commits/", "issues/", "releases/shop@v213/commits/"]].concat());
+    built.source.collect().await.unwrap();
+    assert_eq!(place.asked().last().unwrap(), list);
+    assert_eq!((place.asked().len(), built.source.cadence()), (asked.len() + 1, Cadence::Every(EVERY)));
     let seen = place.seen();
-    assert_eq!(seen.iter().map(|seen| seen.with_token).collect::<Vec<_>>(), [false, true, true, true]);
+    assert_eq!(seen.iter().map(|seen| seen.with_token).collect::<Vec<_>>()[..3], [false, true, true]);
     assert!(seen[2].target.contains("query=is%3Aunresolved&limit=100&project=shop&statsPeriod=24h&groupStatsPeriod=24h&collapse=filtered"), "{:?}", seen[2]);
+}
+
+fn beside<T>(collected: &Collected, of: impl Fn(&Data) -> Option<&T>) -> &T {
+    collected.observations.iter().find_map(|observation| of(&observation.data)).unwrap_or_else(|| panic!("{collected:?}"))
+}
+
+#[tokio::test]
+async fn what_stands_beside_the_issues_is_read() {
+    // The deploy of v214 was sixteen seconds after the start.
+    let place = Place::at(Setup::default(), Duration::from_secs(40));
+    let mut built = place.built(KEYS);
+    let all = whole(&mut built.source).await;
+    assert_eq!(all.problems, []);
+    let releases = beside(&all, |data| if let Data::Release(releases) = data { Some(releases) } else { None });
+    let newest = &releases.items[0];
+    assert_eq!((newest.version.as_str(), newest.said(), newest.commits.len(), newest.new_issues), ("shop@v214", "v214", 2, 1));
+    assert_eq!((newest.commits[0].title.as_str(), newest.commits[0].author.as_deref()), ("Prices in the customer's currency", Some("mara")));
+    assert_eq!(newest.issues[0].short_id, "SHOP-4K2");
+    let (runs, since) = releases.in_force(Some("production")).unwrap();
+    assert_eq!((runs.said(), (clock::now() - since).num_seconds().abs_diff(24) < 15), ("v214", true));
+    assert_eq!(issue(&all, "SHOP-4K2").first_release.as_deref(), Some("v214"));
+    assert_eq!(issue(&all, "SHOP-31C").first_release, None);
+    let crons = beside(&all, |data| if let Data::Crons(crons) = data { Some(crons) } else { None });
+    let bad: Vec<_> = crons.bad().map(|(cron, run)| (cron.slug.as_str(), run.environment.as_str(), run.state, run.bad)).collect();
+    assert_eq!(bad, [("sync-prices", "production", CronState::Missed, 1)], "neither the muted nor the switched off");
+    let intake = beside(&all, |data| if let Data::Intake(intake) = data { Some(intake) } else { None });
+    assert_eq!((intake.accepted, intake.lost(), intake.filtered(), intake.of.as_str()), (12_410, 386, 1_204, "shop"));
+    // Taken back: what ran before runs again, by its second deploy.
+    let place = Place::at(Setup::default(), Duration::from_secs(60));
+    let all = whole(&mut place.built(KEYS).source).await;
+    let releases = beside(&all, |data| if let Data::Release(releases) = data { Some(releases) } else { None });
+    assert_eq!(releases.in_force(None).unwrap().0.said(), "v213");
+    assert!(place.asked().contains(&"GET /api/0/organizations/acme/releases/shop@v213/deploys/".to_owned()));
+}
+
+#[tokio::test]
+async fn what_may_not_be_seen_is_told_once_and_what_is_not_there_never() {
+    let reader = Setup { tokens: vec![(TOKEN.to_owned(), vec!["event:read", "project:read"])], ..Setup::default() };
+    let place = Place::of(reader);
+    let mut built = place.built(KEYS);
+    let all = whole(&mut built.source).await;
+    assert_eq!(issues(&all).items.len(), 5, "the list stays");
+    let subjects: Vec<&str> = all.problems.iter().map(|problem| problem.subject.as_str()).collect();
+    assert_eq!(subjects, ["cron monitors", "events that were not kept"]);
+    assert!(all.problems[0].message.contains("it needs org:read (403)"), "{:?}", all.problems);
+    let before = place.asked().len();
+    assert_eq!(whole(&mut built.source).await.problems, []);
+    assert_eq!(place.asked().len(), before + 1, "and not asked for again");
+    for flavour in [Flavour::OldSentry, Flavour::GlitchTip] {
+        let place = Place::of(Setup { flavour, ..Setup::default() });
+        let all = whole(&mut place.built(KEYS).source).await;
+        assert_eq!(all.problems, [], "{flavour:?}");
+        assert!(all.observations.iter().all(|observation| !matches!(observation.data, Data::Crons(_) | Data::Intake(_))), "{flavour:?}");
+    }
+    let tip = Place::of(Setup { flavour: Flavour::GlitchTip, ..Setup::default() });
+    whole(&mut tip.built(KEYS).source).await;
+    assert!(tip.asked().iter().all(|asked| !asked.contains("monitors") && !asked.contains("stats_v2") && !asked.contains("deploys")), "{:?}", tip.asked());
+}
+
+#[tokio::test]
+async fn saved_queries_are_lists_of_their_own() {
+    let keys = format!(
+        "{KEYS}\nsort = \"freq\"\n[queries]\narchived = \"is:archived\"\nunhandled = \"is:unresolved error.unhandled:true\"\nwrong = \"no-such-thing\""
+    );
+    let place = Place::of(Setup::default());
+    let mut built = place.built(&keys);
+    let all = whole(&mut built.source).await;
+    let saved: Vec<_> = issues(&all).saved.iter().map(|saved| (saved.name.as_str(), saved.total, saved.items.len())).collect();
+    assert_eq!(saved, [("archived", 1, 1), ("unhandled", 2, 2), ("wrong", 0, 0)]);
+    assert_eq!(issues(&all).saved[0].items[0].short_id, "SHOP-1QD");
+    assert!(issues(&all).items.iter().all(|issue| issue.short_id != "SHOP-1QD"), "it is not mixed into the list");
+    assert_eq!(issues(&all).find("5032").unwrap().state, IssueState::Archived);
+    assert!(built.service.unwrap().offers(&key("5032")).iter().any(|offer| offer.id == "unresolve"));
+    let targets: Vec<String> = place.seen().into_iter().map(|seen| seen.target).filter(|target| target.contains("/issues/?")).collect();
+    assert!(targets[0].contains("&sort=freq") && targets.iter().any(|target| target.contains("query=is%3Aarchived&")), "{targets:?}");
+    let problem = |keys: &str| config(&format!("organization = \"acme\"\n{keys}")).check().into_iter().map(|one| one.path.join(".")).collect::<Vec<_>>();
+    assert_eq!(problem("queries = { mine = \"assigned:me\" }"), Vec::<String>::new());
+    assert_eq!(problem("queries = { \"My own\" = \"x\", b = \" \" }"), ["queries.My own", "queries.b"]);
+    let many: Vec<String> = (0..9).map(|n| format!("q{n} = \"x\"")).collect();
+    assert_eq!(problem(&format!("queries = {{ {} }}", many.join(", "))), ["queries"]);
+}
+
+#[tokio::test]
+async fn ten_thousand_issues_come_in_parts_and_go_when_they_are_gone() {
+    let place = Place::of(Setup { crowd: 12_000, ..Setup::default() });
+    let mut built = place.built(KEYS);
+    let first = built.source.collect().await.unwrap();
+    assert_eq!((issues(&first).items.len(), issues(&first).total, first.complete), (100, 12_005, false));
+    assert_eq!((built.source.cadence(), place.asked().len()), (Cadence::More, 3), "the first page is shown at once");
+    let rest = built.source.collect().await.unwrap();
+    assert_eq!((issues(&rest).items.len(), issues(&rest).from, rest.complete), (500, 0, false));
+    let mut met: std::collections::HashSet<String> = issues(&rest).items.iter().map(|issue| issue.id.clone()).collect();
+    let mut parts = Vec::new();
+    while built.source.cadence() == Cadence::More {
+        let part = built.source.collect().await.unwrap();
+        let part = issues(&part);
+        if part.from > 0 {
+            assert!(part.items.len() <= 500 && part.from as usize == met.len(), "{} {}", part.from, part.items.len());
+            met.extend(part.items.iter().map(|issue| issue.id.clone()));
+            parts.push(part.ids.len());
+        }
+    }
+    assert_eq!((met.len(), parts.len(), *parts.last().unwrap()), (10_000, 19, 10_000), "a cap, and then it is said which there are");
+    assert!(parts[..18].iter().all(|ids| *ids == 0));
+    // Whoever is resolved is missed in the next look at the beginning.
+    let gone = issues(&rest).items[1].id.clone();
+    built.service.unwrap().perform(&call(&gone, "resolve")).await.unwrap();
+    let next = built.source.collect().await.unwrap();
+    assert!(!issues(&next).ids.contains(&gone) && issues(&next).ids.len() >= 9_999, "{}", issues(&next).ids.len());
+    assert_eq!(built.source.cadence(), Cadence::Every(EVERY), "and is not walked again so soon");
 }
 
 #[tokio::test]
 async fn every_page_is_read_also_after_a_short_one_up_to_a_bound() {
     let place = Place::of(Setup { crowd: 220, gaps: true, ..Setup::default() });
-    let collected = place.built(KEYS).source.collect().await.unwrap();
+    let collected = whole(&mut place.built(KEYS).source).await;
     let crowd = issues(&collected).items.iter().filter(|issue| issue.culprit.as_deref() == Some("crowd")).count();
     assert_eq!(crowd, (9_001..=9_220).filter(|id| id % 3 != 0).count(), "a short page is no last page");
     assert_eq!(issues(&collected).total, 225);
     assert!(collected.complete);
     let large = Place::of(Setup { crowd: 2_000, ..Setup::default() });
-    let collected = large.built(KEYS).source.collect().await.unwrap();
-    assert_eq!((issues(&collected).items.len(), issues(&collected).total), (500, 2_005));
-    assert_eq!(large.asked().len(), 2 + client::PAGES);
+    let collected = whole(&mut large.built(KEYS).source).await;
+    assert_eq!((issues(&collected).items.len(), issues(&collected).total), (2_005, 2_005));
+    let lists = large.asked().iter().filter(|asked| asked.ends_with("/issues/")).count();
+    assert_eq!(lists, 22, "each page once, and what the release brought");
 }
 
 #[tokio::test]
 async fn a_page_that_fails_costs_that_page() {
     let place = Place::of(Setup { crowd: 300, broken_page: Some(2), ..Setup::default() });
-    let collected = place.built(KEYS).source.collect().await.unwrap();
+    let collected = whole(&mut place.built(KEYS).source).await;
     assert_eq!((issues(&collected).items.len(), collected.complete), (100, false));
     assert_eq!(collected.problems[0].subject, "page 2 of the issues");
     assert!(collected.problems[0].message.contains("its error 5f1e8c"), "{collected:?}");
@@ -128,7 +271,7 @@ async fn a_page_that_fails_costs_that_page() {
 async fn old_servers_and_glitchtip_are_asked_as_they_understand() {
     let old = Place::of(Setup { flavour: Flavour::OldSentry, ..Setup::default() });
     let mut built = old.built(KEYS);
-    let collected = built.source.collect().await.unwrap();
+    let collected = whole(&mut built.source).await;
     assert_eq!(issue(&collected, "SHOP-4K2").state, IssueState::New, "first seen a moment ago");
     assert_eq!(issue(&collected, "SHOP-31C").state, IssueState::Ongoing);
     let before = old.seen().len();
@@ -139,7 +282,7 @@ async fn old_servers_and_glitchtip_are_asked_as_they_understand() {
     let tip = Place::of(Setup { flavour: Flavour::GlitchTip, crowd: 120, ..Setup::default() });
     let built_tip = tip.built(KEYS);
     let mut source = built_tip.source;
-    let collected = source.collect().await.unwrap();
+    let collected = whole(&mut source).await;
     assert_eq!((issues(&collected).server.as_str(), issues(&collected).items.len()), ("glitchtip", 125));
     let new = issue(&collected, "SHOP-4K2");
     assert_eq!((new.users, new.hours.iter().sum::<u64>(), new.hours.len()), (None, 144, 24));
@@ -225,9 +368,9 @@ async fn what_is_missing_is_named() {
     let keys = "organization = \"acme\"\nproject = \"blog\"\ntoken = \"sntryu_demonstration\"";
     let place = Place::of(Setup::default());
     let mut built = place.built(keys);
-    assert_eq!(issues(&built.source.collect().await.unwrap()).total, 0);
-    built.source.collect().await.unwrap();
-    assert_eq!(place.asked().iter().filter(|asked| asked.ends_with("/projects/")).count(), 1);
+    assert_eq!(issues(&whole(&mut built.source).await).total, 0);
+    whole(&mut built.source).await;
+    assert_eq!(place.asked().iter().filter(|asked| asked.ends_with("/projects/")).count(), 2, "whether there are any, and its number");
 }
 
 #[tokio::test]
@@ -235,7 +378,7 @@ async fn a_limit_is_kept_before_it_refuses() {
     // Two requests in two seconds: the third waits for the next window instead of being refused.
     let place = Place::of(Setup { crowd: 200, allowance: Some(2), ..Setup::default() });
     let mut built = place.built(KEYS);
-    let collected = built.source.collect().await.unwrap();
+    let collected = whole(&mut built.source).await;
     assert_eq!((issues(&collected).items.len(), collected.complete), (205, true), "{:?}", collected.problems);
 }
 
@@ -277,6 +420,8 @@ async fn an_issue_is_resolved_archived_and_opened_again() {
         assert_eq!((seen.method.as_str(), seen.target.as_str(), seen.body.as_str()), ("PUT", "/api/0/organizations/acme/issues/5466/", body));
     }
     assert_eq!(ids("5466"), [undone_by("resolve", "archive"), undone_by("unresolve", "archive")]);
+    // What was changed is seen also in what was read before, and in the next list it is gone.
+    assert_eq!(issue(&source.collect().await.unwrap(), "SHOP-41B").state, IssueState::Archived);
     let collected = source.collect().await.unwrap();
     assert!(issues(&collected).items.iter().all(|issue| issue.id != "5466"), "the change is seen in the next list");
     // Without one issue's own id nothing is sent: it would change them all.

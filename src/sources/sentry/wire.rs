@@ -139,7 +139,7 @@ impl Wire {
         let mut response = request.send().await.map_err(|error| api::failure(&error, &url, self.timeout))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let now = clock::now();
-        let closed = if status == 429 { refusal::wait(&headers, now) } else { refusal::spent(&headers, now) };
+        let closed = if status == 429 { refusal::wait(&headers, now) } else { refusal::spent(&headers, now).or_else(|| refusal::spread(&headers, now)) };
         if let Some(wait) = closed {
             self.kept().closed.insert(ask.endpoint, Instant::now() + wait);
         }
