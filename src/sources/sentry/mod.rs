@@ -82,7 +82,7 @@ pub struct Config {
     pub period: Option<Dur>,
     /// The order: `date` (the last seen first, when not given), `new`, `freq`, `user`, `trends`. It decides what is read first of a long list.
     pub sort: Option<Sort>,
-    /// Saved queries, by name: further searches whose first hundred issues the errors page shows as tabs.
+    /// Saved queries, by name: further searches, of each its first hundred issues, beside the list and not mixed into it.
     pub queries: Option<BTreeMap<String, String>>,
 }
 
