@@ -39,6 +39,8 @@ pub struct Ports {
     pub tracker: u16,
     /// That of the package index.
     pub index: u16,
+    /// That of the services that know weaknesses and ends of support.
+    pub facts: u16,
 }
 
 impl Ports {
@@ -137,6 +139,7 @@ timeout = "3s"
 manifest = "shop/requirements.txt"      # or a lock file, or pyproject.toml
 venv = "shop/venv"          # only its METADATA files are read
 index = "http://127.0.0.1:{index}/simple/"      # without this key, the index that pip and uv are told
+osv = "http://127.0.0.1:{facts}"                # without this key, OSV
 every = "20s"               # a real index is asked every six hours; what has not changed is not sent again
 timeout = "15s"
 
@@ -185,6 +188,7 @@ expect.latency = {{ warning = "800ms", critical = "2s" }}
 manifest = "blog/requirements.txt"
 venv = "blog/venv"
 index = "http://127.0.0.1:{index}/simple/"
+osv = "http://127.0.0.1:{facts}"
 every = "20s"
 timeout = "15s"
 
@@ -219,6 +223,7 @@ path = "{worker}"           # one JSON object a line
         blog = ports.blog,
         tracker = ports.tracker,
         index = ports.index,
+        facts = ports.facts,
         shop_dumps = Set::Shop.pattern(),
         blog_dumps = Set::Blog.pattern(),
         copies = dumps::COPIES,
@@ -246,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_text_parses_and_names_every_page_and_log() {
-        let ports = Ports { shop: 18_001, blog: 18_002, feed: 18_003, tracker: 18_004, index: 18_005 };
+        let ports = Ports { shop: 18_001, blog: 18_002, feed: 18_003, tracker: 18_004, index: 18_005, facts: 18_006 };
         let text = text(ports);
         let table: toml::Table = text.parse().unwrap();
         assert_eq!(table["site"]["shop"]["http"]["basket"]["url"].as_str(), Some("http://127.0.0.1:18001/basket/"));

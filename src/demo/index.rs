@@ -72,6 +72,8 @@ pub struct Catalogue {
     pub authorization: Option<String>,
     /// How long answers hold, in seconds.
     pub max_age_s: u64,
+    /// Weaknesses of releases, as `vulnerabilities` of the older JSON form; by `name version`. Without any there is no such form.
+    pub listed: BTreeMap<String, serde_json::Value>,
 }
 
 /// What was asked so far.
@@ -130,6 +132,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
+/// `/pypi/NAME/VERSION/json`.
+fn older(path: &str) -> Option<[&str; 2]> {
+    let (name, version) = path.strip_prefix("/pypi/")?.strip_suffix("/json")?.split_once('/')?;
+    Some([name, version])
+}
+
 impl Catalogue {
     fn answer(&self, request: &Request<Incoming>) -> Response<String> {
         let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
@@ -145,6 +153,15 @@ impl Catalogue {
         }
         if self.authorization.as_deref().is_some_and(|wanted| header(AUTHORIZATION) != wanted) {
             return plain(401);
+        }
+        if let Some([name, version]) = older(request.uri().path()) {
+            if self.listed.is_empty() || !self.pages.contains_key(name) {
+                return plain(404);
+            }
+            let list = self.listed.get(&format!("{name} {version}")).cloned().unwrap_or_else(|| serde_json::json!([]));
+            let mut response = Response::new(serde_json::json!({ "info": { "name": name }, "vulnerabilities": list }).to_string());
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            return response;
         }
         let name = request.uri().path().strip_prefix("/simple/").and_then(|rest| rest.strip_suffix('/'));
         let Some(name) = name.filter(|name| !name.is_empty() && *name == crate::packages::versions::normalised(name)) else { return plain(404) };

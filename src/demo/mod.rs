@@ -23,6 +23,7 @@ use crate::domain::{Transition, TransitionKind};
 use crate::io::clock;
 use crate::state::Msg;
 
+pub mod advisories;
 mod beside;
 mod certificate;
 pub mod config;
@@ -156,9 +157,10 @@ impl Site {
             }
         }
         let certificate = certificate::make(clock::now(), options.certificate_days)?;
-        let (shop, blog, feed, tracker, releases) = (listen()?, listen()?, listen()?, listen()?, listen()?);
+        let (shop, blog, feed, tracker, releases, facts) = (listen()?, listen()?, listen()?, listen()?, listen()?, listen()?);
         let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port()).map_err(Error::Serve);
-        let ports = Ports { shop: port(&shop)?, blog: port(&blog)?, feed: port(&feed)?, tracker: port(&tracker)?, index: port(&releases)? };
+        let ports =
+            Ports { shop: port(&shop)?, blog: port(&blog)?, feed: port(&feed)?, tracker: port(&tracker)?, index: port(&releases)?, facts: port(&facts)? };
 
         let state = dir.join("state");
         DirBuilder::new().recursive(true).mode(0o700).create(&state).map_err(|e| Error::io("make the directory", &state, e))?;
@@ -188,6 +190,7 @@ impl Site {
                 let time = story.clone();
                 tokio::spawn(sentry::serve(tracker, Arc::new(sentry::Tracker::new(sentry::Setup::default())), move || time.elapsed()));
                 tokio::spawn(index::serve(releases, Arc::new(packages::catalogue(clock::now())), Arc::default()));
+                tokio::spawn(advisories::serve(facts, Arc::new(packages::shelf(clock::now()))));
                 tokio::spawn(tell_deploys(story.clone(), tell));
                 tokio::spawn(listen_for_rollbacks(story, asked));
                 stop.cancelled().await;

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::advisories::Shelf;
 use super::index::{Catalogue, Page, Release};
 use super::{Error, write_new};
 use crate::domain::Timestamp;
@@ -76,7 +77,7 @@ const RELEASES: &[(&str, &str, i64, &str, Option<&str>)] = &[
     ("celery", "5.6.2", 30, ">=3.9", None),
     ("django", "4.2.30", 230, ">=3.8", None),
     ("django", "5.2.15", 80, ">=3.10", None),
-    ("django", "5.2.18", 34, ">=3.10", None),
+    ("django", "5.2.18", 16, ">=3.10", None),
     ("django", "5.2.19", 4, ">=3.10", None),
     ("django", "6.1.2", 34, ">=3.12", None),
     ("django", "6.1.3", 4, ">=3.12", None),
@@ -115,6 +116,52 @@ pub fn catalogue(now: Timestamp) -> Catalogue {
         }
     }
     catalogue
+}
+
+/// What the service of advisories knows: name, ids, what it is, vector, the run of affected versions, days since it was made known.
+type Weakness = (&'static str, [&'static str; 2], &'static str, &'static str, [&'static str; 2], i64);
+const WEAKNESSES: &[Weakness] = &[
+    (
+        "django",
+        ["GHSA-5v2x-9f3q-pp2c", "CVE-2026-48001"],
+        "denial of service in Truncator with long HTML",
+        "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H",
+        ["5.2", "5.2.18"],
+        16,
+    ),
+    (
+        "django",
+        ["GHSA-9c7m-2r8h-x4vj", "CVE-2026-48002"],
+        "log injection through the request path",
+        "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:L/A:N",
+        ["5.2", "5.2.18"],
+        16,
+    ),
+    (
+        "pillow",
+        ["GHSA-8ghj-8ffq-7qfm", "CVE-2026-51234"],
+        "out of bounds read in a decoder",
+        "CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N",
+        ["0", "12.2.0"],
+        51,
+    ),
+];
+
+/// What the service of advisories answers, with times that suit `now`.
+pub fn shelf(now: Timestamp) -> Shelf {
+    let record = |(name, [id, alias], summary, vector, [from, fixed], days): &Weakness| {
+        let at = (now - chrono::Duration::days(*days)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        serde_json::json!({
+            "id": id, "aliases": [alias], "modified": at, "published": at, "summary": summary, "schema_version": "1.6.7",
+            "severity": [{ "type": "CVSS_V3", "score": vector }],
+            "affected": [{
+                "package": { "name": name, "ecosystem": "PyPI" },
+                "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": from }, { "fixed": fixed }] }],
+            }],
+            "references": [{ "type": "ADVISORY", "url": format!("https://advisories.example/{id}") }],
+        })
+    };
+    Shelf::of(WEAKNESSES.iter().map(record).collect())
 }
 
 /// Writes the manifests and the environments below `dir`.

@@ -2,11 +2,12 @@
 //!
 //! What does not belong here: whether that needs a person (`rules::dependencies`). Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::DateTime;
 
+use super::advisories::judge;
 use super::indexes::simple::{Project, Release};
 use super::manifests::Entry;
 use super::manifests::installed::Distribution;
@@ -38,6 +39,12 @@ impl Facts<'_> {
     #[must_use]
     pub fn asked(&self) -> Vec<String> {
         self.all().into_iter().filter(|name| self.is_from_index(name)).map(str::to_owned).collect()
+    }
+
+    /// The names that no index is asked for: from an address, a repository or a folder.
+    #[must_use]
+    pub fn elsewhere(&self) -> HashSet<String> {
+        self.all().into_iter().filter(|name| !self.is_from_index(name)).map(str::to_owned).collect()
     }
 
     fn all(&self) -> BTreeSet<&str> {
@@ -159,6 +166,14 @@ fn one(name: &str, entry: Option<&Entry>, facts: Facts<'_>, bounds: &[(&str, &Co
     package.wanted = wanted.map(|one| one.version.to_string());
     package.held_by = held(latest, wanted, own, bounds, good().find(|one| !one.version.is_prerelease()));
     package
+}
+
+/// What could be moved to, for who looks for a cure.
+#[must_use]
+pub fn releases(known: &Known, interpreter: Option<&Interpreter>) -> Vec<judge::Release> {
+    let all = known.projects.iter().flat_map(|project| &project.releases);
+    all.map(|release| judge::Release { version: release.version.clone(), at: time(release), usable: release.yanked.is_none() && runs(release, interpreter) })
+        .collect()
 }
 
 fn time(release: &Release) -> Option<DateTime<chrono::Utc>> {

@@ -6,10 +6,16 @@
 //! | --- | --- |
 //! | `manifests` | who lists packages: requirements files, lock files, an environment |
 //! | `indexes` | who knows versions: the simple index, its answers kept on disk, where its address comes from |
+//! | `advisories` | who knows weaknesses: OSV, an index's own list, what was said last |
+//! | `ecosystem` | whose packages: how names and versions are compared there |
+//! | `kept` | files of what can be had again |
 //! | `versions` | versions, constraints, markers and interpreters; wraps the crates that know PEP 440 and PEP 508 |
 //! | `compare` | what is there against what is out; pure |
 
+pub mod advisories;
 pub mod compare;
+pub mod ecosystem;
 pub mod indexes;
+pub mod kept;
 pub mod manifests;
 pub mod versions;

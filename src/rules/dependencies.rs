@@ -1,11 +1,11 @@
 //! What must be upgraded, and why? One finding for each manifest or environment.
 
 use super::{Answer, Context, Rule, finding};
-use crate::domain::{Block, Bump, Package, Severity, Term};
+use crate::domain::{Advisory, Block, Bump, Finding, FindingId, Package, Packages, Severity, Term, Timestamp};
 use crate::state::SourceState;
 
-/// From this base score on, a weakness is critical.
-const CRITICAL_CVSS: f64 = 9.0;
+/// Days from the day a cure is out until it should be in, by how grave the gravest weakness is.
+const DAYS: [(&str, i64); 4] = [("critical", 2), ("high", 14), ("medium", 30), ("low", 90)];
 
 /// Vulnerable, withdrawn, abandoned and outdated packages.
 #[derive(Debug)]
@@ -15,6 +15,43 @@ fn worst(package: &Package) -> Option<f64> {
     package.advisories.iter().filter_map(|a| a.cvss).max_by(f64::total_cmp)
 }
 
+/// The day by which the weaknesses of a package should be cured; none as long as no cure is out.
+fn due(package: &Package) -> Option<Timestamp> {
+    package.cure.as_ref()?;
+    let of = |advisory: &Advisory| {
+        let word = if advisory.is_critical() { "critical" } else { advisory.severity.as_deref().unwrap_or("medium") };
+        let days = DAYS.iter().find(|(name, _)| *name == word).map_or(30, |(_, days)| *days);
+        Some(advisory.fixed_at.or(advisory.published)? + chrono::Duration::days(days))
+    };
+    package.advisories.iter().filter_map(of).min()
+}
+
+/// `Django 5.2.15 → 5.2.19 cures 2 advisories, CVSS 7.5`.
+fn vulnerable_title(one: &Package) -> String {
+    let cvss = worst(one).map_or(String::new(), |score| format!(", CVSS {score:.1}"));
+    let advisories = plural(one.advisories.len(), "advisory", "advisories");
+    let from = one.current().unwrap_or("?");
+    match &one.cure {
+        Some(to) => format!("{} {from} → {to} cures {advisories}{cvss}", one.name),
+        None => format!("{} {from} has {advisories}{cvss}, no cure yet", one.name),
+    }
+}
+
+/// What the worst of a package is, for a line of the finding.
+fn why(package: &Package) -> String {
+    let Some(gravest) = package.worst() else {
+        return match (package.yanked, &package.yanked_reason) {
+            (true, Some(reason)) => format!("  withdrawn: {reason}"),
+            (true, None) => "  withdrawn".to_owned(),
+            (false, _) => package.bump.map_or(String::new(), |bump| format!("  {}", bump.word())),
+        };
+    };
+    let score = worst(package).map_or_else(|| gravest.severity.clone().map_or(String::new(), |word| format!("  {word}")), |score| format!("  CVSS {score:.1}"));
+    let back = package.advisories.iter().find_map(|a| Some((&a.id, a.ignored_until?)));
+    let back = back.map_or(String::new(), |(id, until)| format!("  {id} was borne until {until}"));
+    format!("{score}  {}{back}", gravest.id)
+}
+
 fn plural(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
@@ -22,6 +59,19 @@ fn plural(n: usize, one: &str, many: &str) -> String {
 /// What stands between the first of `n` names and what is said of all of them: ` was`, ` and 4 more were`.
 fn and_more(n: usize, one: &str, many: &str) -> String {
     if n > 1 { format!(" and {} more {many}", n - 1) } else { format!(" {one}") }
+}
+
+/// Nobody could say whether packages are vulnerable: that is not known, and never well.
+fn unaudited(source: &SourceState, packages: &Packages, context: Context<'_>, rule: &str) -> Option<Finding> {
+    let why = packages.advisories_problem.as_ref().filter(|_| packages.advisories_from.is_none())?;
+    let since = source.packages_since.unwrap_or(context.now);
+    let mut found = finding(&source.spec.id, rule, Severity::Unknown, since, format!("whether {} packages are vulnerable is not known", packages.items.len()));
+    found.id = FindingId::about(&source.spec.id, rule, "advisories");
+    found.detail = why.clone();
+    found.blocks = vec![Block::Sentences(vec![why.clone(), "`osv` names another service, or false for the index's own list".to_owned()])];
+    found.explanation = vec![Term::new("asked", "nobody answered", "unknown until somebody does")];
+    found.runbook.clone_from(&source.spec.runbook);
+    Some(found)
 }
 
 impl Rule for Dependencies {
@@ -36,7 +86,10 @@ impl Rule for Dependencies {
     fn evaluate(&self, source: &SourceState, context: Context<'_>) -> Answer {
         let Some((_, packages)) = &source.packages else { return Answer::NotYet(Vec::new()) };
         let items = &packages.items;
-        let vulnerable: Vec<&Package> = items.iter().filter(|p| !p.advisories.is_empty()).collect();
+        let mut vulnerable: Vec<&Package> = items.iter().filter(|p| !p.advisories.is_empty()).collect();
+        // The gravest first; of equally grave ones the direct one, then by name.
+        let rank = |p: &Package| p.worst().map_or(0.0, Advisory::rank);
+        vulnerable.sort_by(|a, b| rank(b).total_cmp(&rank(a)).then_with(|| (b.direct == Some(true)).cmp(&(a.direct == Some(true)))));
         let yanked: Vec<&Package> = items.iter().filter(|p| p.yanked).collect();
         let abandoned: Vec<&Package> = items.iter().filter(|p| p.project_status.as_deref().is_some_and(|s| s != "active")).collect();
         let outdated: Vec<&Package> = items.iter().filter(|p| p.outdated()).collect();
@@ -45,22 +98,16 @@ impl Rule for Dependencies {
         let terms = vec![
             Term::new("packages", items.len().to_string(), packages.manifest.clone()),
             Term::new("with advisories", vulnerable.len().to_string(), "warning, critical from CVSS 9.0 on"),
+            Term::new("asked", packages.advisories_from.clone().unwrap_or_else(|| "nobody".to_owned()), "who knew the advisories"),
             Term::new("withdrawn", yanked.len().to_string(), "warning"),
             Term::new("abandoned", abandoned.len().to_string(), "warning"),
             Term::new("outdated", outdated.len().to_string(), format!("{major} major, {minor} minor, {patch} patch: info")),
         ];
-        let score = vulnerable.iter().filter_map(|p| worst(p)).max_by(f64::total_cmp);
-        let cvss = score.map_or(String::new(), |score| format!(", CVSS {score:.1}"));
-        let (severity, title) = if let [one] = vulnerable.as_slice() {
-            let advisories = plural(one.advisories.len(), "advisory", "advisories");
-            let from = one.current().unwrap_or("?");
-            let title = match &one.cure {
-                Some(to) => format!("{} {from} → {to} cures {advisories}{cvss}", one.name),
-                None => format!("{} {from} has {advisories}{cvss}, no cure yet", one.name),
-            };
-            (if score >= Some(CRITICAL_CVSS) { Severity::Critical } else { Severity::Warning }, title)
-        } else if !vulnerable.is_empty() {
-            (if score >= Some(CRITICAL_CVSS) { Severity::Critical } else { Severity::Warning }, format!("{} packages are vulnerable{cvss}", vulnerable.len()))
+        let severe = if vulnerable.iter().any(|p| p.advisories.iter().any(Advisory::is_critical)) { Severity::Critical } else { Severity::Warning };
+        let mut findings: Vec<Finding> = unaudited(source, packages, context, self.id()).into_iter().collect();
+        let (severity, title) = if let [one, more @ ..] = vulnerable.as_slice() {
+            let more = if more.is_empty() { String::new() } else { format!("; {} more vulnerable", more.len()) };
+            (severe, format!("{}{more}", vulnerable_title(one)))
         } else if let [one, ..] = yanked.as_slice() {
             let verb = and_more(yanked.len(), "was", "were");
             (Severity::Warning, format!("{} {}{verb} withdrawn", one.name, one.current().unwrap_or("?")))
@@ -74,8 +121,10 @@ impl Rule for Dependencies {
                 [(major, "major"), (minor, "minor"), (patch, "patch")].into_iter().filter(|(n, _)| *n > 0).map(|(n, w)| format!("{n} {w}")).collect();
             let verb = if outdated.len() == 1 { "package is" } else { "packages are" };
             (Severity::Info, format!("{} {verb} outdated: {}", outdated.len(), parts.join(", ")))
-        } else {
+        } else if findings.is_empty() {
             return Answer::Ok(terms);
+        } else {
+            return Answer::Firing(findings);
         };
         let mut found = finding(&source.spec.id, self.id(), severity, source.packages_since.unwrap_or(context.now), title);
         found.detail = format!("{}: {} of {} outdated", packages.manifest, outdated.len(), items.len());
@@ -84,20 +133,22 @@ impl Rule for Dependencies {
         found.runbook.clone_from(&source.spec.runbook);
         let mut lines = Vec::new();
         for package in vulnerable.iter().chain(&yanked).chain(&outdated).take(8) {
-            let to = package.wanted.as_deref().or(package.latest.as_deref()).unwrap_or("?");
-            let why = match (worst(package), package.yanked, &package.yanked_reason) {
-                (Some(score), _, _) => format!("  CVSS {score:.1}"),
-                (None, true, Some(reason)) => format!("  withdrawn: {reason}"),
-                (None, true, None) => "  withdrawn".to_owned(),
-                (None, false, _) => package.bump.map_or(String::new(), |bump| format!("  {}", bump.word())),
-            };
-            let line = format!("{} {} → {to}{why}", package.name, package.current().unwrap_or("–"));
+            let cure = package.cure.as_deref().filter(|_| !package.advisories.is_empty());
+            let to = cure.or(package.wanted.as_deref()).or(package.latest.as_deref()).unwrap_or("?");
+            let line = format!("{} {} → {to}{}", package.name, package.current().unwrap_or("–"), why(package));
             if !lines.contains(&line) {
                 lines.push(line);
             }
         }
+        let borne: usize = items.iter().map(|p| p.borne.len()).sum();
+        if borne > 0 {
+            lines.push(format!("{} borne, with their reasons in the configuration", plural(borne, "advisory is", "advisories are")));
+        }
         found.blocks = vec![Block::Sentences(lines)];
-        Answer::Firing(vec![found])
+        // Of the package that the title is about.
+        found.due = vulnerable.first().and_then(|p| due(p));
+        findings.insert(0, found);
+        Answer::Firing(findings)
     }
 }
 

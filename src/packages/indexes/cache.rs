@@ -4,15 +4,13 @@
 //! What does not belong here: when an answer may be used without asking (`client`).
 
 use std::collections::HashMap;
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::simple::Project;
+use crate::packages::kept;
 
 /// Changes whenever what is kept changes its shape or meaning.
 const SHAPE: &str = "simple-1";
@@ -52,9 +50,7 @@ impl Cache {
 
     /// `base` is the index's address without credentials; `name` is normalised, so it is a safe file name.
     fn key(base: &str, name: &str) -> String {
-        let digest = Sha256::digest(base.as_bytes());
-        let index = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-        format!("{index}/{name}.json")
+        format!("{}/{name}.json", kept::short(base))
     }
 
     /// The last answer. Blocks.
@@ -63,39 +59,18 @@ impl Cache {
         let key = Self::key(base, name);
         match self {
             Self::Memory(all) => all.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned(),
-            Self::Disk(folder) => {
-                let path = folder.join(key);
-                let about = path.metadata().ok()?;
-                (about.is_file() && about.len() <= LIMIT).then(|| fs::read(&path).ok())?.and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            }
+            Self::Disk(folder) => kept::read(&folder.join(key), LIMIT),
         }
     }
 
     /// Keeps an answer; a disk that is full or read-only costs the next poll some bytes, and nothing else. Blocks.
-    pub fn put(&self, base: &str, name: &str, kept: &Kept) {
+    pub fn put(&self, base: &str, name: &str, answer: &Kept) {
         let key = Self::key(base, name);
         match self {
-            Self::Memory(all) => drop(all.lock().unwrap_or_else(PoisonError::into_inner).insert(key, kept.clone())),
-            Self::Disk(folder) => drop(write(&folder.join(key), kept)),
+            Self::Memory(all) => drop(all.lock().unwrap_or_else(PoisonError::into_inner).insert(key, answer.clone())),
+            Self::Disk(folder) => drop(kept::write(&folder.join(key), answer)),
         }
     }
-}
-
-/// Written whole or not at all: several processes share the folder.
-fn write(path: &Path, kept: &Kept) -> std::io::Result<()> {
-    let folder = path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
-    make(folder)?;
-    let bytes = serde_json::to_vec(kept)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&bytes)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// Readable by this person only: names of packages tell about private code.
-fn make(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]
@@ -115,7 +90,7 @@ mod tests {
         let cache = Cache::new(Some(dir.path()));
         let path = dir.path().join(SHAPE).join(Cache::key("https://index.example/simple/", "basket"));
         for damage in [&b""[..], b"{", b"\xff\xfe", b"{\"etag\":3}"] {
-            fs::write(&path, damage).unwrap();
+            std::fs::write(&path, damage).unwrap();
             assert_eq!(cache.get("https://index.example/simple/", "basket"), None);
         }
         let nowhere = Cache::new(Some(Path::new("/dev/null/x")));

@@ -82,6 +82,15 @@ impl Index {
         self.base.as_str()
     }
 
+    /// The page of one release in the older JSON form, which stands beside the simple index: `/simple/` becomes `/pypi/`.
+    fn release(&self, name: &str, version: &str) -> Option<Url> {
+        let mut url = self.base.clone();
+        let path = url.path().strip_suffix("simple/")?.to_owned();
+        url.set_path(&path);
+        url.path_segments_mut().ok()?.pop_if_empty().extend(["pypi", name, version, "json"]);
+        Some(url)
+    }
+
     /// Its host and port.
     #[must_use]
     pub fn reach(&self) -> Option<(String, u16)> {
@@ -176,6 +185,27 @@ impl Asker {
         match self.request(index, name, kept.as_ref()).await {
             Ok(project) => Answer { project: Some(project), error: None },
             Err(error) => Answer { project: kept.map(|kept| kept.project), error: Some(error) },
+        }
+    }
+
+    /// What the index says of one release in its older JSON form; `None` when it has no such form or does not know the release.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn release(&self, index: &Index, name: &str, version: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        let Some(url) = index.release(name, version) else { return Ok(None) };
+        let client = if api::is_loopback(&url) { &self.direct } else { &self.client };
+        let mut request = client.get(url).header(ACCEPT, "application/json");
+        if let Some((user, password)) = &index.auth {
+            request = request.basic_auth(user, Some(password.expose()));
+        }
+        let response = request.send().await.map_err(|error| failed(&error))?;
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+        match response.status().as_u16() {
+            200 if content_type.contains("json") => body(response).await.map(Some),
+            // A page instead of JSON is what mirrors answer that have only the simple index.
+            200 | 404 | 405 | 406 | 410 => Ok(None),
+            _ => Err(refused(&response)),
         }
     }
 

@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use super::address::Addresses;
 use crate::domain::{Data, ErrorKind, Observation, Packages, Problem, SourceError};
 use crate::io::clock;
-use crate::packages::compare::{Facts, Known, compare};
+use crate::packages::advisories::audit::{Auditor, Beside, Listed};
+use crate::packages::compare::{self, Facts, Known, compare};
+use crate::packages::ecosystem::Ecosystem;
 use crate::packages::indexes::cache::Cache;
 use crate::packages::indexes::client::{Answer, Asker, Index};
 use crate::packages::manifests::installed::Environment;
@@ -28,7 +30,7 @@ const PARALLEL: usize = 8;
 const PATIENCE: u8 = 16;
 
 /// What a source is made of.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Setup {
     pub manifests: Vec<PathBuf>,
     pub venv: Option<PathBuf>,
@@ -37,6 +39,7 @@ pub(super) struct Setup {
     pub base: PathBuf,
     pub cache: Arc<Cache>,
     pub limit: Duration,
+    pub auditor: Auditor,
 }
 
 /// Looks at one project's packages.
@@ -190,6 +193,7 @@ impl PythonSource {
         // What has come by then is told, rather than nothing.
         let limit = setup.limit.saturating_sub((setup.limit / 10).min(Duration::from_secs(3)));
         let shown = indexes.all.first().map(|index| index.shown().to_owned());
+        let listed = indexes.all.first().map(|index| Listed { asker: Arc::clone(&asker), index: index.clone() });
         let round = Round { asker, indexes: indexes.all, deadline: started + limit, limit, failures: AtomicU8::new(0), ended: std::sync::OnceLock::new() };
         let names = here.facts().asked();
         let all: Vec<Asked> = stream::iter(names.into_iter().map(|name| round.ask(name))).buffer_unordered(PARALLEL).collect().await;
@@ -205,7 +209,6 @@ impl PythonSource {
             all.iter().filter_map(|one| Some(Problem { subject: one.name.clone(), message: one.error.as_ref()?.message.clone() })).collect();
         failed.sort_by(|a, b| a.subject.cmp(&b.subject));
         problems.append(&mut failed);
-        manifests::bound(&mut problems);
         let complete = all.iter().all(|one| one.error.as_ref().is_none_or(is_unknown));
         let manifest = if setup.manifests.is_empty() {
             setup.venv.as_ref().map(|venv| Scope { base: &setup.base, interpreter: None }.shown(venv)).unwrap_or_default()
@@ -216,16 +219,16 @@ impl PythonSource {
         let work = tokio::task::spawn_blocking(move || {
             let known: BTreeMap<String, Known> = all.into_iter().map(|one| (one.name, one.known)).collect();
             let items = compare(here.facts(), &known);
-            Packages {
-                manifest,
-                items,
-                python: here.interpreter.map(|interpreter| interpreter.text),
-                index: shown,
-                ecosystem: Some("PyPI".to_owned()),
-                ..Packages::default()
-            }
+            let elsewhere = here.facts().elsewhere();
+            let python = here.interpreter.as_ref().map(|interpreter| interpreter.text.clone());
+            let packages = Packages { manifest, items, python, index: shown, ecosystem: Some(Ecosystem::PyPi.word().to_owned()), ..Packages::default() };
+            (packages, known, elsewhere, here.interpreter)
         });
-        let packages = work.await.map_err(|_| SourceError::protocol("the comparison broke off"))?;
+        let (mut packages, known, elsewhere, interpreter) = work.await.map_err(|_| SourceError::protocol("the comparison broke off"))?;
+        let releases = |name: &str| known.get(name).map(|known| compare::releases(known, interpreter.as_ref())).unwrap_or_default();
+        let beside = Beside { releases: &releases, elsewhere: &elsewhere, listed };
+        problems.append(&mut setup.auditor.audit(&mut packages, beside, started + limit).await);
+        manifests::bound(&mut problems);
         Ok(Collected { observations: vec![Observation { at: clock::now(), data: Data::Packages(packages) }], problems, complete })
     }
 }

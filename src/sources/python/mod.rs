@@ -20,10 +20,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::address::Address;
+use super::audit;
+pub use super::audit::{IgnoreConfig, Osv};
 use super::{BuildContext, Built, Complaint, Reach, SourceConfig, SourceSpec};
 use crate::config::value::Dur;
 use crate::domain::{Capability, SourceError};
 use crate::io::secret::SecretRef;
+use crate::packages::ecosystem::Ecosystem;
 use crate::packages::indexes::cache::Cache;
 use crate::packages::indexes::client::Index;
 use crate::packages::versions::Interpreter;
@@ -48,9 +51,9 @@ pub struct Config {
     /// Indexes that are asked beside it.
     #[serde(default)]
     pub extra_indexes: Vec<Address>,
-    /// Advisories of these packages; kept for a later version.
+    /// Where advisories are asked for, such as `"https://osv.example"`; OSV itself when not given. `false`: only the index's own list.
     pub osv: Option<Osv>,
-    /// What is known and borne; kept for a later version.
+    /// Advisories that are known and borne.
     #[serde(default)]
     pub ignore: Vec<IgnoreConfig>,
     /// How old a release must be; kept for a later version.
@@ -78,28 +81,6 @@ impl OneOrMany {
             Self::Many(paths) => paths.clone(),
         }
     }
-}
-
-/// Whether advisories are asked for, or where.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Osv {
-    /// Yes or no.
-    Switch(bool),
-    /// The address of the service.
-    Address(String),
-}
-
-/// Something that is known and borne.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct IgnoreConfig {
-    /// Of an advisory, or the name of a package.
-    pub id: String,
-    /// Why.
-    pub reason: String,
-    /// Until this day, `2027-01-31`.
-    pub until: Option<String>,
 }
 
 fn complaint(key: &str, message: &str, help: &str) -> Complaint {
@@ -132,18 +113,8 @@ impl SourceConfig for Config {
             one.path.push(at.to_string());
             all.push(one);
         }
-        for (at, one) in self.ignore.iter().enumerate() {
-            if let Some(until) = &one.until
-                && until.parse::<chrono::NaiveDate>().is_err()
-            {
-                let mut told = complaint("ignore", "`until` is no date", "write year, month and day: \"2027-01-31\"");
-                told.path.extend([at.to_string(), "until".to_owned()]);
-                all.push(told);
-            }
-        }
+        all.extend(audit::check(self.osv.as_ref(), &self.ignore));
         let later = [
-            ("osv", matches!(self.osv, Some(Osv::Switch(true) | Osv::Address(_))), "advisories are not used by this version"),
-            ("ignore", !self.ignore.is_empty(), "what is borne is not used by this version"),
             ("cooldown", self.cooldown.is_some(), "the age of releases is not used by this version"),
             ("test", self.test.is_some(), "commands of an upgrade are not used by this version"),
             ("upgrade", self.upgrade.is_some(), "commands of an upgrade are not used by this version"),
@@ -187,6 +158,7 @@ impl SourceConfig for Config {
             base: context.base.clone(),
             cache: Arc::new(Cache::new(context.cache.as_deref())),
             limit: spec.timeout,
+            auditor: audit::build(self.osv.as_ref(), &self.ignore, Ecosystem::PyPi, context, spec.every)?,
         };
         Ok(Built { source: Box::new(look::PythonSource::new(setup, spec.every)), spec, service: None })
     }

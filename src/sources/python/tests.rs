@@ -1,5 +1,6 @@
 //! Projects as people keep them, against an index on loopback that is strict, slow to please, and sometimes wrong.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -9,6 +10,7 @@ use proptest::prelude::*;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::demo::advisories::{self, Shelf};
 use crate::demo::index::{self, Catalogue, Counters, Page, Release};
 use crate::domain::{Bump, Data, ErrorKind, Package, Packages, SourceId};
 use crate::packages::manifests;
@@ -46,6 +48,8 @@ fn shelf(pages: &[(&str, Page)]) -> Catalogue {
 }
 
 fn config(text: &str) -> Config {
+    // No test asks the world: what names no service of advisories has the index's own list at most.
+    let text = &if text.contains("osv") { text.to_owned() } else { format!("osv = false\n{text}") };
     toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -86,6 +90,142 @@ fn packages(collected: &Collected) -> &Packages {
 
 fn item<'a>(collected: &'a Collected, name: &str) -> &'a Package {
     packages(collected).items.iter().find(|item| item.name == name).unwrap_or_else(|| panic!("no {name} in {collected:#?}"))
+}
+
+/// A task that ends with the test.
+struct Ends(JoinHandle<std::io::Result<()>>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A service of advisories.
+fn knows(shelf: Shelf) -> (String, Arc<Shelf>, Ends) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let shelf = Arc::new(shelf);
+    let task = Ends(tokio::spawn(advisories::serve(listener, Arc::clone(&shelf))));
+    (url, shelf, task)
+}
+
+fn weakness(id: &str, aliases: &[&str], name: &str, runs: &[(&str, &str)], vector: &str) -> serde_json::Value {
+    let events: Vec<_> = runs.iter().flat_map(|(from, fixed)| [serde_json::json!({ "introduced": from }), serde_json::json!({ "fixed": fixed })]).collect();
+    serde_json::json!({
+        "id": id, "aliases": aliases, "modified": "2026-11-01T00:00:00Z", "summary": format!("{id} \u{1b}[2J"),
+        "severity": if vector.is_empty() { serde_json::json!([]) } else { serde_json::json!([{ "type": "CVSS_V3", "score": vector }]) },
+        "affected": [{ "package": { "name": name, "ecosystem": "PyPI" }, "ranges": [{ "type": "ECOSYSTEM", "events": events }] }],
+    })
+}
+
+const HIGH: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H";
+
+fn count(counter: &std::sync::atomic::AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn advisories_are_joined_and_asked_for_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    put(dir, "requirements.txt", "Django==5.2.15\nredis==5.2.1\nbad==1.0\ninner @ https://files.example/inner.zip\n");
+    let server = stand(shelf(&[
+        ("django", releases(&["5.2.15", "5.2.16", "5.2.18", "5.2.19", "6.1"])),
+        ("redis", releases(&["5.2.1"])),
+        ("bad", releases(&["1.0", "1.1"])),
+    ]));
+    let (osv, asked, _task) = knows(Shelf {
+        page: 1,
+        ..Shelf::of(vec![
+            weakness("GHSA-a", &["CVE-2026-1"], "django", &[("5.2", "5.2.16")], HIGH),
+            weakness("PYSEC-1", &["CVE-2026-1"], "django", &[("5.2", "5.2.16")], ""),
+            weakness("PYSEC-2", &[], "django", &[("4.2", "4.2.9"), ("5.2", "5.2.16")], ""),
+            // What would cure the others has one of its own.
+            weakness("PYSEC-3", &[], "django", &[("5.2.16", "5.2.18")], ""),
+            weakness("MAL-1", &[], "bad", &[("0", "9")], ""),
+        ])
+    });
+    let text = format!("manifest = \"requirements.txt\"\nindex = \"{}\"\nosv = \"{osv}\"\n[[ignore]]\nid = \"cve-2026-9\"\nreason = \"x\"", server.url);
+    let seen = poll(dir, &text).await.unwrap();
+    assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+    let django = item(&seen, "django");
+    let ids: Vec<(&str, Option<f64>)> = django.advisories.iter().map(|one| (one.id.as_str(), one.cvss)).collect();
+    assert_eq!(ids, [("CVE-2026-1", Some(7.5)), ("PYSEC-2", None)]);
+    assert_eq!(
+        (django.advisories[0].aliases.as_slice(), django.advisories[0].fixed_in.as_slice()),
+        (&["GHSA-a".to_owned(), "PYSEC-1".to_owned()][..], &["5.2.16".to_owned()][..])
+    );
+    assert!(!django.advisories[0].summary.as_deref().unwrap().contains('\u{1b}'));
+    assert_eq!(django.cure.as_deref(), Some("5.2.18"), "5.2.16 has a weakness of its own");
+    assert_eq!(item(&seen, "bad").advisories[0].severity.as_deref(), Some("critical"));
+    assert_eq!(["redis", "inner"].map(|name| item(&seen, name).audited), [true, false], "nobody knows what comes from an address");
+    assert_eq!((packages(&seen).advisories_from.as_deref(), packages(&seen).advisories_problem.as_deref()), (Some("OSV"), None));
+    let (batches, details) = (count(&asked.batches), count(&asked.details));
+    assert_eq!(details, 5);
+    // Another source, as after a restart: young answers and unchanged records are not asked for.
+    let again = poll(dir, &text).await.unwrap();
+    assert_eq!(packages(&again).items, packages(&seen).items);
+    assert_eq!((count(&asked.batches), count(&asked.details)), (batches, details));
+}
+
+#[tokio::test]
+async fn silence_about_advisories_is_never_taken_for_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    put(dir, "requirements.txt", "Django==5.2.15\n");
+    let page = || shelf(&[("django", releases(&["5.2.15", "5.2.18"]))]);
+    let server = stand(page());
+    let (osv, asked, _task) = knows(Shelf::of(vec![weakness("GHSA-a", &[], "django", &[("5.2", "5.2.18")], HIGH)]));
+    let text = format!("manifest = \"requirements.txt\"\nindex = \"{}\"\nosv = \"{osv}\"", server.url);
+    let look = |cache: &'static str| {
+        let mut context = context(dir);
+        context.common.every = Some(Duration::from_secs(1));
+        context.cache = Some(dir.join(cache));
+        let mut source = config(&text).build(&context).unwrap().source;
+        async move { source.collect().await.unwrap() }
+    };
+    asked.status.store(503, Ordering::Relaxed);
+    let none = look("fresh").await;
+    let said = packages(&none).advisories_problem.clone().unwrap();
+    assert!(said.contains("answers 503") && said.ends_with("is not known"), "{said}");
+    assert_eq!((item(&none, "django").audited, packages(&none).advisories_from.as_deref()), (false, None));
+    assert!(none.problems.iter().any(|problem| problem.subject == "advisories"));
+    asked.status.store(0, Ordering::Relaxed);
+    assert_eq!(item(&look("kept").await, "django").advisories.len(), 1);
+    asked.status.store(503, Ordering::Relaxed);
+    let kept = look("kept").await;
+    assert_eq!(item(&kept, "django").advisories.len(), 1, "what was said last stays");
+    assert_eq!(item(&kept, "django").cure.as_deref(), Some("5.2.18"));
+    let said = packages(&kept).advisories_problem.as_deref().unwrap();
+    assert!(said.contains("what OSV said") && said.ends_with("ago is shown"), "{said}");
+    // The index's own list, where there is one.
+    let listed = BTreeMap::from([(
+        "django 5.2.15".to_owned(),
+        serde_json::json!([{ "id": "PYSEC-9", "aliases": ["CVE-9"], "fixed_in": ["5.2.18"], "withdrawn": null }]),
+    )]);
+    let server = stand(Catalogue { listed, ..page() });
+    for (osv, problem) in [(format!("\"{osv}\""), true), ("false".to_owned(), false)] {
+        let text = format!("manifest = \"requirements.txt\"\nindex = \"{}\"\nosv = {osv}", server.url);
+        let mut context = context(dir);
+        context.cache = None;
+        let seen = config(&text).build(&context).unwrap().source.collect().await.unwrap();
+        assert_eq!((item(&seen, "django").advisories[0].id.as_str(), item(&seen, "django").cure.as_deref()), ("CVE-9", Some("5.2.18")));
+        assert_eq!((packages(&seen).advisories_from.as_deref(), packages(&seen).advisories_problem.is_some()), (Some("the index"), problem));
+    }
+}
+
+#[tokio::test]
+async fn a_record_without_details_is_still_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "requirements.txt", "Django==5.2.15\n");
+    let server = stand(shelf(&[("django", releases(&["5.2.15", "5.2.18"]))]));
+    let (osv, asked, _task) = knows(Shelf::of(vec![weakness("GHSA-a", &[], "django", &[("5.2", "5.2.18")], HIGH)]));
+    asked.without_details.store(true, Ordering::Relaxed);
+    let seen = poll(dir.path(), &format!("manifest = \"requirements.txt\"\nindex = \"{}\"\nosv = \"{osv}\"", server.url)).await.unwrap();
+    let django = item(&seen, "django");
+    assert_eq!((django.advisories.len(), django.advisories[0].cvss, django.cure.as_deref()), (1, None, None));
+    assert!(seen.problems.iter().any(|problem| problem.subject == "GHSA-a"), "{:?}", seen.problems);
 }
 
 #[tokio::test]
@@ -139,7 +279,8 @@ async fn nothing_new_costs_nearly_nothing() {
         let mut catalogue = Catalogue { max_age_s, ..Catalogue::default() };
         catalogue.pages = names.iter().map(|name| (name.clone(), releases(&many))).collect();
         let server = stand(catalogue);
-        let text = format!("manifest = \"requirements.txt\"\nindex = \"{}\"", server.url);
+        let (osv, _, _task) = knows(Shelf::default());
+        let text = format!("manifest = \"requirements.txt\"\nindex = \"{}\"\nosv = \"{osv}\"", server.url);
         let first = poll(dir, &text).await.unwrap();
         let cold = server.counters.bytes.load(Ordering::Relaxed);
         // Another source, as after a restart: what was kept is on disk.
@@ -260,10 +401,10 @@ async fn the_index_of_the_manifest_is_used_and_its_lack_names_the_line_to_add() 
     let seen = poll(dir.path(), "manifest = \"requirements.txt\"").await.unwrap();
     assert_eq!(item(&seen, "basket").bump, Some(Bump::Minor));
     let wrong = config(
-        "manifest = \"requirements.txt\"\nindex = \"index.example\"\nextra_indexes = [\"ftp://x\"]\nosv = true\ntest = [\"x\"]\n[[ignore]]\nid = \"x\"\nreason = \"y\"\nuntil = \"soon\"",
+        "manifest = \"requirements.txt\"\nindex = \"index.example\"\nextra_indexes = [\"ftp://x\"]\nosv = \"osv.example\"\ntest = [\"x\"]\n[[ignore]]\nid = \"x\"\nreason = \"\"\nuntil = \"soon\"",
     );
     let told: Vec<(String, bool)> = wrong.check().into_iter().map(|one| (one.path.join("."), one.warning)).collect();
-    let expected = [("index", false), ("extra_indexes.0", false), ("ignore.0.until", false), ("osv", true), ("ignore", true), ("test", true)];
+    let expected = [("index", false), ("extra_indexes.0", false), ("osv", false), ("ignore.0.reason", false), ("ignore.0.until", false), ("test", true)];
     assert_eq!(told, expected.map(|(path, warning)| (path.to_owned(), warning)));
     assert_eq!(config("").check()[0].path, ["manifest"]);
 }
