@@ -1,4 +1,4 @@
-//! A service of advisories on loopback that speaks as OSV does: strict about method, path, media type and shape, one wrong query
+//! A service on loopback that knows advisories as OSV does, and support dates as endoflife.date does: strict about method, path, media type and shape, one wrong query
 //! refuses the whole batch, answers come in pages; and failing where asked to. For the demonstration and for tests.
 //!
 //! What does not belong here: asking such a service (`packages::advisories`).
@@ -36,6 +36,10 @@ const BATCH: usize = 1_000;
 pub struct Shelf {
     /// Records as OSV writes them, by id.
     pub records: BTreeMap<String, Value>,
+    /// Support dates as endoflife.date writes them, by product.
+    pub products: BTreeMap<String, Value>,
+    /// Dates asked for.
+    pub dates: AtomicU64,
     /// Records of one page of one query's answer; 0 for all at once.
     pub page: usize,
     /// Answers everything with this status while set to other than 0.
@@ -91,6 +95,13 @@ impl Shelf {
                 match self.records.get(id).filter(|_| !self.without_details.load(Ordering::Relaxed)) {
                     Some(record) => (200, record.clone()),
                     None => refuse(404, 5, "Vulnerability not found."),
+                }
+            }
+            (&Method::GET, path) if path.starts_with("/api/v1/products/") => {
+                self.dates.fetch_add(1, Ordering::Relaxed);
+                match self.products.get(path.trim_start_matches("/api/v1/products/")) {
+                    Some(product) => (200, json!({ "schema_version": "1.2.1", "generated_at": "2026-08-22T08:52:34+00:00", "result": product })),
+                    None => refuse(404, 5, "Not Found"),
                 }
             }
             (_, "/v1/querybatch") => refuse(501, 12, "Method Not Allowed"),

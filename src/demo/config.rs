@@ -140,6 +140,7 @@ manifest = "shop/requirements.txt"      # or a lock file, or pyproject.toml
 venv = "shop/venv"          # only its METADATA files are read
 index = "http://127.0.0.1:{index}/simple/"      # without this key, the index that pip and uv are told
 osv = "http://127.0.0.1:{facts}"                # without this key, OSV
+eol = "http://127.0.0.1:{facts}/api/v1"         # without this key, endoflife.date
 every = "20s"               # a real index is asked every six hours; what has not changed is not sent again
 timeout = "15s"
 
@@ -189,6 +190,7 @@ manifest = "blog/requirements.txt"
 venv = "blog/venv"
 index = "http://127.0.0.1:{index}/simple/"
 osv = "http://127.0.0.1:{facts}"
+eol = "http://127.0.0.1:{facts}/api/v1"
 every = "20s"
 timeout = "15s"
 

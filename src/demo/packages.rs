@@ -10,6 +10,7 @@ use super::advisories::Shelf;
 use super::index::{Catalogue, Page, Release};
 use super::{Error, write_new};
 use crate::domain::Timestamp;
+use crate::packages::life::dates;
 
 /// One site's packages.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +162,9 @@ pub fn shelf(now: Timestamp) -> Shelf {
             "references": [{ "type": "ADVISORY", "url": format!("https://advisories.example/{id}") }],
         })
     };
-    Shelf::of(WEAKNESSES.iter().map(record).collect())
+    // The dates are those that came with the program: they are facts and no part of the story.
+    let dates = ["django", "python", "postgresql"].into_iter().filter_map(|name| Some((name.to_owned(), dates::raw(name)?)));
+    Shelf { products: dates.collect(), ..Shelf::of(WEAKNESSES.iter().map(record).collect()) }
 }
 
 /// Writes the manifests and the environments below `dir`.

@@ -60,9 +60,9 @@ pub struct LifeLine {
     pub lts: bool,
     /// When it came out.
     pub start: Option<NaiveDate>,
-    /// The last day of full support; absent where the product has no such phase.
+    /// The day on which full support ends; absent where the product has no such phase.
     pub full_until: Option<NaiveDate>,
-    /// The last day of security support; absent when not known.
+    /// The day on which security support ends; absent when not known.
     pub security_until: Option<NaiveDate>,
     /// Said to have ended, without a date.
     #[serde(default)]
@@ -81,14 +81,14 @@ pub struct LifeLine {
 }
 
 impl LifeLine {
-    /// How far along it is on this day. An end is the last day on which there is support.
+    /// How far along it is on this day. On the day of an end there is support no longer.
     #[must_use]
     pub fn phase(&self, today: NaiveDate) -> Phase {
-        if self.ended || self.security_until.is_some_and(|end| today > end) {
+        if self.ended || self.security_until.is_some_and(|end| today >= end) {
             return Phase::Ended;
         }
         match (self.full_until, self.security_until) {
-            (Some(full), _) if today > full => Phase::Security,
+            (Some(full), _) if today >= full => Phase::Security,
             (Some(_), _) | (None, Some(_)) => Phase::Full,
             (None, None) => Phase::Unknown,
         }
@@ -118,10 +118,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_day_of_support_is_still_supported() {
+    fn support_ends_on_its_day() {
         let day = |text: &str| text.parse::<NaiveDate>().ok();
         let line = LifeLine { full_until: day("2025-12-03"), security_until: day("2028-04-30"), ..LifeLine::default() };
-        for (today, phase) in [("2025-12-03", Phase::Full), ("2025-12-04", Phase::Security), ("2028-04-30", Phase::Security), ("2028-05-01", Phase::Ended)] {
+        for (today, phase) in [("2025-12-02", Phase::Full), ("2025-12-03", Phase::Security), ("2028-04-29", Phase::Security), ("2028-04-30", Phase::Ended)] {
             assert_eq!(line.phase(day(today).unwrap()), phase, "{today}");
         }
         assert_eq!(LifeLine::default().phase(day("2026-01-01").unwrap()), Phase::Unknown);

@@ -2,7 +2,7 @@
 //!
 //! What does not belong here: whether that needs a person (`rules::dependencies`). Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -12,13 +12,22 @@ use super::indexes::simple::{Project, Release};
 use super::manifests::Entry;
 use super::manifests::installed::Distribution;
 use super::versions::{Constraint, Interpreter, Version};
-use crate::domain::Package;
+use crate::domain::{Need, Out, Package};
+
+/// Packages on the way to one.
+const WAY: usize = 30;
+/// Who asks for one package, at most.
+const NEEDS: usize = 50;
+/// Releases of one package that are shown on a line.
+const RELEASES: usize = 9;
 
 /// What indexes said of one package.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// What each index that has it knows.
     pub projects: Vec<Arc<Project>>,
+    /// The addresses of those, without credentials.
+    pub places: Vec<String>,
     /// Why an index could not answer.
     pub problem: Option<String>,
 }
@@ -32,6 +41,25 @@ pub struct Facts<'a> {
     pub installed: Option<&'a BTreeMap<String, Distribution>>,
     /// Whom versions are chosen for.
     pub interpreter: Option<&'a Interpreter>,
+    /// How old a release must be.
+    pub pace: Pace,
+}
+
+/// How old a release must be before it is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    /// The moment, in seconds since 1970.
+    pub now_s: i64,
+    /// The least age, in seconds; 0 for none.
+    pub cooldown_s: i64,
+}
+
+impl Pace {
+    /// Until when a release that came out then is too young; `None` when it is not, or nobody knows when it came.
+    fn until(self, released_at_s: Option<i64>) -> Option<i64> {
+        let end = released_at_s?.checked_add(self.cooldown_s)?;
+        (self.cooldown_s > 0 && end > self.now_s).then_some(end)
+    }
 }
 
 impl Facts<'_> {
@@ -76,7 +104,78 @@ pub fn compare(facts: Facts<'_>, known: &BTreeMap<String, Known>) -> Vec<Package
             bounds.entry(name).or_default().push((&one.name, constraint));
         }
     }
-    facts.all().into_iter().map(|name| one(name, by_name.get(name).copied(), facts, bounds.get(name).map_or(&[], Vec::as_slice), known.get(name))).collect()
+    let mut all: Vec<Package> = facts
+        .all()
+        .into_iter()
+        .map(|name| one(name, by_name.get(name).copied(), facts, bounds.get(name).map_or(&[], Vec::as_slice), known.get(name)))
+        .collect();
+    paths(&mut all, facts);
+    all
+}
+
+/// Tells of each package that nobody asked for by which others it came: the shortest way from a direct one.
+fn paths(all: &mut [Package], facts: Facts<'_>) {
+    let Some(installed) = facts.installed else { return };
+    let mut before: HashMap<&str, Option<&str>> = HashMap::new();
+    let mut queue: VecDeque<&str> = VecDeque::new();
+    for name in
+        all.iter().filter(|package| package.direct == Some(true)).filter_map(|package| installed.get_key_value(&package.name)).map(|(name, _)| name.as_str())
+    {
+        before.insert(name, None);
+        queue.push_back(name);
+    }
+    while let Some(name) = queue.pop_front() {
+        for (next, _) in installed.get(name).into_iter().flat_map(|one| &one.requires) {
+            if !before.contains_key(next.as_str()) {
+                before.insert(next, Some(name));
+                queue.push_back(next);
+            }
+        }
+    }
+    for package in all.iter_mut().filter(|package| package.direct != Some(true)) {
+        let mut way = Vec::new();
+        let mut at = before.get(package.name.as_str()).copied().flatten();
+        while let Some(name) = at.filter(|_| way.len() < WAY) {
+            way.push(name.to_owned());
+            at = before.get(name).copied().flatten();
+        }
+        way.reverse();
+        package.via = way;
+    }
+}
+
+/// How what is installed, locked and declared differs.
+fn drift(package: &Package, entry: Option<&Entry>, has_environment: bool) -> Option<String> {
+    let entry = entry?;
+    let version = |text: &str| text.chars().filter(|c| !c.is_control()).take(40).collect::<String>();
+    match (&package.installed, &package.locked) {
+        (Some(installed), Some(locked)) => {
+            let same = match (Version::parse(installed), Version::parse(locked)) {
+                (Some(a), Some(b)) => a == b,
+                _ => installed == locked,
+            };
+            (!same).then(|| format!("installed {}, locked {}", version(installed), version(locked)))
+        }
+        (Some(installed), None) => {
+            let parsed = Version::parse(installed)?;
+            (entry.from_index && !entry.constraint.allows(&parsed)).then(|| format!("installed {}, declared {}", version(installed), entry.constraint))
+        }
+        (None, _) if has_environment && entry.direct == Some(true) => Some("listed, not installed".to_owned()),
+        _ => None,
+    }
+}
+
+/// The other index that has a package of this name, where the version that is there is only at one: an installer takes the higher.
+fn confusable(known: &Known, current: &Version) -> Option<String> {
+    if known.places.len() < 2 {
+        return None;
+    }
+    let has = |project: &Arc<Project>| project.releases.iter().any(|release| Version::parse(&release.version).is_some_and(|version| version == *current));
+    let having: Vec<bool> = known.projects.iter().map(has).collect();
+    if !having.iter().any(|has| *has) {
+        return None;
+    }
+    having.iter().zip(&known.places).find(|(has, _)| !**has).map(|(_, place)| place.clone())
 }
 
 /// A release that can be compared.
@@ -104,6 +203,8 @@ fn one(name: &str, entry: Option<&Entry>, facts: Facts<'_>, bounds: &[(&str, &Co
             None => installed.and_then(|one| one.requested),
         },
         place: entry.map(|entry| entry.place.clone()),
+        declared: entry.map(|entry| entry.constraint.to_string()).filter(|text| !text.is_empty()),
+        needed_by: bounds.iter().take(NEEDS).map(|(who, bound)| Need { name: (*who).to_owned(), constraint: bound.to_string() }).collect(),
         problem: known.and_then(|known| known.problem.clone()),
         ..Package::default()
     };
@@ -112,7 +213,9 @@ fn one(name: &str, entry: Option<&Entry>, facts: Facts<'_>, bounds: &[(&str, &Co
         let text: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
         package.problem.get_or_insert_with(|| format!("{text} is no version that can be compared"));
     }
+    package.drift = drift(&package, entry, facts.installed.is_some());
     let Some(known) = known else { return package };
+    package.confusable = current.as_ref().and_then(|current| confusable(known, current));
     package.project_status = known.projects.iter().find_map(|project| project.status.clone());
     let mut candidates: Vec<Candidate<'_>> = known
         .projects
@@ -158,13 +261,39 @@ fn one(name: &str, entry: Option<&Entry>, facts: Facts<'_>, bounds: &[(&str, &Co
     let pre = own.names_prerelease() || latest.is_some_and(|latest| latest.version.is_prerelease());
     let pinned = own.pin().and_then(|text| Version::parse(&text));
     let allowed = |one: &&Candidate<'_>| own.allows(&one.version) && bounds.iter().all(|(_, bound)| bound.allows(&one.version));
+    let newest_allowed = runnable().filter(|one| pre || !one.version.is_prerelease()).find(allowed);
+    let young = |one: &&Candidate<'_>| facts.pace.until(one.release.released_at_s).is_some() && current.as_ref() != Some(&one.version);
     let wanted = runnable()
         .filter(|one| pre || !one.version.is_prerelease())
-        .find(allowed)
+        .filter(allowed)
+        .find(|one| !young(one))
         // A withdrawn version stays installable for who pins it.
         .or_else(|| candidates.iter().find(|one| one.runs && pinned.as_ref() == Some(&one.version)));
     package.wanted = wanted.map(|one| one.version.to_string());
     package.held_by = held(latest, wanted, own, bounds, good().find(|one| !one.version.is_prerelease()));
+    if let Some(newer) = newest_allowed.filter(|newer| young(newer) && wanted.is_none_or(|wanted| wanted.version < newer.version)) {
+        package.held_by = Some("cool-down".to_owned());
+        package.cooling_until = facts.pace.until(newer.release.released_at_s).and_then(|s| DateTime::from_timestamp(s, 0));
+    }
+    if let Some(current) = &current {
+        let stable = |one: &&Candidate<'_>| !one.version.is_prerelease() && one.version.series() == current.series() && one.version > *current;
+        package.patch = runnable().find(stable).map(|one| one.version.to_string());
+        if package.bump.is_some() {
+            let shown = candidates.iter().filter(|one| one.version >= *current && (pre || !one.version.is_prerelease()));
+            let mut releases: Vec<Out> =
+                shown.map(|one| Out { version: one.version.to_string(), at: time(one.release), yanked: one.release.yanked.is_some() }).collect();
+            if releases.len() > RELEASES {
+                // The newest, and the one that is there.
+                releases.drain(RELEASES - 1..releases.len() - 1);
+            }
+            releases.reverse();
+            package.releases = releases;
+        }
+    }
+    package.libyears = match (package.current_released_at, package.released_at) {
+        (Some(from), Some(to)) if package.bump.is_some() && to > from => Some(((to - from).num_days() as f64 / 365.25 * 100.0).round() / 100.0),
+        _ => None,
+    };
     package
 }
 
@@ -241,8 +370,8 @@ mod tests {
             })
             .into_iter()
             .collect();
-        let known = Known { projects: vec![Arc::new(Project { releases, status: None })], problem: None };
-        let facts = Facts { entries: &entries, installed: Some(&installed), interpreter: interpreter.as_ref() };
+        let known = Known { projects: vec![Arc::new(Project { releases, status: None })], ..Known::default() };
+        let facts = Facts { entries: &entries, installed: Some(&installed), interpreter: interpreter.as_ref(), pace: Pace::default() };
         compare(facts, &BTreeMap::from([("basket".to_owned(), known)])).remove(0)
     }
 
@@ -290,9 +419,9 @@ mod tests {
         };
         let bound = Constraint::parse("<6").unwrap();
         let installed = BTreeMap::from([one("celery", "5.5", vec![("redis".into(), bound)]), one("redis", "5.2.1", vec![])]);
-        let known = |releases| Known { projects: vec![Arc::new(Project { releases, status: Some("archived".into()) })], problem: None };
+        let known = |releases| Known { projects: vec![Arc::new(Project { releases, status: Some("archived".into()) })], ..Known::default() };
         let known = BTreeMap::from([("redis".to_owned(), known(vec![release("5.2.1"), release("7.1.0")]))]);
-        let seen = compare(Facts { entries: &[], installed: Some(&installed), interpreter: None }, &known);
+        let seen = compare(Facts { entries: &[], installed: Some(&installed), interpreter: None, pace: Pace::default() }, &known);
         assert_eq!((seen[1].wanted.as_deref(), seen[1].held_by.as_deref()), (Some("5.2.1"), Some("celery <6")));
         assert_eq!((seen[1].project_status.as_deref(), seen[0].latest.as_deref()), (Some("archived"), None));
     }

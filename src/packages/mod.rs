@@ -9,6 +9,7 @@
 //! | `advisories` | who knows weaknesses: OSV, an index's own list, what was said last |
 //! | `ecosystem` | whose packages: how names and versions are compared there |
 //! | `kept` | files of what can be had again |
+//! | `life` | until when releases of products are supported |
 //! | `versions` | versions, constraints, markers and interpreters; wraps the crates that know PEP 440 and PEP 508 |
 //! | `compare` | what is there against what is out; pure |
 
@@ -17,5 +18,6 @@ pub mod compare;
 pub mod ecosystem;
 pub mod indexes;
 pub mod kept;
+pub mod life;
 pub mod manifests;
 pub mod versions;

@@ -117,9 +117,19 @@ pub fn deps(world: &World, all: bool, signs: Signs) -> String {
                 why.push(package.yanked_reason.as_ref().map_or_else(|| "withdrawn".to_owned(), |reason| format!("withdrawn: {}", clean(reason))));
             }
             why.extend(package.project_status.as_deref().map(clean));
+            why.extend(package.cure.as_ref().filter(|_| !package.advisories.is_empty()).map(|to| format!("{} cures", clean(to))));
+            why.extend(package.borne.iter().map(|borne| format!("{} borne: {}", clean(&borne.advisory.id), clean(&borne.reason))));
+            why.extend(package.drift.as_deref().map(clean));
             why.extend(package.held_by.as_deref().filter(|_| package.outdated()).map(clean));
             why.extend(package.problem.as_deref().map(clean));
-            if all || package.outdated() || package.yanked || package.problem.is_some() || package.project_status.is_some() || !package.advisories.is_empty() {
+            if all
+                || package.outdated()
+                || package.yanked
+                || package.problem.is_some()
+                || package.project_status.is_some()
+                || package.drift.is_some()
+                || !package.advisories.is_empty()
+            {
                 let bump = package.bump.map_or("", crate::domain::Bump::word).to_owned();
                 let versions = [&package.installed, &package.locked, &package.wanted, &package.latest].map(cell);
                 let [installed, locked, wanted, latest] = versions;

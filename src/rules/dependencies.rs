@@ -74,6 +74,33 @@ fn unaudited(source: &SourceState, packages: &Packages, context: Context<'_>, ru
     Some(found)
 }
 
+/// One finding of its own about some packages: the first is named, each has its line.
+fn about(source: &SourceState, context: Context<'_>, rule: &str, key: &str, named: &[(&Package, &str)], title: String) -> Finding {
+    let mut found = finding(&source.spec.id, rule, Severity::Warning, source.packages_since.unwrap_or(context.now), title);
+    found.id = FindingId::about(&source.spec.id, rule, key);
+    found.evidence = named.iter().map(|(package, _)| package.name.as_str()).collect::<Vec<_>>().join(" ");
+    found.explanation = vec![Term::new("packages", named.len().to_string(), "warning from one on")];
+    found.blocks = vec![Block::Sentences(named.iter().take(8).map(|(package, what)| format!("{}: {what}", package.name)).collect())];
+    found.runbook.clone_from(&source.spec.runbook);
+    found
+}
+
+/// What is installed is not what is locked or declared.
+fn drifted(source: &SourceState, packages: &Packages, context: Context<'_>, rule: &str) -> Option<Finding> {
+    let named: Vec<(&Package, &str)> = packages.items.iter().filter_map(|p| Some((p, p.drift.as_deref()?))).collect();
+    let (first, what) = named.first()?;
+    let more = if named.len() > 1 { format!("; {} more differ", named.len() - 1) } else { String::new() };
+    Some(about(source, context, rule, "drift", &named, format!("{}: {what}{more}", first.name)))
+}
+
+/// A package that another index has under the same name: an installer takes whichever is higher.
+fn confused(source: &SourceState, packages: &Packages, context: Context<'_>, rule: &str) -> Option<Finding> {
+    let named: Vec<(&Package, &str)> = packages.items.iter().filter_map(|p| Some((p, p.confusable.as_deref()?))).collect();
+    let (first, place) = named.first()?;
+    let more = if named.len() > 1 { format!(", and {} more", named.len() - 1) } else { String::new() };
+    Some(about(source, context, rule, "confusion", &named, format!("{} is at another index too, where it may be somebody else's: {place}{more}", first.name)))
+}
+
 impl Rule for Dependencies {
     fn id(&self) -> &'static str {
         "packages"
@@ -105,6 +132,8 @@ impl Rule for Dependencies {
         ];
         let severe = if vulnerable.iter().any(|p| p.advisories.iter().any(Advisory::is_critical)) { Severity::Critical } else { Severity::Warning };
         let mut findings: Vec<Finding> = unaudited(source, packages, context, self.id()).into_iter().collect();
+        findings.extend(drifted(source, packages, context, self.id()));
+        findings.extend(confused(source, packages, context, self.id()));
         let (severity, title) = if let [one, more @ ..] = vulnerable.as_slice() {
             let more = if more.is_empty() { String::new() } else { format!("; {} more vulnerable", more.len()) };
             (severe, format!("{}{more}", vulnerable_title(one)))

@@ -15,6 +15,7 @@ pub mod certificates;
 pub mod crons;
 pub mod dependencies;
 pub mod deploys;
+pub mod eol;
 pub mod errors;
 pub mod intake;
 pub mod issues;
@@ -63,6 +64,7 @@ pub static RULES: &[&dyn Rule] = &[
     &crons::Crons,
     &intake::Dropping,
     &dependencies::Dependencies,
+    &eol::EndOfLife,
     &backups::Backups,
     &staleness::Staleness,
 ];

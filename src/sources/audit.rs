@@ -15,14 +15,18 @@ use crate::packages::advisories::client::{self, DEFAULT};
 use crate::packages::advisories::judge::Ignore;
 use crate::packages::advisories::store::Store;
 use crate::packages::ecosystem::Ecosystem;
+use crate::packages::life::client::{self as life, Dates};
 
 /// An answer is not asked for again within this, however long the interval.
 const FRESH: Duration = Duration::from_secs(3_600);
 
-/// Whether advisories are asked for, or where.
+/// Support dates are not asked for again within this.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Whether a service is asked, or where it is.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Osv {
+pub enum Asked {
     /// Yes or no.
     Switch(bool),
     /// The address of the service.
@@ -46,9 +50,9 @@ fn complaint(path: &[&str], message: String, help: &str) -> Complaint {
 }
 
 /// What is wrong with these keys.
-pub(super) fn check(osv: Option<&Osv>, ignore: &[IgnoreConfig]) -> Vec<Complaint> {
+pub(super) fn check(osv: Option<&Asked>, ignore: &[IgnoreConfig]) -> Vec<Complaint> {
     let mut all = Vec::new();
-    if let Some(Osv::Address(text)) = osv
+    if let Some(Asked::Address(text)) = osv
         && let Err(why) = client::Osv::new(text, Ecosystem::PyPi, Arc::new(Store::new(None)), "")
     {
         all.push(complaint(&["osv"], format!("the address is not right: {why}"), "write the service's address, such as \"https://osv.example\", or false"));
@@ -68,16 +72,36 @@ pub(super) fn check(osv: Option<&Osv>, ignore: &[IgnoreConfig]) -> Vec<Complaint
     all
 }
 
+/// The service of support dates; `None` when it is switched off.
+///
+/// # Errors
+/// When its address is none.
+pub(super) fn dates(asked: Option<&Asked>, context: &BuildContext, every: Duration) -> Result<Option<Dates>, SourceError> {
+    let address = match asked {
+        Some(Asked::Switch(false)) => return Ok(None),
+        Some(Asked::Address(text)) => text.as_str(),
+        Some(Asked::Switch(true)) | None => life::DEFAULT,
+    };
+    let made = Dates::new(address, context.cache.as_deref(), (every / 2).min(DAY));
+    made.map(Some).map_err(|why| SourceError::config(format!("the address in `eol` is not right: {why}"), "write it as \"https://dates.example/api/v1\""))
+}
+
 /// The auditor of one source.
 ///
 /// # Errors
 /// When the address of the service is none.
-pub(super) fn build(osv: Option<&Osv>, ignore: &[IgnoreConfig], ecosystem: Ecosystem, context: &BuildContext, every: Duration) -> Result<Auditor, SourceError> {
+pub(super) fn build(
+    osv: Option<&Asked>,
+    ignore: &[IgnoreConfig],
+    ecosystem: Ecosystem,
+    context: &BuildContext,
+    every: Duration,
+) -> Result<Auditor, SourceError> {
     let store = Arc::new(Store::new(context.cache.as_deref()));
     let address = match osv {
-        Some(Osv::Switch(false)) => None,
-        Some(Osv::Address(text)) => Some(text.as_str()),
-        Some(Osv::Switch(true)) | None => Some(DEFAULT),
+        Some(Asked::Switch(false)) => None,
+        Some(Asked::Address(text)) => Some(text.as_str()),
+        Some(Asked::Switch(true)) | None => Some(DEFAULT),
     };
     let source = context.id.as_str().to_owned();
     let made = address.map(|address| client::Osv::new(address, ecosystem, Arc::clone(&store), &source)).transpose();

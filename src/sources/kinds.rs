@@ -73,6 +73,13 @@ pub static KINDS: &[Kind] = &[
         schema: schema::<super::python::Config>,
         parse: parse::<super::python::Config>,
     },
+    Kind {
+        name: "eol",
+        doc: "Until when the products that a site stands on are supported.",
+        capability: Capability::Life,
+        schema: schema::<super::eol::Config>,
+        parse: parse::<super::eol::Config>,
+    },
 ];
 
 /// The kind of this name.

@@ -17,6 +17,7 @@ pub mod audit;
 #[cfg(test)]
 pub mod contract;
 pub mod door;
+pub mod eol;
 pub mod files;
 pub mod http;
 pub mod kinds;

@@ -210,8 +210,7 @@ fn distribution(path: &Path, file_name: &str, interpreter: Option<&Interpreter>)
         Ok(_) => None,
     };
     // Bounds of optional extras do not apply, and neither does what asks for any version.
-    let requires =
-        read.requires.iter().filter_map(|text| Requirement::parse(text).ok()).filter(|one| !one.constraint.is_any() && one.marker.holds(interpreter));
+    let requires = read.requires.iter().filter_map(|text| Requirement::parse(text).ok()).filter(|one| one.marker.holds(interpreter));
     let one = Distribution {
         requires: requires.map(|one| (one.name, one.constraint)).collect(),
         name: normalised(name),

@@ -15,10 +15,11 @@ use super::address::Addresses;
 use crate::domain::{Data, ErrorKind, Observation, Packages, Problem, SourceError};
 use crate::io::clock;
 use crate::packages::advisories::audit::{Auditor, Beside, Listed};
-use crate::packages::compare::{self, Facts, Known, compare};
+use crate::packages::compare::{self, Facts, Known, Pace, compare};
 use crate::packages::ecosystem::Ecosystem;
 use crate::packages::indexes::cache::Cache;
 use crate::packages::indexes::client::{Answer, Asker, Index};
+use crate::packages::life::client::{self as life, Dates, Used};
 use crate::packages::manifests::installed::Environment;
 use crate::packages::manifests::{self, Manifest, Scope, installed};
 use crate::packages::versions::Interpreter;
@@ -40,6 +41,8 @@ pub(super) struct Setup {
     pub cache: Arc<Cache>,
     pub limit: Duration,
     pub auditor: Auditor,
+    pub dates: Option<Dates>,
+    pub cooldown_s: i64,
 }
 
 /// Looks at one project's packages.
@@ -60,6 +63,7 @@ struct Here {
     manifest: Manifest,
     environment: Option<Environment>,
     interpreter: Option<Interpreter>,
+    pace: Pace,
 }
 
 impl Here {
@@ -68,6 +72,7 @@ impl Here {
             entries: &self.manifest.entries,
             installed: self.environment.as_ref().map(|environment| &environment.distributions),
             interpreter: self.interpreter.as_ref(),
+            pace: self.pace,
         }
     }
 }
@@ -107,7 +112,8 @@ fn read(setup: &Setup) -> Result<Here, SourceError> {
         problems.append(&mut environment.problems);
     }
     manifest.problems = problems;
-    Ok(Here { manifest, environment, interpreter })
+    let pace = Pace { now_s: clock::now().timestamp(), cooldown_s: setup.cooldown_s };
+    Ok(Here { manifest, environment, interpreter, pace })
 }
 
 /// What all indexes together said of one package.
@@ -141,7 +147,10 @@ impl Round {
                 Some(error) if is_unknown(&error) => unknown = Some(error),
                 Some(error) => asked.error = Some(error),
             }
-            asked.known.projects.extend(project);
+            if let Some(project) = project {
+                asked.known.projects.push(project);
+                asked.known.places.push(index.shown().to_owned());
+            }
         }
         if !asked.answered && asked.error.is_none() {
             asked.error = unknown;
@@ -228,9 +237,27 @@ impl PythonSource {
         let releases = |name: &str| known.get(name).map(|known| compare::releases(known, interpreter.as_ref())).unwrap_or_default();
         let beside = Beside { releases: &releases, elsewhere: &elsewhere, listed };
         problems.append(&mut setup.auditor.audit(&mut packages, beside, started + limit).await);
+        let used = used(&packages);
+        let (lines, mut told, _) = life::look(setup.dates.as_ref(), &used, started + limit).await;
+        problems.append(&mut told);
         manifests::bound(&mut problems);
-        Ok(Collected { observations: vec![Observation { at: clock::now(), data: Data::Packages(packages) }], problems, complete })
+        let at = clock::now();
+        let mut observations = vec![Observation { at, data: Data::Packages(packages) }];
+        if !lines.items.is_empty() {
+            observations.push(Observation { at, data: Data::Life(lines) });
+        }
+        Ok(Collected { observations, problems, complete })
     }
+}
+
+/// What of these packages has dates of its own: the interpreter and Django.
+fn used(packages: &Packages) -> Vec<Used> {
+    let place = |installed: bool| if installed { "the environment" } else { "the manifest" }.to_owned();
+    let python = packages.python.iter().map(|version| Used { product: "python".to_owned(), version: version.clone(), seen: place(true) });
+    let django = packages.items.iter().filter(|package| package.name == "django");
+    let django = django
+        .filter_map(|package| Some(Used { product: "django".to_owned(), version: package.current()?.to_owned(), seen: place(package.installed.is_some()) }));
+    python.chain(django).collect()
 }
 
 /// The error to tell when nothing was answered: one that a person can act on before one that passes.

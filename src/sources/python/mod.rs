@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use self::address::Address;
 use super::audit;
-pub use super::audit::{IgnoreConfig, Osv};
+pub use super::audit::{Asked, IgnoreConfig};
 use super::{BuildContext, Built, Complaint, Reach, SourceConfig, SourceSpec};
 use crate::config::value::Dur;
 use crate::domain::{Capability, SourceError};
@@ -29,6 +29,7 @@ use crate::io::secret::SecretRef;
 use crate::packages::ecosystem::Ecosystem;
 use crate::packages::indexes::cache::Cache;
 use crate::packages::indexes::client::Index;
+use crate::packages::life::client::Dates;
 use crate::packages::versions::Interpreter;
 
 /// The interval where none is configured.
@@ -52,11 +53,13 @@ pub struct Config {
     #[serde(default)]
     pub extra_indexes: Vec<Address>,
     /// Where advisories are asked for, such as `"https://osv.example"`; OSV itself when not given. `false`: only the index's own list.
-    pub osv: Option<Osv>,
+    pub osv: Option<Asked>,
+    /// Where support dates of Python and Django are asked for; endoflife.date when not given. `false`: only those that came with the program.
+    pub eol: Option<Asked>,
     /// Advisories that are known and borne.
     #[serde(default)]
     pub ignore: Vec<IgnoreConfig>,
-    /// How old a release must be; kept for a later version.
+    /// How old a release must be before it is wanted, such as `"7d"`.
     pub cooldown: Option<Dur>,
     /// The command that tells whether an upgrade is good; kept for a later version.
     pub test: Option<Vec<String>>,
@@ -114,8 +117,16 @@ impl SourceConfig for Config {
             all.push(one);
         }
         all.extend(audit::check(self.osv.as_ref(), &self.ignore));
+        if let Some(Asked::Address(text)) = &self.eol
+            && let Err(why) = Dates::new(text, None, EVERY)
+        {
+            all.push(complaint(
+                "eol",
+                &format!("the address is not right: {why}"),
+                "write the base of the service, such as \"https://dates.example/api/v1\", or false",
+            ));
+        }
         let later = [
-            ("cooldown", self.cooldown.is_some(), "the age of releases is not used by this version"),
             ("test", self.test.is_some(), "commands of an upgrade are not used by this version"),
             ("upgrade", self.upgrade.is_some(), "commands of an upgrade are not used by this version"),
         ];
@@ -158,6 +169,8 @@ impl SourceConfig for Config {
             base: context.base.clone(),
             cache: Arc::new(Cache::new(context.cache.as_deref())),
             limit: spec.timeout,
+            cooldown_s: self.cooldown.map_or(0, |age| i64::try_from(age.0.as_secs()).unwrap_or(i64::MAX / 2)),
+            dates: audit::dates(self.eol.as_ref(), context, spec.every)?,
             auditor: audit::build(self.osv.as_ref(), &self.ignore, Ecosystem::PyPi, context, spec.every)?,
         };
         Ok(Built { source: Box::new(look::PythonSource::new(setup, spec.every)), spec, service: None })

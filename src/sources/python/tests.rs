@@ -49,7 +49,8 @@ fn shelf(pages: &[(&str, Page)]) -> Catalogue {
 
 fn config(text: &str) -> Config {
     // No test asks the world: what names no service of advisories has the index's own list at most.
-    let text = &if text.contains("osv") { text.to_owned() } else { format!("osv = false\n{text}") };
+    let text = &if text.contains("osv") { text.to_owned() } else { format!("osv = false\neol = false\n{text}") };
+    let text = &if text.contains("eol") { text.clone() } else { format!("eol = false\n{text}") };
     toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -167,6 +168,42 @@ async fn advisories_are_joined_and_asked_for_once() {
     let again = poll(dir, &text).await.unwrap();
     assert_eq!(packages(&again).items, packages(&seen).items);
     assert_eq!((count(&asked.batches), count(&asked.details)), (batches, details));
+}
+
+#[tokio::test]
+async fn what_waits_differs_or_is_at_two_indexes_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    put(dir, "requirements.txt", "celery>=5\nteapot==1.4.0\nmissing==1.0\n");
+    install(dir, "celery", "5.5.3", "Requires-Dist: kombu>=5");
+    install(dir, "kombu", "5.6.0", "Requires-Dist: amqp");
+    install(dir, "amqp", "5.0", "");
+    install(dir, "teapot", "1.3.0", "");
+    let at = |version: &str, days: i64| Release { at: Some((crate::io::clock::now() - chrono::Duration::days(days)).to_rfc3339()), ..Release::new(version) };
+    let celery = Page::Releases(vec![at("5.5.3", 760), at("5.5.4", 100), at("5.6.0", 30), at("5.6.2", 2)], None);
+    let private = stand(shelf(&[
+        ("celery", celery),
+        ("kombu", releases(&["5.6.0"])),
+        ("amqp", releases(&["5.0"])),
+        ("teapot", releases(&["1.3.0", "1.4.0"])),
+        ("missing", releases(&["1.0"])),
+    ]));
+    let public = stand(shelf(&[("teapot", releases(&["99.0"]))]));
+    let text =
+        format!("manifest = \"requirements.txt\"\nvenv = \"venv\"\nindex = \"{}\"\nextra_indexes = [\"{}\"]\ncooldown = \"7d\"", private.url, public.url);
+    let seen = poll(dir, &text).await.unwrap();
+    let celery = item(&seen, "celery");
+    assert_eq!((celery.wanted.as_deref(), celery.latest.as_deref(), celery.held_by.as_deref()), (Some("5.6.0"), Some("5.6.2"), Some("cool-down")));
+    assert!(celery.cooling_until.is_some());
+    assert_eq!((celery.libyears, celery.patch.as_deref(), celery.declared.as_deref()), (Some(2.08), Some("5.5.4"), Some(">=5")));
+    let line: Vec<&str> = celery.releases.iter().map(|out| out.version.as_str()).collect();
+    assert_eq!(line, ["5.5.3", "5.5.4", "5.6.0", "5.6.2"]);
+    assert_eq!((item(&seen, "amqp").via.join(" "), item(&seen, "amqp").needed_by[0].name.as_str()), ("celery kombu".to_owned(), "kombu"));
+    assert_eq!(item(&seen, "teapot").drift.as_deref(), Some("installed 1.3.0, locked 1.4.0"));
+    assert_eq!(item(&seen, "missing").drift.as_deref(), Some("listed, not installed"));
+    assert_eq!(item(&seen, "teapot").confusable.as_deref(), Some(public.url.as_str()));
+    let Data::Life(lines) = &seen.observations[1].data else { panic!("{seen:?}") };
+    assert_eq!((lines.items[0].title().as_str(), lines.embedded), ("Python 3.11", true));
 }
 
 #[tokio::test]

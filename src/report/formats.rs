@@ -1,0 +1,158 @@
+//! The packages of all sources for other tools: SARIF 2.1.0 for code review, CycloneDX 1.5 as a bill of materials with its
+//! weaknesses.
+//!
+//! What does not belong here: the JSON of rounds itself (`json`), the table (`text`).
+
+use serde_json::{Value, json};
+
+use super::clean;
+use crate::domain::{Advisory, Package, Packages, Timestamp};
+use crate::state::World;
+
+fn all(world: &World) -> impl Iterator<Item = (&Packages, &Package)> {
+    world.sources.values().filter_map(|source| source.packages.as_ref()).flat_map(|(_, packages)| packages.items.iter().map(move |package| (packages, package)))
+}
+
+/// File and line of `requirements.txt:3`; else the manifest.
+fn place<'a>(packages: &'a Packages, package: &'a Package) -> (&'a str, Option<u64>) {
+    let text = package.place.as_deref().unwrap_or(&packages.manifest);
+    match text.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse::<u64>().ok()?))) {
+        Some((file, line)) => (file, Some(line)),
+        None => (text, None),
+    }
+}
+
+const fn level(advisory: &Advisory) -> &'static str {
+    match &advisory.severity {
+        Some(word) => match word.as_bytes() {
+            b"critical" | b"high" => "error",
+            b"low" => "note",
+            _ => "warning",
+        },
+        None => "warning",
+    }
+}
+
+/// Weaknesses as SARIF; places of relative paths are relative to the site's directory.
+#[must_use]
+pub fn sarif(world: &World) -> Value {
+    let (mut rules, mut results) = (Vec::<Value>::new(), Vec::new());
+    for (packages, package) in all(world) {
+        for advisory in &package.advisories {
+            if !rules.iter().any(|rule| rule["id"] == advisory.id.as_str()) {
+                rules.push(json!({
+                    "id": advisory.id,
+                    "shortDescription": { "text": clean(advisory.summary.as_deref().unwrap_or(&advisory.id)) },
+                    "helpUri": advisory.url,
+                    "properties": { "security-severity": advisory.cvss.map(|score| format!("{score:.1}")), "tags": ["security"] },
+                }));
+            }
+            let (file, line) = place(packages, package);
+            let cure = package.cure.as_ref().map_or_else(|| "no cure is out".to_owned(), |to| format!("{to} cures it"));
+            let text = format!(
+                "{} {} has {}: {}; {cure}",
+                package.name,
+                package.current().unwrap_or("?"),
+                advisory.id,
+                advisory.summary.as_deref().unwrap_or("no summary")
+            );
+            let mut location = json!({ "artifactLocation": { "uri": clean(file) } });
+            if let Some(line) = line {
+                location["region"] = json!({ "startLine": line.max(1) });
+            }
+            results.push(json!({
+                "ruleId": advisory.id,
+                "level": level(advisory),
+                "message": { "text": clean(&text) },
+                "locations": [{ "physicalLocation": location }],
+                "partialFingerprints": { "package/v1": format!("{} {}", package.name, advisory.id) },
+            }));
+        }
+    }
+    let driver = json!({ "name": "rounds", "version": env!("CARGO_PKG_VERSION"), "rules": rules });
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{ "tool": { "driver": driver }, "results": results }],
+    })
+}
+
+/// `pkg:pypi/django@5.2`, without what an address may not hold.
+fn purl(packages: &Packages, package: &Package) -> String {
+    let kind = match packages.ecosystem.as_deref() {
+        Some("npm") => "npm",
+        Some("crates.io") => "cargo",
+        _ => "pypi",
+    };
+    let escape = |text: &str| {
+        text.chars()
+            .map(
+                |c| if c.is_ascii_alphanumeric() || "-._~/".contains(c) { c.to_string() } else { c.to_string().bytes().map(|b| format!("%{b:02X}")).collect() },
+            )
+            .collect::<String>()
+    };
+    let version = package.current().map(|version| format!("@{}", escape(version))).unwrap_or_default();
+    format!("pkg:{kind}/{}{version}", escape(&package.name))
+}
+
+/// All packages, and their weaknesses, as CycloneDX.
+#[must_use]
+pub fn cyclonedx(world: &World, now: Timestamp) -> Value {
+    let (mut components, mut weaknesses) = (Vec::<Value>::new(), Vec::<Value>::new());
+    for (packages, package) in all(world) {
+        let reference = purl(packages, package);
+        if !components.iter().any(|one| one["bom-ref"] == reference.as_str()) {
+            components.push(
+                json!({ "type": "library", "bom-ref": reference, "name": package.name, "version": package.current().unwrap_or_default(), "purl": reference }),
+            );
+        }
+        let open = package.advisories.iter().map(|advisory| (advisory, None));
+        for (advisory, borne) in open.chain(package.borne.iter().map(|borne| (&borne.advisory, Some(borne.reason.as_str())))) {
+            let mut one = json!({
+                "bom-ref": format!("{reference}#{}", advisory.id),
+                "id": advisory.id,
+                "source": { "name": packages.advisories_from.as_deref().unwrap_or("unknown") },
+                "references": advisory.aliases.iter().map(|id| json!({ "id": id, "source": { "name": "alias" } })).collect::<Vec<_>>(),
+                "ratings": [{ "score": advisory.cvss, "severity": advisory.severity.as_deref().unwrap_or("unknown") }],
+                "description": clean(advisory.summary.as_deref().unwrap_or_default()),
+                "recommendation": package.cure.as_ref().map(|to| format!("upgrade {} to {to}", package.name)).unwrap_or_default(),
+                "affects": [{ "ref": reference }],
+            });
+            if advisory.cvss.is_none()
+                && let Some(rating) = one["ratings"][0].as_object_mut()
+            {
+                rating.remove("score");
+            }
+            if let Some(reason) = borne {
+                one["analysis"] = json!({ "state": "not_affected", "detail": clean(reason) });
+            }
+            weaknesses.push(one);
+        }
+    }
+    json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
+        "metadata": {
+            "timestamp": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            "tools": [{ "name": "rounds", "version": env!("CARGO_PKG_VERSION") }],
+        },
+        "components": components,
+        "vulnerabilities": weaknesses,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_as_package_urls() {
+        let packages = Packages { ecosystem: Some("npm".into()), manifest: "package-lock.json".into(), ..Packages::default() };
+        let package = Package { name: "@shop/ui".into(), locked: Some("1.0.0+x".into()), ..Package::default() };
+        assert_eq!(purl(&packages, &package), "pkg:npm/%40shop/ui@1.0.0%2Bx");
+        assert_eq!(place(&packages, &package), ("package-lock.json", None));
+        let package = Package { place: Some("requirements.txt:3".into()), ..package };
+        assert_eq!(place(&packages, &package), ("requirements.txt", Some(3)));
+    }
+}

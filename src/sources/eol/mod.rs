@@ -1,0 +1,136 @@
+//! Until when the products that a site stands on are supported: named in the configuration, looked up by date.
+//!
+//! What does not belong here: the dates (`packages::life`), whether an end needs a person (`rules::eol`).
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Reach, Source, SourceConfig, SourceSpec};
+use crate::domain::{Capability, Data, Observation, SourceError};
+use crate::io::clock;
+use crate::io::secret::SecretRef;
+use crate::packages::life::client::{self, DEFAULT, Dates, Used};
+
+/// The interval where none is configured: dates change rarely, and time goes on.
+const EVERY: Duration = Duration::from_secs(12 * 3_600);
+/// The time limit of one poll where none is configured.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// An answer is not asked for again within this, however long the interval.
+const FRESH: Duration = Duration::from_secs(24 * 3_600);
+
+/// The keys of one set of products.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Products and the versions that are used: `{ python = "3.12", django = "5.2", postgresql = "16" }`; named as endoflife.date names them.
+    pub products: BTreeMap<String, String>,
+    /// The service of support dates; endoflife.date when not given.
+    pub url: Option<String>,
+}
+
+/// Looks up the dates.
+struct EolSource {
+    used: Vec<Used>,
+    service: Dates,
+    every: Duration,
+    limit: Duration,
+}
+
+impl EolSource {
+    async fn look(&self) -> Result<Collected, SourceError> {
+        let limit = self.limit.saturating_sub((self.limit / 10).min(Duration::from_secs(3)));
+        let (lines, problems, nothing) = client::look(Some(&self.service), &self.used, Instant::now() + limit).await;
+        match nothing {
+            Some(error) => Err(error),
+            None => Ok(Collected { observations: vec![Observation { at: clock::now(), data: Data::Life(lines) }], problems, complete: true }),
+        }
+    }
+}
+
+impl Source for EolSource {
+    fn cadence(&self) -> Cadence {
+        Cadence::Every(self.every)
+    }
+
+    fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
+        Box::pin(self.look())
+    }
+}
+
+fn complaint(path: &[&str], message: String, help: &str) -> Complaint {
+    Complaint { path: path.iter().map(|one| (*one).to_owned()).collect(), message, help: help.to_owned(), warning: false }
+}
+
+impl SourceConfig for Config {
+    fn check(&self) -> Vec<Complaint> {
+        let mut all = Vec::new();
+        if self.products.is_empty() {
+            all.push(complaint(&["products"], "no product is named".to_owned(), "write `products = { postgresql = \"16\" }`"));
+        }
+        for (name, version) in &self.products {
+            if !Dates::is_product(name) {
+                all.push(complaint(
+                    &["products", name],
+                    "this is no name of a product".to_owned(),
+                    "names are lower case, as endoflife.date has them: `postgresql`",
+                ));
+            }
+            if !version.starts_with(|c: char| c.is_ascii_digit() || c == 'v') {
+                all.push(complaint(&["products", name], "this is no version".to_owned(), "write the version that is used, such as \"16\""));
+            }
+        }
+        if let Some(why) = self.url.as_ref().and_then(|url| Dates::new(url, None, FRESH).err()) {
+            all.push(complaint(
+                &["url"],
+                format!("the address is not right: {why}"),
+                "write the base of the service, such as \"https://dates.example/api/v1\"",
+            ));
+        }
+        all
+    }
+
+    fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
+        Vec::new()
+    }
+
+    fn reaches(&self, _: &BuildContext) -> Vec<Reach> {
+        let service = Dates::new(self.url.as_deref().unwrap_or(DEFAULT), None, FRESH).ok();
+        service.and_then(|service| service.reach()).map(|(host, port)| Reach::Tcp(host, port)).into_iter().collect()
+    }
+
+    fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
+        let spec = self.spec(context);
+        let service = Dates::new(self.url.as_deref().unwrap_or(DEFAULT), context.cache.as_deref(), (spec.every / 2).min(FRESH))
+            .map_err(|why| SourceError::config(format!("the address is not right: {why}"), "write the base of the service in `url`"))?;
+        let used = self.products.iter().map(|(product, version)| Used { product: product.clone(), version: version.clone(), seen: "products".to_owned() });
+        let source = EolSource { used: used.collect(), service, every: spec.every, limit: spec.timeout };
+        Ok(Built { source: Box::new(source), spec, service: None })
+    }
+
+    fn spec(&self, context: &BuildContext) -> SourceSpec {
+        let common = &context.common;
+        let every = common.every.unwrap_or(EVERY);
+        SourceSpec {
+            id: context.id.clone(),
+            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
+            capability: Capability::Life,
+            every,
+            timeout: common.timeout.unwrap_or(TIMEOUT),
+            retry_every: every.min(Duration::from_secs(600)),
+            failures: 1,
+            successes: 1,
+            enabled: common.enabled.unwrap_or(true),
+            continuous: false,
+            runbook: common.runbook.clone(),
+            needs: common.needs.clone(),
+            target: self.products.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
