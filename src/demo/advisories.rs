@@ -118,7 +118,7 @@ impl Shelf {
             return None;
         }
         // Ecosystems and names are compared letter by letter.
-        let Some(ecosystem) = Ecosystem::find(word) else { return None };
+        let ecosystem = Ecosystem::find(word)?;
         let found: Vec<Value> = self
             .records
             .values()
@@ -177,7 +177,7 @@ where
                 async move {
                     let (head, body) = request.into_parts();
                     let kind = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-                    let body = Limited::new(body, BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                    let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
                     let (code, kind, text) = answer(&head.method, head.uri.path(), kind, &body);
                     let response = Response::builder().status(code).header(CONTENT_TYPE, kind).body(Full::new(Bytes::from(text)));
                     Ok::<_, Infallible>(response.unwrap_or_default())

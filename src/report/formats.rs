@@ -85,11 +85,15 @@ fn purl(packages: &Packages, package: &Package) -> String {
         _ => "pypi",
     };
     let escape = |text: &str| {
-        text.chars()
-            .map(
-                |c| if c.is_ascii_alphanumeric() || "-._~/".contains(c) { c.to_string() } else { c.to_string().bytes().map(|b| format!("%{b:02X}")).collect() },
-            )
-            .collect::<String>()
+        let mut out = String::new();
+        for byte in text.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                out.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        out
     };
     let version = package.current().map(|version| format!("@{}", escape(version))).unwrap_or_default();
     format!("pkg:{kind}/{}{version}", escape(&package.name))

@@ -49,6 +49,9 @@ pub struct Query {
     pub version: String,
 }
 
+/// A record, or why it could not be had, with what is known of it all the same.
+type Fetched = Result<Arc<Record>, (Arc<Record>, SourceError)>;
+
 /// What was said.
 #[derive(Debug, Default)]
 pub struct Said {
@@ -140,7 +143,7 @@ impl Osv {
             said.problems.push(Problem { subject: "advisories".to_owned(), message: format!("only the first {DETAILS} of {} are looked at", wanted.len()) });
         }
         let down = said.error.is_some();
-        let details: Vec<(String, Result<Arc<Record>, (Arc<Record>, SourceError)>)> = stream::iter(wanted.into_values().take(DETAILS))
+        let details: Vec<(String, Fetched)> = stream::iter(wanted.into_values().take(DETAILS))
             .map(|mention| async move { (mention.id.clone(), self.record(&mention, down, deadline).await) })
             .buffer_unordered(PARALLEL)
             .collect()
@@ -228,7 +231,7 @@ impl Osv {
     }
 
     /// The details of a record: as kept when it did not change since. With the error, what is known of it all the same.
-    async fn record(&self, mention: &Mention, down: bool, deadline: Instant) -> Result<Arc<Record>, (Arc<Record>, SourceError)> {
+    async fn record(&self, mention: &Mention, down: bool, deadline: Instant) -> Fetched {
         let (store, base, id) = (Arc::clone(&self.store), self.base.to_string(), mention.id.clone());
         let word = self.ecosystem.word();
         let kept = tokio::task::spawn_blocking(move || store.record(&base, word, &id)).await.ok().flatten();

@@ -94,8 +94,8 @@ fn of_value(value: &Value, ecosystem: Ecosystem) -> Result<Record, String> {
     let parts = || value.get("affected").and_then(Value::as_array).into_iter().flatten();
     let severities = || std::iter::once(value).chain(parts()).filter_map(|holder| holder.get("severity")).filter_map(Value::as_array).flatten();
     let score = severities().filter_map(score).max_by(f64::total_cmp);
-    let said = std::iter::once(value).chain(parts()).filter_map(|holder| holder.get("database_specific")?.get("severity")?.as_str());
-    let word = said.filter_map(word).next();
+    let mut said = std::iter::once(value).chain(parts()).filter_map(|holder| holder.get("database_specific")?.get("severity")?.as_str());
+    let word = said.find_map(word);
     let summary = text("summary").or_else(|| text("details")?.lines().find(|line| !line.trim().is_empty())).map(|text| line(text, 200));
     let affected = parts().take(PACKAGES).filter_map(|part| affected(part, ecosystem)).collect();
     Ok(Record {
