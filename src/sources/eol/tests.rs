@@ -19,6 +19,7 @@ fn context(cache: Option<&Path>) -> BuildContext {
         trusted: false,
         zone: None,
         cache: cache.map(Path::to_owned),
+        state: None,
     }
 }
 
