@@ -1,13 +1,24 @@
 //! Reading a Django log: lines to events, levels, exact traceback groups. `cargo bench --bench log`.
 
+#![expect(clippy::expect_used, reason = "a measurement that cannot go on says where by panicking")]
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, Utc};
 use divan::{Bencher, counter::BytesCount};
+use rounds::io::exec::{self, Limits, Program};
 use rounds::sources::log::Settings;
 use rounds::sources::log::digest::Stream;
 use rounds::sources::log::stamp::Zone;
 use rounds::sources::log::tally::Tally;
 
 fn main() {
+    if !std::env::args().any(|arg| arg == "--test" || arg == "--list") {
+        beside();
+    }
     divan::main();
 }
 
@@ -32,6 +43,61 @@ fn django(size: usize) -> Vec<u8> {
         }
     }
     text.into_bytes()
+}
+
+/// A C pass over the same text, where there is a compiler; its figures stand before ours.
+fn beside() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (source, program, log) = (folder.path().join("pass.c"), folder.path().join("pass"), folder.path().join("x.log"));
+    let megabytes: usize = std::env::var("ROUNDS_BENCH_MB").ok().and_then(|mb| mb.parse().ok()).unwrap_or(256);
+    let text = django(megabytes << 20);
+    std::fs::write(&source, include_str!("log_pass.c")).expect("a file");
+    std::fs::write(&log, &text).expect("room on the disk");
+    let words = |words: &[&std::ffi::OsStr]| words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let run = |argv| runtime.block_on(exec::run(&Program::new(argv), Limits::within(Duration::from_secs(300))));
+    let built = run(words(&["cc".as_ref(), "-O2".as_ref(), "-o".as_ref(), program.as_os_str(), source.as_os_str()]));
+    let rate = |seconds: f64| text.len() as f64 / seconds / 1e9;
+    let mut c = None;
+    // In turn, so that what else the machine does hits both alike.
+    let (mut ours, mut theirs, mut from_disk) = (f64::MAX, f64::MAX, f64::MAX);
+    for _ in 0..7 {
+        if built.as_ref().is_ok_and(|output| output.ending.success())
+            && let Ok(output) = run(words(&[program.as_os_str(), log.as_os_str(), "1".as_ref()]))
+        {
+            let said = output.stdout_text();
+            let figures: Vec<f64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+            theirs = theirs.min(figures[0]);
+            c = Some(figures[3]);
+        }
+        let begun = Instant::now();
+        let lines = digest(divan::black_box(&text));
+        ours = ours.min(begun.elapsed().as_secs_f64());
+        assert_eq!(lines, memchr::memchr_iter(b'\n', &text).count() as u64);
+        let begun = Instant::now();
+        digest_file(&log);
+        from_disk = from_disk.min(begun.elapsed().as_secs_f64());
+    }
+    println!("lines, levels, exact groups of {megabytes} MiB, best of 7: {:.2} GB/s in memory, {:.2} GB/s from a file", rate(ours), rate(from_disk));
+    match c {
+        Some(groups) => println!("one C pass beside it: {:.2} GB/s, {groups} groups; ratio {:.2}", rate(theirs), theirs / ours),
+        None => println!("no C compiler: nothing to compare with"),
+    }
+}
+
+/// The same from a file, in the pieces in which files are followed.
+fn digest_file(path: &Path) {
+    let seen: DateTime<Utc> = DateTime::UNIX_EPOCH;
+    let (mut tally, mut stream, mut piece) = (Tally::new(settings(), 200), Stream::new(0, false), vec![0; 256 << 10]);
+    let mut file = File::open(path).expect("the file");
+    while let Ok(read) = file.read(&mut piece) {
+        if read == 0 {
+            break;
+        }
+        stream.feed(&piece[..read], seen, &mut tally);
+    }
+    stream.end(seen, &mut tally);
+    divan::black_box(tally.take(&[], seen));
 }
 
 fn settings() -> Settings {

@@ -97,6 +97,40 @@ fn link(path: PathBuf) -> Option<Link> {
     Some(Link { id: (metadata.dev(), metadata.ino()), size: metadata.len(), packed, modified: metadata.modified().ok(), path })
 }
 
+/// What is known of a file beside its contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Its size.
+    pub size: u64,
+    /// When it was last written.
+    pub modified: Option<SystemTime>,
+    /// When it was made, where the file system knows.
+    pub made: Option<SystemTime>,
+    /// Free bytes of its file system, for users.
+    pub free: Option<u64>,
+    /// All bytes of its file system.
+    pub total: Option<u64>,
+    /// Whether something rotated stands beside it.
+    pub neighbours: bool,
+}
+
+/// What is known of a file; `None`: it is not there.
+#[must_use]
+pub fn facts(path: &Path) -> Option<Facts> {
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let space = nix::sys::statvfs::statvfs(path).ok();
+    let bytes = |blocks: u64, space: &nix::sys::statvfs::Statvfs| blocks.saturating_mul(space.fragment_size());
+    let mut beside = path.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+    Some(Facts {
+        size: metadata.len(),
+        modified: metadata.modified().ok(),
+        made: metadata.created().ok(),
+        free: space.as_ref().map(|space| bytes(space.blocks_available(), space)),
+        total: space.as_ref().map(|space| bytes(space.blocks(), space)),
+        neighbours: beside.any(|entry| mark(&entry.path(), path).is_some()),
+    })
+}
+
 /// A file that is read in pieces.
 #[derive(Debug)]
 pub struct Pieces {

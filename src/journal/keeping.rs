@@ -43,6 +43,8 @@ pub(super) fn strip(polled: &mut Polled) {
             batch.skipped = batch.skipped.saturating_add(batch.events.len() as u64);
             batch.events = Vec::new();
             batch.marks = Vec::new();
+            // Paths may name people, and every process reads the log itself.
+            batch.access = None;
             batch.groups.iter_mut().for_each(strip_group);
         }
         if let Data::Issues(issues) = &mut observation.data {
@@ -92,6 +94,10 @@ fn add(known: &mut LogBatch, fresh: LogBatch) {
     known.skipped += fresh.skipped;
     known.files = fresh.files;
     known.format = fresh.format;
+    known.limits = fresh.limits;
+    if !fresh.about.is_empty() {
+        known.about = fresh.about;
+    }
     for (level, count) in fresh.levels {
         *known.levels.entry(level).or_default() += count;
     }

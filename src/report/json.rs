@@ -114,7 +114,14 @@ fn data(source: &SourceState, capability: Capability) -> Option<Value> {
             log.watched_since?;
             let groups: Vec<_> = log.groups.values().collect();
             let levels: BTreeMap<&str, u64> = log.levels.iter().map(|(level, count)| (level.word(), *count)).collect();
-            Some(serde_json::json!({ "lines": log.lines, "levels": levels, "groups": groups, "format": log.format, "files": log.files }))
+            let mut data = serde_json::json!({ "lines": log.lines, "levels": levels, "groups": groups, "format": log.format, "files": log.files });
+            if let Value::Object(data) = &mut data {
+                data.insert("about".to_owned(), log.about.iter().map(|file| about(log, file)).collect());
+                if !log.access.is_empty() {
+                    data.insert("access".to_owned(), access(log));
+                }
+            }
+            Some(data)
         }
     }
 }
@@ -280,6 +287,47 @@ pub fn package_items(source: &SourceState) -> Vec<Value> {
             item
         })
         .collect()
+}
+
+/// One followed file: its format, size and dates.
+fn about(log: &crate::state::LogState, file: &crate::domain::LogFile) -> Value {
+    let name = log.files.get(usize::from(file.file));
+    serde_json::json!({
+        "file": name, "format": file.format, "size_bytes": file.size_bytes, "free_bytes": file.free_bytes, "rotates": file.rotates,
+        "begins": file.begins.map(rfc3339), "modified": file.modified.map(rfc3339),
+    })
+}
+
+/// Requests of an access log: all that is known, the newest minutes, and the paths that fail most or are slowest.
+fn access(log: &crate::state::LogState) -> Value {
+    let mut all = crate::domain::AccessMinute::default();
+    for minute in log.access.values() {
+        all.merge(minute);
+    }
+    let of = |latency: &crate::domain::Histogram| {
+        let q = |q| latency.quantile(q);
+        serde_json::json!({ "p50_ms": q(0.5), "p95_ms": q(0.95), "p99_ms": q(0.99) })
+    };
+    let statuses = |statuses: &[u64; 5]| -> Value {
+        (1..=5).zip(statuses).map(|(class, n)| (format!("{class}xx"), Value::from(*n))).collect::<serde_json::Map<_, _>>().into()
+    };
+    let minutes = log.access.values().rev().take(60).rev();
+    let minutes: Vec<Value> = minutes
+        .map(|minute| {
+            let at = crate::domain::Timestamp::from_timestamp(minute.start, 0).map(rfc3339);
+            serde_json::json!({ "at": at, "requests": minute.requests(), "statuses": statuses(&minute.statuses), "latency": of(&minute.latency_ms) })
+        })
+        .collect();
+    let mut paths: Vec<_> = log.paths.values().collect();
+    paths.sort_by(|a, b| {
+        b.statuses[4].cmp(&a.statuses[4]).then_with(|| b.latency_ms.quantile(0.95).unwrap_or(0.0).total_cmp(&a.latency_ms.quantile(0.95).unwrap_or(0.0)))
+    });
+    let paths: Vec<Value> = paths
+        .into_iter()
+        .take(20)
+        .map(|path| serde_json::json!({ "path": path.path, "statuses": statuses(&path.statuses), "latency": of(&path.latency_ms) }))
+        .collect();
+    serde_json::json!({ "requests": all.requests(), "statuses": statuses(&all.statuses), "latency": of(&all.latency_ms), "minutes": minutes, "paths": paths })
 }
 
 /// One item of `logs --json`: the data of a log source with its id and how it stands.

@@ -10,6 +10,11 @@ const LEAST: f64 = 10.0;
 const TIMES: f64 = 5.0;
 /// Minutes before the last one that the rate is compared with.
 const BEFORE_MINUTES: i64 = 60;
+/// The same hour of so many earlier days is looked at, and so many of them must be known.
+const DAYS: i64 = 7;
+const KNOWN_DAYS: usize = 3;
+/// Where they are known a burst is this many times their mean as well.
+const TIMES_THEN: f64 = 3.0;
 /// From this share of all events on, a burst is critical.
 const CRITICAL_SHARE: f64 = 0.2;
 
@@ -49,6 +54,15 @@ fn rates(log: &LogState, now: Timestamp, began: Option<Timestamp>) -> Option<Rat
     Some(Rates { now: errors(&current) + errors(&previous) * share, all_now: all(&current) + all(&previous) * share, before, since: since.unwrap_or(now) })
 }
 
+/// Errors a minute in this hour of earlier days, and how many days that is of. A day on which nothing at all was read is not known.
+fn same_hour(log: &LogState, now: Timestamp) -> (f64, usize) {
+    let hour = now.timestamp().div_euclid(3_600) * 3_600;
+    let counts: Vec<u64> =
+        (1..=DAYS).filter_map(|day| log.hours.get(&(hour - day * 86_400))).map(|c| c[Level::Error as usize] + c[Level::Critical as usize]).collect();
+    let mean = if counts.is_empty() { 0.0 } else { counts.iter().sum::<u64>() as f64 / counts.len() as f64 / 60.0 };
+    (mean, counts.len())
+}
+
 /// The group that most of the last minute's errors belong to, by the events still in memory.
 fn leading(log: &LogState, now: Timestamp) -> Option<(&LogGroup, f64)> {
     let begin = now - chrono::Duration::seconds(60);
@@ -71,7 +85,7 @@ impl Rule for Burst {
     }
 
     fn words(&self) -> &'static str {
-        "errors of the last minute: at least 10, and five times the mean of the hour before; critical when a fifth of all events are errors"
+        "errors of the last minute: at least 10, five times the mean of the hour before, and where known three times the same hour of earlier days; critical when a fifth of all events are errors"
     }
 
     fn evaluate(&self, source: &SourceState, context: Context<'_>) -> Answer {
@@ -88,7 +102,15 @@ impl Rule for Burst {
             },
             Term::new("share of all events", format!("{:.0} %", share * 100.0), format!("critical from {:.0} % on", CRITICAL_SHARE * 100.0)),
         ];
-        if rates.now < LEAST || rates.now < before * TIMES {
+        let (then, days) = same_hour(log, context.now);
+        let mut terms = terms;
+        terms.push(if days >= KNOWN_DAYS {
+            Term::new("a minute in this hour of earlier days", format!("{then:.1}"), format!("of {days} days; a burst from {TIMES_THEN:.0} times that on"))
+        } else {
+            Term::new("this hour of earlier days", "not yet", format!("{days} days known, looked at from {KNOWN_DAYS} on"))
+        });
+        let usual = days >= KNOWN_DAYS && rates.now < then * TIMES_THEN;
+        if rates.now < LEAST || rates.now < before * TIMES || usual {
             return Answer::Ok(terms);
         }
         let severity = if share >= CRITICAL_SHARE { Severity::Critical } else { Severity::Warning };

@@ -20,6 +20,7 @@ pub mod errors;
 pub mod intake;
 pub mod issues;
 pub mod latency;
+pub mod logs;
 pub mod staleness;
 
 /// What a rule says of one source.
@@ -58,6 +59,11 @@ pub static RULES: &[&dyn Rule] = &[
     &latency::Latency,
     &certificates::Certificates,
     &errors::Burst,
+    &logs::ErrorShare,
+    &logs::SlowRequests,
+    &logs::Silent,
+    &logs::Filling,
+    &logs::Unrotated,
     &issues::Issues,
     &book::Groups,
     &deploys::SinceDeploy,

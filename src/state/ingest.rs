@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::msg::{History, Polled};
 use super::range::SILENCE;
-use super::world::{Bucket, HealthState, LOG_EVENTS, LOG_GROUPS, LOG_MINUTES, LogState, SAMPLES, Sample, SourceState, Window};
+use super::world::{Bucket, HealthState, LOG_EVENTS, LOG_GROUPS, LOG_HOURS, LOG_MINUTES, LOG_PATHS, LogState, SAMPLES, Sample, SourceState, Window};
 use crate::domain::{
     Backup, Data, ErrorKind, Health, Histogram, IssueState, Issues, LifeLine, LifeLines, LogBatch, Packages, Phase, SourceError, Status, Timestamp, Verdict,
 };
@@ -342,7 +342,13 @@ pub(super) fn history(source: &mut SourceState, history: &History, keep: usize, 
 }
 
 fn take_batch(log: &mut LogState, batch: &LogBatch, at: Timestamp) {
+    let first = log.watched_since.is_none();
     log.watched_since.get_or_insert(at);
+    if batch.lines > 0 {
+        // What was there before us was written when its file was.
+        let before = batch.about.iter().filter_map(|file| file.modified).max();
+        log.last_line = log.last_line.max(Some(if first { before.map_or(at, |before| before.min(at)) } else { at }));
+    }
     if batch.files.len() >= log.files.len() {
         log.files.clone_from(&batch.files);
     }
@@ -355,7 +361,12 @@ fn take_batch(log: &mut LogState, batch: &LogBatch, at: Timestamp) {
     }
     for (start, level, n) in &batch.minutes {
         log.minutes.entry(*start).or_default()[*level as usize] += n;
+        log.hours.entry(start.div_euclid(3_600) * 3_600).or_default()[*level as usize] += n;
     }
+    while log.hours.len() > LOG_HOURS {
+        log.hours.pop_first();
+    }
+    take_requests(log, batch);
     while log.minutes.len() > LOG_MINUTES {
         log.minutes.pop_first();
     }
@@ -394,6 +405,36 @@ fn take_batch(log: &mut LogState, batch: &LogBatch, at: Timestamp) {
     }
     while log.marks.len() > LOG_EVENTS || log.marks.front().is_some_and(|(seq, _)| *seq < log.first_seq) {
         log.marks.pop_front();
+    }
+}
+
+/// Requests and what is known of the files.
+fn take_requests(log: &mut LogState, batch: &LogBatch) {
+    log.limits = batch.limits;
+    if !batch.about.is_empty() {
+        log.about.clone_from(&batch.about);
+    }
+    let Some(access) = &batch.access else { return };
+    for minute in &access.minutes {
+        let known = log.access.entry(minute.start).or_default();
+        known.start = minute.start;
+        known.merge(minute);
+    }
+    while log.access.len() > LOG_MINUTES {
+        log.access.pop_first();
+    }
+    for path in &access.paths {
+        if log.paths.len() >= LOG_PATHS && !log.paths.contains_key(&path.path) {
+            // The least asked for makes room, and begins anew should it come again.
+            let fewest = log.paths.values().min_by_key(|known| known.statuses.iter().sum::<u64>()).map(|known| known.path.clone());
+            fewest.map(|fewest| log.paths.remove(&fewest));
+        }
+        let known = log.paths.entry(path.path.clone()).or_default();
+        known.path.clone_from(&path.path);
+        for (into, count) in known.statuses.iter_mut().zip(path.statuses) {
+            *into += count;
+        }
+        known.latency_ms.merge(&path.latency_ms);
     }
 }
 

@@ -868,3 +868,21 @@ fn a_deploy_that_a_tracker_tells_counts_beside_those_that_people_tell() {
     update(&mut state, told(vec![release("v2", 30)], 60), at(60));
     assert_eq!(state.world.sites[0].release, Some(("v3".into(), at(50))));
 }
+
+#[test]
+fn requests_of_a_log_are_joined_by_minute_and_path() {
+    use crate::domain::{AccessMinute, AccessPath, LogAccess, LogBatch};
+    let mut state = state();
+    for n in 0..3 {
+        let mut minute = AccessMinute { start: at(0).timestamp(), statuses: [0, 9, 0, 0, 1], ..AccessMinute::default() };
+        minute.latency_ms.add(100.0);
+        let path = AccessPath { path: "/basket/".into(), statuses: [0, 9, 0, 0, 1], latency_ms: minute.latency_ms.clone() };
+        let access = LogAccess { minutes: vec![minute], paths: vec![path] };
+        let batch = LogBatch { files: vec!["access.log".into()], lines: 10, access: Some(access), ..LogBatch::default() };
+        update(&mut state, poll("shop/log/django", n, Ok(vec![Data::Log(batch)])), at(n));
+    }
+    let log = state.world.sources[&id("shop/log/django")].log.as_ref().unwrap();
+    let minute = log.access.values().next().unwrap();
+    assert_eq!((log.access.len(), minute.requests(), minute.statuses[4], minute.latency_ms.count()), (1, 30, 3, 3));
+    assert_eq!((log.paths["/basket/"].statuses[1], log.last_line), (27, Some(at(2))));
+}

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::offline::Offline;
 use crate::actions::{ActionSpec, StepState};
 use crate::domain::{
-    Acknowledgement, ActionEnd, Backup, Book, Certificate, Crons, Finding, FindingId, Health, Histogram, Intake, Issues, Level, LifeLines, LogEvent, LogGroup,
-    LogMark, Packages, Releases, SourceError, SourceId, Status, Timestamp, Transition,
+    AccessMinute, AccessPath, Acknowledgement, ActionEnd, Backup, Book, Certificate, Crons, Finding, FindingId, Health, Histogram, Intake, Issues, Level,
+    LifeLines, LogEvent, LogFile, LogGroup, LogLimits, LogMark, Packages, Releases, SourceError, SourceId, Status, Timestamp, Transition,
 };
 use crate::sources::SourceSpec;
 
@@ -16,6 +16,10 @@ pub const SAMPLES: usize = 4_320;
 pub const LOG_EVENTS: usize = 5_000;
 /// Minutes of log counts kept in memory for each source.
 pub const LOG_MINUTES: usize = 1_440;
+/// Hours of log counts kept in memory for each source: a month.
+pub const LOG_HOURS: usize = 744;
+/// Paths of requests kept for each source; the one with the fewest requests goes first.
+pub const LOG_PATHS: usize = 500;
 /// Groups of log errors kept for each source; the least recent goes first.
 pub const LOG_GROUPS: usize = 1_000;
 /// Runs of actions kept in memory; the oldest that have ended go first.
@@ -227,6 +231,18 @@ pub struct LogState {
     pub newest: Option<Timestamp>,
     /// Older events that were read back for a reader.
     pub back: Option<Box<super::logview::back::LogBack>>,
+    /// When a line was last written, as far as we know: when we read it, or when its file was last written before we looked.
+    pub last_line: Option<Timestamp>,
+    /// By start of the hour, epoch seconds; indexed by level, lowest first. Bounded by [`LOG_HOURS`].
+    pub hours: BTreeMap<i64, [u64; 5]>,
+    /// Requests by start of the minute, where lines are those of an access log; bounded by [`LOG_MINUTES`].
+    pub access: BTreeMap<i64, AccessMinute>,
+    /// Requests by path since the start; bounded by [`LOG_PATHS`].
+    pub paths: BTreeMap<String, AccessPath>,
+    /// The followed files, as they were told last.
+    pub about: Vec<LogFile>,
+    /// What is expected of it.
+    pub limits: Option<LogLimits>,
 }
 
 impl LogState {

@@ -14,7 +14,7 @@ use super::digest::{Stream, Wait};
 use super::follow::{BATCH_EVERY, EVENTS, FIRST_EVENTS, HEARTBEAT};
 use super::tally::Tally;
 use super::{Delivery, Memory, Settings};
-use crate::domain::{LogMark, LogNotice, SourceError};
+use crate::domain::{LogMark, LogNotice, Problem, SourceError};
 use crate::io::clock;
 use crate::io::exec::{self, Program};
 
@@ -52,7 +52,7 @@ pub async fn follow(argv: Vec<String>, base: PathBuf, settings: Settings, again:
     let mut last_read = Instant::now();
     let mut last_sent: Option<Instant> = None;
     // A command that says nothing yet may still be connecting: it is not told to be well before it has said something or stayed.
-    let begun = Instant::now();
+    let begun = last_read;
     let ended = loop {
         let settle = stream.wait().map(|wait| {
             last_read
@@ -109,7 +109,14 @@ pub async fn follow(argv: Vec<String>, base: PathBuf, settings: Settings, again:
             }
         }
         if let Ok(permit) = to.try_reserve() {
-            permit.send(Ok(delivery(&mut tally, &files)));
+            let mut delivery = delivery(&mut tally, &files);
+            if last_read <= begun {
+                // A quiet log looks the same: whoever reads this can tell.
+                delivery
+                    .problems
+                    .push(Problem { subject: program.tool().to_owned(), message: "has printed nothing yet; it may still be connecting".to_owned() });
+            }
+            permit.send(Ok(delivery));
             tally.set_limit(EVENTS);
             last_sent = Some(Instant::now());
         }

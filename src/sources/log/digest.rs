@@ -5,11 +5,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Settings;
 use super::head::{self, Family, Head};
 use super::stamp::{self, Span};
 use super::tally::{Raw, Tally, mix};
 use super::trace::{self, Trace};
+use super::{Settings, forms};
 use crate::domain::{Level, LogPlace};
 
 /// Bytes of one line, and of one event, that are looked at.
@@ -43,6 +43,10 @@ pub struct Stream {
     id: Option<(u64, u64)>,
     /// Where in the file the next byte stands.
     next: u64,
+    /// UTF-16, by the mark at its front.
+    wide: Option<Wide>,
+    /// The first byte of such a mark, when it came alone.
+    mark: Option<u8>,
     /// Bytes of the pending event and of the line that has not ended.
     carry: Vec<u8>,
     /// How much of `carry` are whole lines.
@@ -59,7 +63,7 @@ pub struct Stream {
 impl Stream {
     /// Of this file; `mid`: we begin within it, so that lines under an event we did not see are left out.
     pub fn new(file: u16, mid: bool) -> Self {
-        Self { file, id: None, next: 0, carry: Vec::new(), scanned: 0, pending: None, skipping: false, swallow: mid, swallowed: None }
+        Self { file, id: None, next: 0, wide: None, mark: None, carry: Vec::new(), scanned: 0, pending: None, skipping: false, swallow: mid, swallowed: None }
     }
 
     /// Of this file of the system, from this byte on, so that its events know their place.
@@ -69,9 +73,22 @@ impl Stream {
         self
     }
 
+    /// Of a file that begins with these bytes: with the mark of UTF-16 it is read as that.
+    #[must_use]
+    pub fn beginning(mut self, head: &[u8]) -> Self {
+        if self.next > 0
+            && let Some(big) = Wide::marked(head)
+        {
+            self.wide = Some(Wide { big, held: Vec::new(), skip: self.next % 2 == 1 });
+            self.id = None;
+        }
+        self
+    }
+
     /// Bytes taken that have not become an event yet.
     pub fn held(&self) -> usize {
-        self.carry.len()
+        // In UTF-16 nearly all characters of a log take two bytes where we hold one.
+        self.wide.as_ref().map_or(self.carry.len(), |wide| 2 * self.carry.len() + wide.held.len())
     }
 
     /// Whether an event is waiting for more, and how long that is worth waiting for.
@@ -79,13 +96,38 @@ impl Stream {
         let pending = self.pending.as_ref()?;
         Some(match pending.trace {
             trace if trace.open() => Wait::Long,
-            Trace::None if pending.head.level < Level::Warning || pending.head.family == Family::Json => Wait::No,
+            Trace::None if pending.head.level < Level::Warning || pending.head.family.is_json() => Wait::No,
             _ => Wait::Short,
         })
     }
 
     /// Takes bytes; whole events go to `tally`.
     pub fn feed(&mut self, bytes: &[u8], seen: DateTime<Utc>, tally: &mut Tally) {
+        if let Some(first) = self.mark.take() {
+            let bytes = [&[first], bytes].concat();
+            return self.feed(&bytes, seen, tally);
+        }
+        if self.next == 0 && self.wide.is_none() {
+            if let [first @ (0xfe | 0xff)] = bytes {
+                self.mark = Some(*first);
+                return;
+            }
+            if let Some(big) = Wide::marked(bytes) {
+                self.wide = Some(Wide { big, held: Vec::new(), skip: false });
+                self.id = None;
+                // The mark itself is no text.
+                return self.feed(&bytes[2..], seen, tally);
+            }
+        }
+        if let Some(wide) = &mut self.wide {
+            let text = wide.narrow(bytes);
+            self.take(text.as_bytes(), seen, tally);
+        } else {
+            self.take(bytes, seen, tally);
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], seen: DateTime<Utc>, tally: &mut Tally) {
         let mut bytes = bytes;
         // Whatever buffer is gone over from here on, its end stands there.
         self.next += bytes.len() as u64;
@@ -93,6 +135,10 @@ impl Stream {
             let Some(end) = memchr::memchr(b'\n', bytes) else { return };
             self.skipping = false;
             bytes = &bytes[end + 1..];
+        }
+        if self.carry.is_empty() {
+            // A writer that goes on at its old place after its file was emptied leaves a hole: zeros, perhaps gigabytes of them.
+            bytes = &bytes[zeros(bytes)..];
         }
         if self.carry.is_empty() {
             let rest = self.scan(bytes, 0, seen, tally);
@@ -141,6 +187,7 @@ impl Stream {
 
     /// One whole line.
     fn line(&mut self, buffer: &[u8], start: usize, end: usize, seen: DateTime<Utc>, tally: &mut Tally) {
+        let start = start + zeros(&buffer[start..end]);
         let long = end - start > LINE;
         let mut end = if long { start + LINE } else { end };
         if end > start && buffer[end - 1] == b'\r' {
@@ -177,6 +224,13 @@ impl Stream {
                 return;
             }
         }
+        if let Some(head) = head
+            && head.family.is_relay()
+            && !long
+            && self.relayed(line, &head, end)
+        {
+            return;
+        }
         self.flush(buffer, seen, tally);
         (self.swallow, self.swallowed) = (false, None);
         let mut pending = Pending { start, end, head: head.unwrap_or_else(|| head::plain(line)), trace: Trace::None, hash: None };
@@ -195,6 +249,25 @@ impl Stream {
             self.flush(buffer, seen, tally);
             self.swallow = true;
         }
+    }
+
+    /// A relay puts its head before each line of a traceback: within it is one event like any other.
+    fn relayed(&mut self, line: &[u8], head: &Head, end: usize) -> bool {
+        let Some(pending) = self.pending.as_mut().filter(|pending| pending.head.family == head.family && !self.swallow) else { return false };
+        let inner = &line[forms::inner_start(line, head).min(line.len())..];
+        let indented = inner.first().is_some_and(|b| matches!(b, b' ' | b'\t'));
+        let begins = inner.starts_with(trace::START);
+        if !(indented || begins || pending.trace != Trace::None) || end - pending.start > LINE || !indented && !begins && head::read_inner(inner).is_some() {
+            return false;
+        }
+        let next = match pending.trace.next(inner) {
+            Some(next) => next,
+            None if begins && pending.trace == Trace::None && pending.head.level >= Level::Warning => Trace::Frames,
+            None => return false,
+        };
+        pending.hash = hash(pending, next, inner);
+        (pending.trace, pending.end) = (next, end);
+        true
     }
 
     fn flush(&mut self, buffer: &[u8], seen: DateTime<Utc>, tally: &mut Tally) {
@@ -217,14 +290,55 @@ impl Stream {
 
     /// The bytes end here: a line without an end is a line.
     pub fn end(&mut self, seen: DateTime<Utc>, tally: &mut Tally) {
+        if let Some(first) = self.mark.take() {
+            self.take(&[first], seen, tally);
+        }
         let carry = std::mem::take(&mut self.carry);
-        if self.scanned < carry.len() {
+        if self.scanned + zeros(&carry[self.scanned..]) < carry.len() {
             tally.count_lines(1);
             self.line(&carry, self.scanned, carry.len(), seen, tally);
         }
         self.flush(&carry, seen, tally);
         // A file that goes on after this is one that is written anew.
         *self = Self { id: self.id, ..Self::new(self.file, false) };
+    }
+}
+
+fn zeros(bytes: &[u8]) -> usize {
+    if bytes.first() == Some(&0) { bytes.iter().position(|b| *b != 0).unwrap_or(bytes.len()) } else { 0 }
+}
+
+/// Text in UTF-16, as it comes in pieces.
+#[derive(Debug)]
+struct Wide {
+    big: bool,
+    /// Bytes of a character that is not whole yet.
+    held: Vec<u8>,
+    /// We begin within a character: its rest is left out.
+    skip: bool,
+}
+
+impl Wide {
+    /// Whether a text begins with the mark, and which.
+    fn marked(head: &[u8]) -> Option<bool> {
+        match head {
+            [0xfe, 0xff, ..] => Some(true),
+            [0xff, 0xfe, ..] => Some(false),
+            _ => None,
+        }
+    }
+
+    fn narrow(&mut self, bytes: &[u8]) -> String {
+        let skip = usize::from(std::mem::take(&mut self.skip)).min(bytes.len());
+        self.held.extend_from_slice(&bytes[skip..]);
+        let (pairs, _) = self.held.as_chunks::<2>();
+        let mut units: Vec<u16> = pairs.iter().map(|pair| if self.big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) }).collect();
+        // The first half of a pair waits for the other.
+        if units.last().is_some_and(|unit| (0xd800..0xdc00).contains(unit)) {
+            units.pop();
+        }
+        self.held.drain(..2 * units.len());
+        String::from_utf16_lossy(&units)
     }
 }
 
@@ -256,7 +370,7 @@ fn continues(pending: &Pending, line: &[u8], indented: bool) -> Option<Trace> {
         // After an informational line a traceback is a crash of its own; after any other it is what that line tells of
         // (Django's template engine logs tracebacks at the level debug).
         let told = pending.trace == Trace::None && (pending.head.level >= Level::Warning || pending.head.level == Level::Debug);
-        return (told && pending.head.family != Family::Json).then_some(Trace::Frames);
+        return (told && !pending.head.family.is_json()).then_some(Trace::Frames);
     }
     pending.head.family.strict().then_some(pending.trace)
 }

@@ -1,28 +1,26 @@
-//! One thread follows the files of all log sources of the process: it waits for the system's notices, reads what came, and
-//! delivers at most one batch each 100 ms to each source. Where the system gives no notices it looks four times a second.
+//! Follows the files of one source: waits for the system's notices, reads what came, and delivers at most one batch each 100 ms.
+//! Where the system gives no notices it looks four times a second.
 //!
 //! Why inotify directly and not a watching crate: the thread needs one wait for notices, time and its own control; a crate
 //! brings a second thread and a channel between. Network file systems give no notices: a file that is twice found changed
 //! without one is looked at by the clock from then on.
 //!
-//! What does not belong here: what the bytes mean (`digest`), following a command (`command`).
+//! What does not belong here: what the bytes mean (`digest`), the thread that all of this runs on (`desk`), following a command (`command`).
 
-use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::digest::{Stream, Wait};
 use super::tally::Tally;
-use super::{Delivery, Memory, Settings};
-use crate::domain::{LogMark, LogNotice, Problem, SourceError, Timestamp};
-use crate::io::back::{is_archive, is_packed};
+use super::{Delivery, Memory, Settings, head, stamp};
+use crate::domain::{LogFile, LogMark, LogNotice, Problem, SourceError, Timestamp};
+use crate::io::back::{self, is_archive, is_packed};
 use crate::io::clock;
 use crate::io::tail::{self, Begin, Step, Tail, TailError};
-use crate::io::watch::{Waker, Watch, Woken};
+use crate::io::watch::{Watch, Woken};
 
 /// Lines from before our start.
 pub const LAST_LINES: usize = 1_000;
@@ -34,15 +32,18 @@ pub const EVENTS: usize = 200;
 pub const BATCH_EVERY: Duration = Duration::from_millis(100);
 /// The longest time without a batch, which then says that nothing came.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How often the files are told of, and of how many.
+const ABOUT_EVERY: Duration = Duration::from_secs(30);
+const ABOUT: usize = 64;
 /// Files of one source.
 const FILES: usize = 256;
 /// Bytes read of one file before the others have their turn.
 const TURN: usize = 4 << 20;
 /// The rest after something was read, so that lines gather.
-const GATHER: Duration = Duration::from_millis(20);
+pub const GATHER: Duration = Duration::from_millis(20);
 /// How often files are looked at without a notice, where there are notices and where there are none.
-const LOOK: Duration = Duration::from_secs(1);
-const LOOK_BLIND: Duration = Duration::from_millis(250);
+pub const LOOK: Duration = Duration::from_secs(1);
+pub const LOOK_BLIND: Duration = Duration::from_millis(250);
 /// How often globs are expanded without a notice.
 const EXPAND: Duration = Duration::from_secs(5);
 /// How long an error is waited on for its traceback, and a traceback for its end.
@@ -66,98 +67,9 @@ pub struct Order {
     pub to: mpsc::Sender<Result<Delivery, SourceError>>,
 }
 
-/// Stops the following when dropped.
-#[derive(Debug)]
-pub struct Handle(Waker);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.wake();
-    }
-}
-
-#[derive(Debug)]
-struct Desk {
-    orders: Arc<Mutex<Vec<Order>>>,
-    waker: Waker,
-}
-
-static DESK: Mutex<Option<Desk>> = Mutex::new(None);
-
-/// Begins to follow. The thread is started with the first order.
-///
-/// # Errors
-/// When the system gives no thread or file descriptor.
-pub fn follow(order: Order) -> Result<Handle, SourceError> {
-    let mut desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);
-    let desk = match &mut *desk {
-        Some(desk) => desk,
-        none => {
-            let failed = |error: std::io::Error| SourceError::config(format!("files cannot be followed: {error}"), "raise the limit of open files (ulimit -n)");
-            let (watch, waker) = Watch::new().map_err(failed)?;
-            let orders = Arc::new(Mutex::new(Vec::new()));
-            let taken = Arc::clone(&orders);
-            std::thread::Builder::new().name("rounds-log".to_owned()).spawn(move || work(watch, &taken)).map_err(failed)?;
-            none.insert(Desk { orders, waker })
-        }
-    };
-    desk.orders.lock().unwrap_or_else(PoisonError::into_inner).push(order);
-    desk.waker.wake();
-    Ok(Handle(desk.waker.clone()))
-}
-
-/// The thread.
-fn work(mut watch: Watch, orders: &Mutex<Vec<Order>>) {
-    let mut followers: Vec<Follower> = Vec::new();
-    let mut scratch = vec![0; 256 << 10];
-    let mut woken = Woken::default();
-    let mut next_look = Instant::now();
-    loop {
-        let now = Instant::now();
-        let new: Vec<Order> = std::mem::take(&mut *orders.lock().unwrap_or_else(PoisonError::into_inner));
-        for order in new {
-            followers.push(Follower::new(order, now));
-        }
-        let before = followers.len();
-        let look = now >= next_look;
-        let mut more = false;
-        let mut read = false;
-        let mut due: Option<Instant> = None;
-        followers.retain_mut(|follower| {
-            // A fault in one must not end the following of the others.
-            let turn = std::panic::catch_unwind(AssertUnwindSafe(|| follower.turn(&mut watch, &mut scratch, &woken, look, now)));
-            let turn = turn.unwrap_or_else(|_| {
-                let _ = follower.order.to.try_send(Err(SourceError::protocol("following the log crashed; it is begun anew")));
-                None
-            });
-            let Some(turn) = turn else { return false };
-            more |= turn.more;
-            read |= turn.read;
-            due = [due, turn.due].into_iter().flatten().min();
-            true
-        });
-        if followers.len() < before {
-            // Watches of what nobody follows any more would wake us for nothing.
-            watch.clear();
-            for follower in &followers {
-                follower.watch(&mut watch);
-            }
-        }
-        if look {
-            let blind = !watch.has_notices() || followers.iter().any(Follower::is_untold);
-            next_look = now + if blind { LOOK_BLIND } else { LOOK };
-        }
-        if more {
-            woken = watch.wait(Some(Duration::ZERO));
-            continue;
-        }
-        if read {
-            std::thread::sleep(GATHER);
-        }
-        let until = if followers.is_empty() { None } else { Some(due.map_or(next_look, |due| due.min(next_look))) };
-        woken = watch.wait(until.map(|until| until.saturating_duration_since(Instant::now())));
-    }
-}
+/// The name of a file that hangs in tests.
+#[cfg(test)]
+pub const HANGS: &str = "hangs.log";
 
 #[derive(Debug)]
 struct Watched {
@@ -175,16 +87,22 @@ struct Watched {
     named: bool,
 }
 
+/// What came of a turn.
 #[derive(Debug, Default)]
-struct Turn {
-    more: bool,
-    read: bool,
-    due: Option<Instant>,
+pub struct Turn {
+    /// There is more to read at once.
+    pub more: bool,
+    /// Something was read.
+    pub read: bool,
+    /// When the next turn is due at the latest.
+    pub due: Option<Instant>,
 }
 
+/// The following of one source.
 #[derive(Debug)]
-struct Follower {
-    order: Order,
+pub struct Follower {
+    /// What was asked.
+    pub order: Order,
     tally: Tally,
     watched: Vec<Watched>,
     files: Vec<String>,
@@ -198,10 +116,15 @@ struct Follower {
     first: bool,
     last_sent: Option<Instant>,
     nothing_since: Option<Instant>,
+    /// When the files were last told of.
+    about_at: Option<Instant>,
+    /// Names that were seen to be rotated.
+    rotated: HashSet<u16>,
 }
 
 impl Follower {
-    fn new(order: Order, now: Instant) -> Self {
+    /// Nothing read yet.
+    pub fn new(order: Order, now: Instant) -> Self {
         let globs = order.patterns.iter().filter(|pattern| tail::is_glob(pattern));
         let globs = globs.filter_map(|pattern| glob::Pattern::new(&order.base.join(pattern).to_string_lossy()).ok()).collect();
         let mut tally = Tally::new(order.settings.clone(), FIRST_EVENTS);
@@ -223,14 +146,18 @@ impl Follower {
             first: true,
             last_sent: None,
             nothing_since: None,
+            about_at: None,
+            rotated: HashSet::new(),
         }
     }
 
-    fn is_untold(&self) -> bool {
+    /// Whether a file changed twice without a notice.
+    pub fn is_untold(&self) -> bool {
         self.watched.iter().any(|watched| watched.untold >= 2)
     }
 
-    fn watch(&self, watch: &mut Watch) {
+    /// Has its files watched.
+    pub fn watch(&self, watch: &mut Watch) {
         for watched in &self.watched {
             watch_one(watch, watched.tail.path());
         }
@@ -291,7 +218,8 @@ impl Follower {
             let mut streams = HashMap::new();
             if let Some(number) = number {
                 let (id, offset) = tail.position().map_or(((0, 0), 0), |at| (at.id, at.offset));
-                streams.insert(number, Stream::new(file, tail.begins_within()).at(id, offset));
+                let head = tail.position().map(|at| at.head.as_slice()).unwrap_or_default();
+                streams.insert(number, Stream::new(file, tail.begins_within()).at(id, offset).beginning(head));
                 if !self.first || self.order.memory.begun && matches!(begin, Begin::Start) {
                     self.tally.mark(LogMark { at: clock::now(), file, notice: LogNotice::Appeared });
                 }
@@ -311,10 +239,37 @@ impl Follower {
         u16::try_from(place).unwrap_or(u16::MAX)
     }
 
+    /// What is known of the files beside their lines.
+    fn about(&self, seen: Timestamp) -> Vec<LogFile> {
+        let there = self.watched.iter().filter(|watched| watched.tail.is_there()).take(ABOUT);
+        there
+            .filter_map(|watched| {
+                let facts = back::facts(watched.tail.path())?;
+                let first = watched.tail.position().map(|at| at.head.as_slice()).unwrap_or_default();
+                let stamped = head::read(first).and_then(|head| head.stamp).and_then(|span| first.get(span.start..span.start + span.len));
+                let begins = stamped.and_then(|text| stamp::moment(text, self.order.settings.zone, seen)).or_else(|| facts.made.map(Timestamp::from));
+                Some(LogFile {
+                    file: watched.file,
+                    format: self.tally.format_of(watched.file),
+                    size_bytes: facts.size,
+                    modified: facts.modified.map(Timestamp::from),
+                    begins,
+                    free_bytes: facts.free,
+                    total_bytes: facts.total,
+                    rotates: facts.neighbours || self.rotated.contains(&watched.file),
+                })
+            })
+            .collect()
+    }
+
     /// One turn; `None`: it is over.
-    fn turn(&mut self, watch: &mut Watch, scratch: &mut [u8], woken: &Woken, look: bool, now: Instant) -> Option<Turn> {
+    pub fn turn(&mut self, watch: &mut Watch, scratch: &mut [u8], woken: &Woken, look: bool, now: Instant) -> Option<Turn> {
         if self.order.to.is_closed() {
             return None;
+        }
+        #[cfg(test)]
+        while self.order.patterns.iter().any(|pattern| pattern == HANGS) && self.order.base.join("hang").exists() {
+            std::thread::sleep(Duration::from_millis(10));
         }
         let mut turn = Turn::default();
         if now >= self.expand_at || woken.all || woken.paths.iter().any(|path| self.globs.iter().any(|glob| glob.matches_path(path))) {
@@ -381,11 +336,14 @@ impl Follower {
             }
             _ => match self.order.to.try_reserve() {
                 Ok(permit) => {
-                    permit.send(Ok(Delivery {
-                        batch: self.tally.take(&self.files, seen),
-                        problems: problems.clone(),
-                        memory: memory(&self.watched, &self.files),
-                    }));
+                    let mut batch = self.tally.take(&self.files, seen);
+                    self.rotated
+                        .extend(batch.marks.iter().filter(|mark| matches!(mark.notice, LogNotice::Rotated | LogNotice::Truncated)).map(|mark| mark.file));
+                    if self.about_at.is_none_or(|at| now.duration_since(at) >= ABOUT_EVERY) {
+                        batch.about = self.about(seen);
+                        self.about_at = Some(now);
+                    }
+                    permit.send(Ok(Delivery { batch, problems: problems.clone(), memory: memory(&self.watched, &self.files) }));
                     self.told = problems;
                     self.last_sent = Some(now);
                     self.first = false;

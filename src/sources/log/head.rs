@@ -2,6 +2,8 @@
 //!
 //! What does not belong here: which lines make one event (`digest`), tracebacks (`trace`).
 
+use super::access::{self, Unit};
+use super::forms;
 use super::stamp::{self, Span};
 use crate::domain::Level;
 
@@ -24,13 +26,23 @@ pub enum Family {
     Access,
     /// `Nov 20 03:12:01 host program[12]: message`.
     Syslog,
+    /// `time=2026-11-20T03:12:01Z level=error msg="it broke"`.
+    Logfmt,
+    /// nginx's error log.
+    Nginx,
+    /// Apache's error log.
+    Apache,
+    /// An object a line, of `journalctl -o json`.
+    Journald,
+    /// What Heroku's logplex relays: `2026-11-20T03:12:01+00:00 app[web.1]: message`.
+    Heroku,
     /// The configured pattern.
     Custom,
 }
 
 impl Family {
     /// The names that `format` takes, beside `auto`.
-    pub const NAMED: [(&'static str, Self); 8] = [
+    pub const NAMED: [(&'static str, Self); 13] = [
         ("django", Self::Django),
         ("verbose", Self::Verbose),
         ("python", Self::Python),
@@ -38,6 +50,11 @@ impl Family {
         ("json", Self::Json),
         ("access", Self::Access),
         ("syslog", Self::Syslog),
+        ("logfmt", Self::Logfmt),
+        ("nginx", Self::Nginx),
+        ("apache", Self::Apache),
+        ("journald", Self::Journald),
+        ("heroku", Self::Heroku),
         ("plain", Self::Plain),
     ];
 
@@ -48,7 +65,17 @@ impl Family {
 
     /// Whether every event of it has a head, so that a line without one belongs to the event before.
     pub const fn strict(self) -> bool {
-        matches!(self, Self::Verbose | Self::Python | Self::Gunicorn | Self::Custom)
+        matches!(self, Self::Verbose | Self::Python | Self::Gunicorn | Self::Nginx | Self::Apache | Self::Custom)
+    }
+
+    /// Whether a line of it is an object.
+    pub const fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Journald)
+    }
+
+    /// Whether each line of a program's text comes in a line of its own, with a head of the relay before it.
+    pub const fn is_relay(self) -> bool {
+        matches!(self, Self::Heroku | Self::Syslog)
     }
 }
 
@@ -97,13 +124,28 @@ pub const fn level_of_status(status: u16) -> Level {
 
 /// Reads the head of a line of any family; `None`: no family but plain text.
 pub fn read(line: &[u8]) -> Option<Head> {
+    read_any(line, true)
+}
+
+/// Of a line within a line: a relay within a relay is none, so that this ends.
+pub fn read_inner(line: &[u8]) -> Option<Head> {
+    read_any(line, false)
+}
+
+fn read_any(line: &[u8], relays: bool) -> Option<Head> {
     match byte(line, 0) {
         b'{' => json(line),
         b'[' => bracketed(line),
         b'0'..=b'9' => match stamp::span(line, 0) {
-            Some(span) => stamped(line, span, span.len),
+            Some(span) => match byte(line, 4) {
+                b'/' => forms::nginx(line, span, span.len),
+                _ if relays && byte(line, 10) == b'T' && span.len > 19 => forms::relayed(line, span, span.len),
+                _ => None,
+            }
+            .or_else(|| stamped(line, span, span.len)),
             None => access(line),
         },
+        b'a'..=b'z' | b'@' => forms::logfmt(line).or_else(|| access(line)),
         b'A'..=b'Z' => leveled(line).or_else(|| syslog(line, 0)).or_else(|| access(line)).or_else(|| phrase(line)),
         b'<' => priority(line),
         b' ' | b'\t' | 0 => None,
@@ -182,8 +224,13 @@ fn bracketed(line: &[u8]) -> Option<Head> {
         }
         return Some(head);
     }
+    if byte(line, 1).is_ascii_uppercase()
+        && byte(line, 4) == b' '
+        && let Some(head) = forms::apache(line)
+    {
+        return Some(head);
+    }
     let (word, end, framed) = words(line, 1, 1).next()?;
-    // Apache's error log: [Fri Nov 20 03:12:01.123 2026] [core:error] …; its year comes last, so it is read as text of that level.
     let level = level(word).filter(|_| framed && byte(line, end) == b']')?;
     let at = past(line, end);
     let stamp = stamp::span(line, at + usize::from(byte(line, at) == b'['));
@@ -277,22 +324,60 @@ fn syslog(line: &[u8], at: usize) -> Option<Head> {
     Some(Head { family: Family::Syslog, level: level.unwrap_or(Level::Info), stamp: Some(span), message: program })
 }
 
-/// `<131>Nov 20 …` and `<131>1 2026-…`: the number's low three bits are the severity (RFC 5424, 6.2.1).
-fn priority(line: &[u8]) -> Option<Head> {
-    let end = memchr::memchr(b'>', &line[..line.len().min(5)])?;
-    let number: u16 = std::str::from_utf8(&line[1..end]).ok()?.parse().ok()?;
-    let level = match number & 7 {
+/// The levels of syslog's severities.
+const fn severity(number: u16) -> Level {
+    match number {
         0..=2 => Level::Critical,
         3 => Level::Error,
         4 => Level::Warning,
         5 | 6 => Level::Info,
         _ => Level::Debug,
+    }
+}
+
+/// `<131>Nov 20 …` and `<131>1 2026-…`: the number's low three bits are the severity (RFC 5424, 6.2.1).
+fn priority(line: &[u8]) -> Option<Head> {
+    let end = memchr::memchr(b'>', &line[..line.len().min(5)])?;
+    let number: u16 = std::str::from_utf8(&line[1..end]).ok()?.parse().ok()?;
+    let level = severity(number & 7);
+    let dated = line.get(end + 1..end + 3) == Some(b"1 ");
+    let at = end + 1 + 2 * usize::from(dated);
+    let Some(span) = stamp::span(line, at) else {
+        // A device without a clock writes `-` there.
+        let bare = dated && line.get(at..at + 2) == Some(b"- ");
+        return bare.then(|| Head { family: Family::Syslog, level, stamp: None, message: structured(line, at + 2).unwrap_or(at) });
     };
-    let at = end + 1 + 2 * usize::from(line.get(end + 1..end + 3) == Some(b"1 "));
-    let span = stamp::span(line, at)?;
     let host = past(line, span.start + span.len);
+    if dated && let Some(message) = structured(line, host) {
+        return Some(Head { family: Family::Syslog, level, stamp: Some(span), message });
+    }
     let program = host + memchr::memchr(b' ', line.get(host..)?)? + 1;
     Some(Head { family: Family::Syslog, level, stamp: Some(span), message: program })
+}
+
+/// Past `host program pid msgid [structured data]` (RFC 5424, 6.2 and 6.3).
+fn structured(line: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    for _ in 0..4 {
+        at += memchr::memchr(b' ', line.get(at..)?)? + 1;
+    }
+    if byte(line, at) == b'-' {
+        at += 1;
+    }
+    while byte(line, at) == b'[' {
+        loop {
+            match byte(line, at) {
+                b'"' => at = string_end(line, at)?,
+                b']' => break,
+                _ if at >= line.len() => return None,
+                _ => at += 1,
+            }
+        }
+        at += 1;
+    }
+    at += usize::from(byte(line, at) == b' ');
+    at += 3 * usize::from(line.get(at..at + 3) == Some(b"\xef\xbb\xbf"));
+    (at <= line.len()).then_some(at)
 }
 
 /// What Django's request logger says for each reason phrase (`django.utils.log.log_response`): 5xx is an error, 4xx a warning.
@@ -328,6 +413,16 @@ pub struct JsonParts {
     pub exception: Option<(usize, usize)>,
     /// `name`, `logger`.
     pub logger: Option<(usize, usize)>,
+    /// `status`, `status_code`.
+    pub status: Option<(usize, usize)>,
+    /// `path`, `uri`, `url`.
+    pub path: Option<(usize, usize)>,
+    /// `request`, as `GET / HTTP/1.1`.
+    pub request: Option<(usize, usize)>,
+    /// A duration, and the unit its name says.
+    pub duration: Option<((usize, usize), Unit)>,
+    /// Whether it is the journal of systemd's.
+    pub journal: bool,
 }
 
 /// The end of the string whose opening quote is at `at`.
@@ -368,18 +463,20 @@ fn value_end(line: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Walks the keys of one object. `None`: it is no whole object.
-pub fn json_parts(line: &[u8]) -> Option<JsonParts> {
-    let mut parts = JsonParts::default();
+/// Takes a key and the place of its value.
+type Each<'a> = dyn FnMut(&[u8], (usize, usize)) + 'a;
+
+/// Walks the members of the object at `at`; `None`: it is no whole object.
+fn members(line: &[u8], at: usize, each: &mut Each<'_>) -> Option<()> {
     let space = |mut at: usize| {
         while matches!(byte(line, at), b' ' | b'\t') {
             at += 1;
         }
         at
     };
-    let mut at = space(1);
+    let mut at = space(at + 1);
     if byte(line, at) == b'}' {
-        return Some(parts);
+        return Some(());
     }
     loop {
         if byte(line, at) != b'"' {
@@ -396,27 +493,62 @@ pub fn json_parts(line: &[u8]) -> Option<JsonParts> {
         if end == at {
             return None;
         }
-        let slot = match key {
-            b"level" | b"levelname" | b"severity" | b"lvl" | b"log.level" => Some(&mut parts.level),
-            b"time" | b"timestamp" | b"asctime" | b"@timestamp" | b"ts" | b"created" => Some(&mut parts.time),
-            b"message" | b"msg" | b"event" => Some(&mut parts.message),
-            b"exc_info" | b"exception" | b"stack" | b"traceback" | b"exc_text" => Some(&mut parts.exception),
-            b"name" | b"logger" => Some(&mut parts.logger),
-            _ => None,
-        };
-        if let Some(slot) = slot
-            && slot.is_none()
-            && &line[at..end] != b"null"
-        {
-            *slot = Some((at, end));
+        if &line[at..end] != b"null" {
+            each(key, (at, end));
         }
         at = space(end);
         match byte(line, at) {
             b',' => at = space(at + 1),
-            b'}' => return Some(parts),
+            b'}' => return Some(()),
             _ => return None,
         }
     }
+}
+
+/// Walks the keys of one object. `None`: it is no whole object.
+pub fn json_parts(line: &[u8]) -> Option<JsonParts> {
+    let mut parts = JsonParts::default();
+    members(line, 0, &mut |key, place| {
+        let nested = line[place.0] == b'{';
+        let slot = match key {
+            // ECS and pino nest: {"log": {"level": …}}, {"error": {"stack_trace": …}}, {"err": {"stack": …}}; Docker's `log` is the line.
+            b"log" | b"error" | b"err" | b"exception" | b"http" | b"req" | b"res" if nested => {
+                let mut within = |key: &[u8], place: (usize, usize)| {
+                    let slot = match key {
+                        b"level" => &mut parts.level,
+                        b"stack_trace" | b"stack" | b"stacktrace" | b"traceback" => &mut parts.exception,
+                        b"statusCode" | b"status_code" => &mut parts.status,
+                        b"url" | b"path" => &mut parts.path,
+                        _ => return,
+                    };
+                    slot.get_or_insert(place);
+                };
+                let _ = members(line, place.0, &mut within);
+                return;
+            }
+            b"level" | b"levelname" | b"severity" | b"lvl" | b"log.level" | b"PRIORITY" => &mut parts.level,
+            b"time" | b"timestamp" | b"asctime" | b"@timestamp" | b"ts" | b"created" | b"__REALTIME_TIMESTAMP" | b"time_iso8601" | b"t" => {
+                parts.journal |= key == b"__REALTIME_TIMESTAMP";
+                &mut parts.time
+            }
+            b"message" | b"msg" | b"event" | b"MESSAGE" | b"log" => &mut parts.message,
+            b"exc_info" | b"exception" | b"stack" | b"traceback" | b"exc_text" | b"error.stack_trace" | b"stack_info" => &mut parts.exception,
+            b"name" | b"logger" | b"SYSLOG_IDENTIFIER" | b"log.logger" => &mut parts.logger,
+            b"status" | b"status_code" | b"http.response.status_code" => &mut parts.status,
+            b"path" | b"uri" | b"url" | b"request_uri" | b"request_path" | b"url.path" => &mut parts.path,
+            b"request" => &mut parts.request,
+            key => {
+                if parts.duration.is_none()
+                    && let Some(unit) = access::duration_name(key)
+                {
+                    parts.duration = Some((place, unit));
+                }
+                return;
+            }
+        };
+        slot.get_or_insert(place);
+    })?;
+    Some(parts)
 }
 
 /// The inside of a raw string value; other values as they are.
@@ -431,6 +563,8 @@ fn json(line: &[u8]) -> Option<Head> {
         level(word).or_else(|| match word {
             // Bunyan and pino write numbers: 10 trace, 20 debug, 30 info, 40 warning, 50 error, 60 fatal.
             b"10" | b"20" | b"30" | b"40" | b"50" | b"60" => Some(Level::ALL[usize::from(word[0] - b'1').saturating_sub(1)]),
+            // The journal of systemd writes the severities of syslog.
+            [digit @ b'0'..=b'7'] => Some(severity(u16::from(digit - b'0'))),
             _ => level(&word.to_ascii_uppercase()),
         })
     });
@@ -442,7 +576,20 @@ fn json(line: &[u8]) -> Option<Head> {
             _ => Span { start, len: text.len(), minute: 0 },
         }
     });
-    Some(Head { family: Family::Json, level, stamp, message: 0 })
+    let level = if named.is_none() && level == Level::Info { by_text(line, &parts) } else { level };
+    let family = if parts.journal { Family::Journald } else { Family::Json };
+    Some(Head { family, level, stamp, message: 0 })
+}
+
+/// Of an object that names no level: what its request or its text says. Docker's log driver gives the line of the program.
+fn by_text(line: &[u8], parts: &JsonParts) -> Level {
+    if let Some(place) = parts.status
+        && (parts.path.is_some() || parts.request.is_some())
+        && let Some(status) = std::str::from_utf8(unquoted(line, place).1).ok().and_then(|text| text.parse().ok())
+    {
+        return level_of_status(status);
+    }
+    parts.message.map_or(Level::Info, |place| forms::inner_level(unquoted(line, place).1))
 }
 
 #[cfg(test)]
@@ -479,16 +626,21 @@ mod tests {
             ),
             ("Nov 20 03:12:01 web1 shop[12]: ERROR boom", Syslog, Error, "shop[12]: ERROR boom", true),
             ("<131>Nov 20 03:12:01 web1 shop[12]: boom", Syslog, Error, "shop[12]: boom", true),
-            ("<131>1 2026-11-20T03:12:01Z web1 shop 12 - - boom", Syslog, Error, "shop 12 - - boom", true),
-            ("2026/11/20 03:12:01 [error] 7#7: *1 open() failed", Python, Error, "7#7: *1 open() failed", true),
+            ("<131>1 2026-11-20T03:12:01Z web1 shop 12 - - boom", Syslog, Error, "boom", true),
+            (r#"<131>1 2026-11-20T03:12:01Z web1 shop 12 ID1 [a@1 b="x] \" y"][c@2] boom"#, Syslog, Error, "boom", true),
+            ("<131>1 - web1 shop 12 - - boom", Syslog, Error, "boom", false),
             (r#"{"levelname": "ERROR", "asctime": "2026-11-20 03:12:01,123", "message": "x"}"#, Json, Error, "", true),
             (r#"{"event":"a\"b","level":"warning","timestamp":"2026-11-20T03:12:01Z","n":[1,{"level":"error"}]}"#, Json, Warning, "", true),
             (r#"{"level":60,"time":1795144321500,"msg":"x"}"#, Json, Critical, "", true),
             (r#"{"severity":"CRITICAL"}"#, Json, Critical, "", false),
+            (r#"{"__REALTIME_TIMESTAMP":"1795144321500000","PRIORITY":"3","MESSAGE":"boom"}"#, Family::Journald, Error, "", true),
+            (r#"{"@timestamp":"2026-11-20T03:12:01Z","log":{"level":"error","logger":"a"},"message":"x"}"#, Json, Error, "", true),
+            (r#"{"log":"ERROR:a:boom\n","stream":"stderr","time":"2026-11-20T03:12:01.123456789Z"}"#, Json, Error, "", true),
+            (r#"{"time":"2026-11-20T03:12:01Z","path":"/x","status":503}"#, Json, Error, "", true),
         ] {
             let head = read(line.as_bytes()).unwrap_or_else(|| panic!("no head: {line}"));
             assert_eq!((head.family, head.level, head.stamp.is_some()), (family, level, stamped), "{line}");
-            if family != Json {
+            if !family.is_json() {
                 assert_eq!(&line[head.message..], message, "{line}");
             }
         }

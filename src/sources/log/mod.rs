@@ -2,10 +2,11 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `follow` | the thread that follows files |
+//! | `follow`, `desk` | following files, and the thread for it |
 //! | `command` | following a command |
 //! | `digest` | bytes to events |
-//! | `head`, `stamp`, `trace` | the beginning of a line, its time, tracebacks |
+//! | `head`, `forms`, `stamp`, `trace` | the beginning of a line in each form, its time, tracebacks |
+//! | `access` | the request a line tells of |
 //! | `past` | older events, read back from the files |
 //! | `service` | the newest example of an error, and what a person can do to it |
 //! | `stack` | what a traceback says, whole, also of other languages |
@@ -25,14 +26,18 @@ use serde::{Deserialize, Deserializer};
 use tokio::sync::mpsc;
 
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Past, Reach, Source, SourceConfig, SourceSpec};
-use crate::domain::{Capability, Data, LogBatch, Observation, Problem, SourceError};
+use crate::config::value::{Dur, Size};
+use crate::domain::{Capability, Data, LogBatch, LogLimits, Observation, Problem, SourceError};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
 use crate::io::tail::{self, Position};
 
+pub mod access;
 mod command;
+mod desk;
 pub mod digest;
 mod follow;
+mod forms;
 pub mod group;
 pub mod head;
 pub mod past;
@@ -43,12 +48,19 @@ pub mod tally;
 pub mod trace;
 
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod tests;
 
 /// How long the first look may take, so that one pass sees counts.
 const FIRST_LOOK: Duration = Duration::from_millis(300);
+/// How long the reading may say nothing at all.
+const MUTE: Duration = Duration::from_secs(25);
 /// Batches that may wait for their taker.
 const WAITING: usize = 2;
+
+/// What the groups of `pattern` may be called. The last three make requests of the lines.
+const GROUPS: [&str; 6] = ["time", "level", "message", "status", "path", "duration"];
 
 /// One text or a list of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, schemars::JsonSchema)]
@@ -97,6 +109,42 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
+/// What is expected of the requests that an access log tells of, over the last five minutes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Most 5xx of all requests, in percent: `{ warning = 1, critical = 5 }`.
+    #[serde(default)]
+    pub errors: Option<Percent>,
+    /// Most for the 95th percentile of durations: `{ warning = "500ms", critical = "2s" }`.
+    #[serde(default)]
+    pub latency: Option<Slow>,
+}
+
+/// Percentages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Percent {
+    /// Over this it is a warning.
+    #[serde(default)]
+    pub warning: Option<f64>,
+    /// Over this it is critical.
+    #[serde(default)]
+    pub critical: Option<f64>,
+}
+
+/// Durations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slow {
+    /// Over this it is a warning.
+    #[serde(default)]
+    pub warning: Option<Dur>,
+    /// Over this it is critical.
+    #[serde(default)]
+    pub critical: Option<Dur>,
+}
+
 /// Keys of a log source. Either `path` or `command`.
 #[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -108,10 +156,12 @@ pub struct Config {
     /// A command that prints the log and keeps running, as a list: `["ssh", "web1", "tail", "-n0", "-F", "/var/log/app.log"]`.
     #[serde(default)]
     pub command: Option<Vec<String>>,
-    /// `auto` (default), `django`, `verbose`, `python`, `gunicorn`, `json`, `access`, `syslog` or `plain`.
+    /// `auto` (default), `django`, `verbose`, `python`, `gunicorn`, `json`, `access`, `syslog`, `logfmt`, `nginx`, `apache`, `journald`,
+    /// `heroku` or `plain`.
     #[serde(default)]
     pub format: Option<String>,
-    /// A regular expression for lines of another format, with the named groups `time`, `level` and `message`.
+    /// A regular expression for lines of another format, with the named groups `time`, `level` and `message`, for requests also `status`, `path`
+    /// and `duration`.
     #[serde(default)]
     pub pattern: Option<String>,
     /// Zone of time stamps that name none, such as `Europe/Berlin`; default the site's, else the machine's.
@@ -120,6 +170,18 @@ pub struct Config {
     /// Regular expressions whose matches are masked before anything is stored or shown.
     #[serde(default)]
     pub redact: Vec<String>,
+    /// What a duration without a unit means in an access log: `auto` (default: with a point seconds, without microseconds), `s`, `ms` or `us`.
+    #[serde(default)]
+    pub duration: access::Unit,
+    /// What is expected of the requests in an access log; nothing when not given.
+    #[serde(default)]
+    pub expect: Expect,
+    /// How long the log may be without a line; default its own rhythm, once a day of it is known.
+    #[serde(default)]
+    pub silence: Option<Dur>,
+    /// From which size on a file that never rotates is a warning; default `1GiB`.
+    #[serde(default)]
+    pub max_size: Option<Size>,
     /// Paths whose frames in a traceback count as the application's own; default all but installed packages.
     #[serde(default)]
     pub project: OneOrMany,
@@ -150,12 +212,55 @@ pub struct Settings {
     pub redact: Vec<regex::Regex>,
     /// Paths of the application.
     pub project: Vec<String>,
+    /// What a duration without a unit means.
+    pub unit: access::Unit,
+    /// What is expected; `None`: nothing.
+    pub limits: Option<LogLimits>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { family: None, pattern: None, zone: stamp::Zone::Machine, redact: Vec::new(), project: Vec::new() }
+        let (redact, project) = (Vec::new(), Vec::new());
+        Self { family: None, pattern: None, zone: stamp::Zone::Machine, redact, project, unit: access::Unit::Auto, limits: None }
     }
+}
+
+impl Settings {
+    /// The text with what is to be masked masked.
+    #[must_use]
+    pub fn masked(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for pattern in &self.redact {
+            if let std::borrow::Cow::Owned(masked) = pattern.replace_all(&text, "***") {
+                text = masked;
+            }
+        }
+        text
+    }
+
+    /// Whether the pattern names the status of requests.
+    fn pattern_requests(&self) -> bool {
+        self.pattern.as_ref().is_some_and(|pattern| pattern.capture_names().flatten().any(|name| name == "status"))
+    }
+}
+
+/// What the fuzzer runs: any bytes, whole and in pieces, give the same counts.
+///
+/// # Panics
+/// When they do not, or when a parser does.
+pub fn fuzz(bytes: &[u8]) {
+    let seen = crate::domain::Timestamp::UNIX_EPOCH;
+    let read = |size: usize| {
+        let mut tally = tally::Tally::new(Settings { zone: stamp::Zone::Named(chrono_tz::UTC), ..Settings::default() }, 100);
+        let mut stream = digest::Stream::new(0, false).at((1, 1), 0);
+        for piece in bytes.chunks(size.max(1)) {
+            stream.feed(piece, seen, &mut tally);
+        }
+        stream.end(seen, &mut tally);
+        tally.take(&[], seen)
+    };
+    let (whole, pieces) = (read(bytes.len()), read(7));
+    assert_eq!((whole.lines, &whole.levels, &whole.events), (pieces.lines, &pieces.levels, &pieces.events));
 }
 
 /// One batch and what is known with it.
@@ -190,7 +295,22 @@ impl Config {
             zone: zone.map_or(stamp::Zone::Machine, stamp::Zone::Named),
             redact: self.redact.iter().filter_map(|pattern| regex::Regex::new(pattern).ok()).collect(),
             project: self.project.list().iter().map(|path| context.base.join(path).display().to_string()).collect(),
+            unit: self.duration,
+            limits: self.limits(),
         })
+    }
+
+    /// What is expected, where anything is.
+    fn limits(&self) -> Option<LogLimits> {
+        let ms = |limit: Option<Dur>| limit.map(|limit| limit.0.as_secs_f64() * 1e3);
+        let share = |limit: Option<f64>| limit.map(|percent| percent / 100.0);
+        let limits = LogLimits {
+            errors: self.expect.errors.map_or((None, None), |limits| (share(limits.warning), share(limits.critical))),
+            p95_ms: self.expect.latency.map_or((None, None), |limits| (ms(limits.warning), ms(limits.critical))),
+            silence_s: self.silence.map(|limit| limit.0.as_secs()),
+            size_bytes: self.max_size.map(Size::bytes),
+        };
+        (limits != LogLimits::default()).then_some(limits)
     }
 }
 
@@ -230,8 +350,9 @@ impl SourceConfig for Config {
                 Err(error) => all.push(complaint(&["pattern"], format!("not a regular expression: {}", regex_error(&error)), "")),
                 Ok(pattern) => {
                     let names: Vec<&str> = pattern.capture_names().flatten().collect();
-                    if let Some(odd) = names.iter().find(|name| !["time", "level", "message"].contains(name)) {
-                        all.push(complaint(&["pattern"], format!("the group \"{odd}\" means nothing"), "the groups are time, level and message"));
+                    if let Some(odd) = names.iter().find(|name| !GROUPS.contains(name)) {
+                        let help = format!("the groups are {}", GROUPS.join(", "));
+                        all.push(complaint(&["pattern"], format!("the group \"{odd}\" means nothing"), &help));
                     }
                     if names.is_empty() {
                         all.push(complaint(&["pattern"], "no named group".into(), "name the parts: (?<time>…), (?<level>…), (?<message>…)"));
@@ -241,6 +362,27 @@ impl SourceConfig for Config {
                     }
                 }
             }
+        }
+        if let Some(errors) = self.expect.errors {
+            for (key, limit) in [("warning", errors.warning), ("critical", errors.critical)] {
+                if limit.is_some_and(|limit| !(0.0..=100.0).contains(&limit)) {
+                    all.push(complaint(&["expect", "errors", key], "a percentage is between 0 and 100".into(), "write 5 for 5 %"));
+                }
+            }
+            if let (Some(warning), Some(critical)) = (errors.warning, errors.critical)
+                && warning > critical
+            {
+                all.push(complaint(&["expect", "errors", "critical"], "critical is below warning".into(), "swap them"));
+            }
+        }
+        if let Some(latency) = self.expect.latency
+            && let (Some(warning), Some(critical)) = (latency.warning, latency.critical)
+            && warning.0 > critical.0
+        {
+            all.push(complaint(&["expect", "latency", "critical"], "critical is below warning".into(), "swap them"));
+        }
+        if self.silence.is_some_and(|limit| limit.0.is_zero()) {
+            all.push(complaint(&["silence"], "no time at all is always over".into(), "leave it out, or write \"15m\""));
         }
         if let Some(zone) = &self.zone
             && zone.parse::<chrono_tz::Tz>().is_err()
@@ -318,11 +460,20 @@ enum From {
     Command(Vec<String>),
 }
 
+impl From {
+    fn words(&self) -> String {
+        match self {
+            Self::Files(patterns) => patterns.join(", "),
+            Self::Command(argv) => argv.join(" "),
+        }
+    }
+}
+
 /// What is being followed; dropping it stops that.
 #[derive(Debug)]
 struct Following {
     batches: mpsc::Receiver<Result<Delivery, SourceError>>,
-    _files: Option<follow::Handle>,
+    _files: Option<desk::Handle>,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -350,7 +501,7 @@ impl LogSource {
         match &self.from {
             From::Files(patterns) => {
                 let order = follow::Order { patterns: patterns.clone(), base: self.base.clone(), settings: self.settings.clone(), memory, to };
-                Ok(Following { batches, _files: Some(follow::follow(order)?), task: None })
+                Ok(Following { batches, _files: Some(desk::follow(order)?), task: None })
             }
             From::Command(argv) => {
                 let work = command::follow(argv.clone(), self.base.clone(), self.settings.clone(), memory.begun, to);
@@ -378,8 +529,13 @@ impl Source for LogSource {
                     // Nothing was looked at yet, and nothing is said.
                     Err(_) => return Ok(Collected::default()),
                 }
+            } else if let Ok(received) = tokio::time::timeout(MUTE, following.batches.recv()).await {
+                received
             } else {
-                following.batches.recv().await
+                // The thread says something each ten seconds, whatever happens: it hangs in a file system.
+                self.following = None;
+                let message = format!("reading {} hangs", self.from.words());
+                return Err(SourceError { message, remedy: "look at the mount: `df` on it may hang as well".to_owned(), ..SourceError::timeout(MUTE) });
             };
             match received {
                 Some(Ok(delivery)) => {

@@ -111,9 +111,13 @@ pub fn span(text: &[u8], start: usize) -> Option<Span> {
         return (clock(0) && byte(rest, 5) == b':').then(|| whole(0));
     }
     month(rest, 0)?;
-    // Nov 20 03:12:01, the day padded with a space.
+    // Nov 20 03:12:01, the day padded with a space; Apache writes the year behind it, before a bracket.
     let day = digits(rest, 4, 2) || byte(rest, 4) == b' ' && digits(rest, 5, 1);
-    (byte(rest, 3) == b' ' && day && byte(rest, 6) == b' ' && clock(7)).then(|| whole(7))
+    (byte(rest, 3) == b' ' && day && byte(rest, 6) == b' ' && clock(7)).then(|| {
+        let span = whole(7);
+        let year = byte(rest, span.len) == b' ' && digits(rest, span.len + 1, 4) && byte(rest, span.len + 5) == b']';
+        Span { len: span.len + 5 * usize::from(year), ..span }
+    })
 }
 
 /// What moment a stamp means. `seen` completes what it does not say: the year, or the day, nearest before it.
@@ -135,10 +139,14 @@ pub fn moment(text: &[u8], zone: Zone, seen: DateTime<Utc>) -> Option<DateTime<U
     }
     // A leap second is the last moment of its minute.
     let time = NaiveTime::from_hms_nano_opt(number(clock_at, 2)?, number(clock_at + 3, 2)?, second.min(59), nano)?;
-    let zoned = text.get(end..end + offset(text, end)).unwrap_or_default().trim_ascii_start();
     let date = match clock_at {
         11 => NaiveDate::from_ymd_opt(number(0, 4)?.cast_signed(), number(5, 2)?, number(8, 2)?)?,
         12 => NaiveDate::from_ymd_opt(number(7, 4)?.cast_signed(), month(text, 3)?, number(0, 2)?)?,
+        7 if text.len() >= end + 5 && digits(text, end + 1, 4) && byte(text, end) == b' ' => {
+            let year = number(end + 1, 4)?;
+            end += 5;
+            NaiveDate::from_ymd_opt(year.cast_signed(), month(text, 0)?, number(4, 2)?)?
+        }
         7 => {
             let local = zone.local(seen);
             let (month, day) = (month(text, 0)?, number(4, 2)?);
@@ -154,6 +162,7 @@ pub fn moment(text: &[u8], zone: Zone, seen: DateTime<Utc>) -> Option<DateTime<U
         }
     };
     let local = date.and_time(time);
+    let zoned = text.get(end..end + offset(text, end)).unwrap_or_default().trim_ascii_start();
     if zoned.is_empty() {
         return zone.moment(local);
     }
@@ -204,6 +213,8 @@ mod tests {
             ("Nov 20 03:12:01", "2026-11-20T02:12:01Z"),
             ("Nov  9 03:12:01", "2026-11-09T02:12:01Z"),
             ("Dec 24 03:12:01", "2025-12-24T02:12:01Z"),
+            ("Nov 20 03:12:01.5 2024]", "2024-11-20T02:12:01.500Z"),
+            ("Nov 20 03:12:01.5 2024", "2024-11-20T02:12:01.500Z"),
             ("03:12:01,5", "2026-11-20T02:12:01.500Z"),
             ("23:12:01", "2026-11-19T22:12:01Z"),
             ("1795144321", "2026-11-20T03:12:01Z"),

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use chrono::{DateTime, Utc};
 
 use super::Settings;
+use super::access::{self, Request};
 use super::group::{self, Identity};
 use super::head::{self, Family, Head};
-use super::{stack, stamp, trace};
+use super::{forms, stack, stamp, trace};
 use crate::domain::book::UNDATED;
-use crate::domain::{Level, LogBatch, LogEvent, LogGroup, LogMark, LogNotice, LogPlace, Noted};
+use crate::domain::{AccessMinute, AccessPath, Level, LogAccess, LogBatch, LogEvent, LogGroup, LogMark, LogNotice, LogPlace, Noted};
 
 /// Bytes kept of one event: its beginning and its end.
 const EVENT_KEPT: usize = 32 << 10;
@@ -30,6 +31,10 @@ const KNOWN: usize = 8_192;
 const MINUTES: usize = 3_000;
 /// Seconds of one group that are told apart in one batch.
 const TIMES: usize = 4_096;
+/// Paths of requests in one batch; requests to further ones are counted by minute only.
+const PATHS: usize = 400;
+/// Events of one file by which its format is told.
+const REMEMBERED: u64 = 2_000;
 /// Marks in one batch.
 const MARKS: usize = 100;
 
@@ -91,8 +96,11 @@ pub struct Tally {
     by_fingerprint: HashMap<String, u32>,
     groups: Vec<Group>,
     touched: Vec<u32>,
-    families: BTreeMap<Family, u64>,
-    family: (Family, u64),
+    /// By file, so that each shows its own; lately, so that one that changes its format is told as what it is now.
+    families: BTreeMap<(u16, Family), u64>,
+    family: (u16, Family, u64),
+    requests: BTreeMap<i64, AccessMinute>,
+    paths: HashMap<String, AccessPath>,
     marks: Vec<LogMark>,
     /// Whether what comes was there before us.
     looks_back: bool,
@@ -133,7 +141,9 @@ impl Tally {
             groups: Vec::new(),
             touched: Vec::new(),
             families: BTreeMap::new(),
-            family: (Family::Plain, 0),
+            family: (0, Family::Plain, 0),
+            requests: BTreeMap::new(),
+            paths: HashMap::new(),
             marks: Vec::new(),
             looks_back: false,
         }
@@ -176,17 +186,81 @@ impl Tally {
         self.events += 1;
         let level = raw.head.level;
         self.levels[level as usize] += 1;
-        if self.family.0 == raw.head.family {
-            self.family.1 += 1;
+        if (self.family.0, self.family.1) == (raw.file, raw.head.family) {
+            self.family.2 += 1;
         } else {
-            *self.families.entry(self.family.0).or_default() += self.family.1;
-            self.family = (raw.head.family, 1);
+            self.close_family();
+            self.family = (raw.file, raw.head.family, 1);
         }
         self.enter_minute(raw);
         self.minute_counts[level as usize] += 1;
+        if access::may(raw.head.family) || raw.head.family == Family::Custom && self.settings.pattern_requests() {
+            self.request(raw);
+        }
         let grouped = level.is_error() || raw.trace.is_some() && level == Level::Warning;
         let group = if grouped { self.group(raw) } else { None };
         self.keep(raw, group);
+    }
+
+    fn close_family(&mut self) {
+        let (file, family, count) = self.family;
+        if count > 0 {
+            *self.families.entry((file, family)).or_default() += count;
+            self.family.2 = 0;
+        }
+    }
+
+    /// Counts the request that an event tells of.
+    fn request(&mut self, raw: &Raw) {
+        let unit = self.settings.unit;
+        let captures;
+        let request = match raw.head.family {
+            // Without the word there is no request, and no need to read the object once more.
+            Family::Json | Family::Journald => {
+                if memchr::memmem::find(raw.text, b"\"status").is_none() {
+                    return;
+                }
+                head::json_parts(raw.text).and_then(|parts| access::json_request(raw.text, &parts, unit))
+            }
+            Family::Custom => {
+                captures = self.settings.pattern.as_ref().and_then(|pattern| pattern.captures(raw.text));
+                captures.as_ref().and_then(|found| {
+                    let part = |name: &str| found.name(name).map(|part| part.as_bytes());
+                    let status = std::str::from_utf8(part("status")?).ok()?.parse().ok().filter(|status| (100..600).contains(status))?;
+                    Some(Request {
+                        path: part("path").unwrap_or_default(),
+                        status,
+                        duration_ms: part("duration").and_then(|figure| access::millis(figure, unit)),
+                    })
+                })
+            }
+            _ => access::request(raw.text, &raw.head, unit),
+        };
+        let Some(request) = request else { return };
+        let class = usize::from(request.status / 100 - 1);
+        let mut start = self.minute;
+        if self.requests.len() >= MINUTES && !self.requests.contains_key(&start) {
+            start = self.requests.keys().next().copied().unwrap_or(start);
+        }
+        let minute = self.requests.entry(start).or_default();
+        minute.start = start;
+        minute.statuses[class] += 1;
+        let path = access::normalise(request.path);
+        if !self.paths.contains_key(path.as_ref()) && self.paths.len() < PATHS {
+            let path = path.clone().into_owned();
+            let masked = self.settings.masked(&path);
+            self.paths.insert(path, AccessPath { path: masked, ..AccessPath::default() });
+        }
+        let of_path = self.paths.get_mut(path.as_ref());
+        if let Some(ms) = request.duration_ms {
+            minute.latency_ms.add(ms);
+        }
+        if let Some(of_path) = of_path {
+            of_path.statuses[class] += 1;
+            if let Some(ms) = request.duration_ms {
+                of_path.latency_ms.add(ms);
+            }
+        }
     }
 
     /// Makes the current minute that of the event.
@@ -248,7 +322,7 @@ impl Tally {
     fn group(&mut self, raw: &Raw) -> Option<u32> {
         let key = match (raw.trace, raw.head.family) {
             (Some(key), _) => key,
-            (None, Family::Json) => head::json_parts(raw.text).map_or(0, |parts| {
+            (None, Family::Json | Family::Journald) => head::json_parts(raw.text).map_or(0, |parts| {
                 let text = |place: Option<(usize, usize)>| place.map_or(&[][..], |(start, end)| &raw.text[start..end]);
                 mix(mix(2, text(parts.message)), text(parts.exception))
             }),
@@ -339,16 +413,11 @@ impl Tally {
     fn event(&self, text: &[u8], head: &Head, file: u16, seen: DateTime<Utc>, fingerprint: Option<String>) -> LogEvent {
         let at = self.at(text, head, seen);
         let clean = |line: &str| {
-            let mut line: String = line.trim_end_matches('\r').chars().take(LINE_KEPT).collect();
-            for pattern in &self.settings.redact {
-                if let std::borrow::Cow::Owned(masked) = pattern.replace_all(&line, "***") {
-                    line = masked;
-                }
-            }
-            line
+            let line: String = line.trim_end_matches('\r').chars().take(LINE_KEPT).collect();
+            self.settings.masked(&line)
         };
         let (mut message, mut detail) = (String::new(), Vec::new());
-        let parts = if head.family == Family::Json { head::json_parts(text) } else { None };
+        let parts = if head.family.is_json() { head::json_parts(text) } else { None };
         if let Some(parts) = parts {
             let string = |place: (usize, usize)| {
                 let raw = String::from_utf8_lossy(&text[place.0..place.1]);
@@ -369,9 +438,14 @@ impl Tally {
             } else {
                 // The head ends before any letter of the message, so decoding the message alone is the same text.
                 let raw = text.get(head.message..).and_then(|rest| rest.split(|b| *b == b'\n').next()).unwrap_or_default();
-                message = clean(&String::from_utf8_lossy(raw));
+                message = if head.family == Family::Logfmt {
+                    clean(&forms::logfmt_text(text.split(|b| *b == b'\n').next().unwrap_or_default()))
+                } else {
+                    clean(&String::from_utf8_lossy(raw))
+                };
             }
-            detail.extend(lines.map(|line| clean(&String::from_utf8_lossy(line))));
+            let relayed = |line| if head.family.is_relay() { forms::unrelayed(line) } else { line };
+            detail.extend(lines.map(|line| clean(&String::from_utf8_lossy(relayed(line)))));
             if message.is_empty() && !detail.is_empty() {
                 message = trace::parse(detail.iter().map(String::as_str)).map(|parsed| parsed.title).unwrap_or_default();
             }
@@ -436,6 +510,11 @@ impl Tally {
             marks.push(LogMark { at: now, file, notice: LogNotice::Skipped(skipped) });
         }
         let minutes = std::mem::take(&mut self.minutes);
+        self.close_family();
+        let access = (!self.requests.is_empty()).then(|| LogAccess {
+            minutes: std::mem::take(&mut self.requests).into_values().collect(),
+            paths: std::mem::take(&mut self.paths).into_values().collect(),
+        });
         let batch = LogBatch {
             files: files.to_vec(),
             lines: std::mem::take(&mut self.lines),
@@ -453,10 +532,11 @@ impl Tally {
             marks,
             skipped,
             format: self.format(),
-            access: None,
+            access,
             about: Vec::new(),
-            limits: None,
+            limits: self.settings.limits,
         };
+        self.fade();
         self.levels = [0; 5];
         self.events = 0;
         if self.groups.len() >= KNOWN {
@@ -467,12 +547,38 @@ impl Tally {
 
     /// The family that most events are of; plain text only when nothing else was recognised in a tenth of them.
     fn format(&self) -> String {
-        let mut counts = self.families.clone();
-        *counts.entry(self.family.0).or_default() += self.family.1;
-        let all: u64 = counts.values().sum();
-        let most = counts.iter().filter(|(family, _)| **family != Family::Plain).max_by_key(|(_, count)| **count);
-        most.filter(|(_, count)| **count * 10 >= all).map_or(Family::Plain, |(family, _)| *family).name().to_owned()
+        most(self.families.iter().map(|((_, family), count)| (*family, *count))).unwrap_or(Family::Plain).name().to_owned()
     }
+
+    /// The same of one file; empty before anything was read of it.
+    pub fn format_of(&self, file: u16) -> String {
+        let counts = self.families.range((file, Family::Plain)..=(file, Family::Custom)).map(|((_, family), count)| (*family, *count));
+        most(counts).map(Family::name).unwrap_or_default().to_owned()
+    }
+
+    /// What was seen long ago counts less and less, so that a file that changes its format is recognised anew.
+    fn fade(&mut self) {
+        let mut sums = BTreeMap::<u16, u64>::new();
+        for ((file, _), count) in &self.families {
+            *sums.entry(*file).or_default() += count;
+        }
+        self.families.retain(|(file, _), count| {
+            if sums.get(file).is_some_and(|sum| *sum > REMEMBERED) {
+                *count /= 2;
+            }
+            *count > 0
+        });
+    }
+}
+
+fn most(counts: impl Iterator<Item = (Family, u64)>) -> Option<Family> {
+    let mut sums = BTreeMap::<Family, u64>::new();
+    for (family, count) in counts {
+        *sums.entry(family).or_default() += count;
+    }
+    let all: u64 = sums.values().sum();
+    let most = sums.iter().filter(|(family, _)| **family != Family::Plain).max_by_key(|(_, count)| **count);
+    (all > 0).then(|| most.filter(|(_, count)| **count * 10 >= all).map_or(Family::Plain, |(family, _)| *family))
 }
 
 /// The beginning and the end of an event past the bound, cut between lines where there are any.

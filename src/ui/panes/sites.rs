@@ -4,7 +4,8 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use crate::domain::time::millis_text;
-use crate::domain::{Severity, Status};
+use crate::domain::{AccessMinute, Severity, Status};
+use crate::rules::logs;
 use crate::state::rank::asleep;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -56,6 +57,32 @@ fn facts(scene: &Scene<'_>, name: &str) -> String {
     facts.join(" · ")
 }
 
+/// What access logs say of a site's last minutes.
+struct Requests {
+    a_minute: f64,
+    failed: f64,
+    p95: Option<f64>,
+    limits: (Option<f64>, Option<f64>),
+}
+
+/// The requests of a site, from all of its access logs; `None`: it has none.
+fn requests(scene: &Scene<'_>, name: &str) -> Option<Requests> {
+    let logs = scene.sources().filter(|(id, _)| id.site() == name).filter_map(|(_, source)| source.log.as_ref()).filter(|log| !log.access.is_empty());
+    let (mut all, mut limits, mut minutes) = (AccessMinute::default(), (None, None), 0.0_f64);
+    for log in logs {
+        let window = logs::recent(log, scene.now);
+        minutes = minutes.max(logs::span(log, scene.now));
+        all.merge(&window);
+        limits = log.limits.map_or(limits, |own| own.errors);
+    }
+    if minutes < 1.0 {
+        return None;
+    }
+    let requests = all.requests();
+    let failed = if requests == 0 { 0.0 } else { all.statuses[4] as f64 / requests as f64 };
+    Some(Requests { a_minute: requests as f64 / minutes, failed, p95: all.latency_ms.quantile(0.95), limits })
+}
+
 /// Sources that are well, findings by severity, the slowest endpoint.
 fn figures(scene: &Scene<'_>, name: &str) -> Vec<Span<'static>> {
     let theme = scene.theme;
@@ -65,6 +92,25 @@ fn figures(scene: &Scene<'_>, name: &str) -> Vec<Span<'static>> {
     for (sign, count) in [(Sign::Ok, well), (Sign::Crit, of(Severity::Critical)), (Sign::Unknown, of(Severity::Unknown)), (Sign::Warn, of(Severity::Warning))] {
         if count > 0 {
             spans.push(Span::styled(format!("{}{} {count}", if spans.is_empty() { "" } else { "  " }, sign.glyph()), sign.style(theme)));
+        }
+    }
+    let rate = requests(scene, name);
+    if let Some(requests) = &rate {
+        spans.push(Span::styled(format!("{}{:.0}/min", if spans.is_empty() { "" } else { "   " }, requests.a_minute), theme.text));
+        spans.push(Span::styled("  5xx ", theme.dim));
+        let over = |limit: Option<f64>| limit.is_some_and(|limit| requests.failed > limit);
+        let style = if over(requests.limits.1) {
+            theme.bold(theme.crit)
+        } else if over(requests.limits.0) {
+            theme.bold(theme.warn)
+        } else {
+            theme.text
+        };
+        spans.push(Span::styled(format!("{:.1} %", requests.failed * 100.0), style));
+        if let Some(p95) = requests.p95 {
+            spans.push(Span::styled("  p95 ", theme.dim));
+            spans.push(Span::styled(millis_text(p95), theme.text));
+            return spans;
         }
     }
     let slowest = scene
