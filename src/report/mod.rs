@@ -2,6 +2,7 @@
 //!
 //! What does not belong here: looking (`sources`), judging (`rules`), and writing to a stream (`cli`): every function gives text back.
 
+pub mod event;
 pub mod formats;
 pub mod json;
 pub mod line;

@@ -36,14 +36,19 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         return;
     }
     match command {
-        Command::Down => step(state, 1),
-        Command::Up => step(state, -1),
+        Command::Down | Command::Up => {
+            let by = if command == Command::Down { 1 } else { -1 };
+            if !super::stack::step(state, by) {
+                step(state, by);
+            }
+        }
         Command::Top => step(state, isize::MIN),
         Command::Bottom => step(state, isize::MAX),
         Command::PageDown => step(state, screen(state)),
         Command::PageUp => step(state, -screen(state)),
         Command::HalfDown => step(state, (screen(state) / 2).max(1)),
         Command::HalfUp => step(state, -(screen(state) / 2).max(1)),
+        Command::Left | Command::Right if super::stack::neighbour(state, command == Command::Right, now, effects) => {}
         Command::Left | Command::Right | Command::NextMatch | Command::PreviousMatch => {}
         Command::NextError | Command::PreviousError | Command::NextWarning | Command::PreviousWarning => {}
         Command::Level | Command::Wrap | Command::Bookmark | Command::Follow => {}
@@ -52,6 +57,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::NextPart => {
             state.view.focus = if state.view.focus == Part::List && state.view.drawn.detail { Part::Detail } else { Part::List };
         }
+        Command::Enter if super::stack::turn(state) => {}
         Command::Enter => enter(state),
         Command::Back => {
             back(state);
@@ -100,6 +106,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
             toast(state, "looking at everything again".to_owned(), now);
             effects.push(Effect::PollAll);
         }
+        Command::Mark if super::stack::turn(state) => {}
         Command::Mark => mark(state),
         Command::Sort => {
             let list = state.view.list_mut();
@@ -455,7 +462,9 @@ fn open(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
 }
 
 fn copy(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
-    let text = if let Some(line) = selected_key(state).and_then(|key| item::line(state.shown(), key)) {
+    let text = if let Some(line) = super::stack::line(state) {
+        Some(line)
+    } else if let Some(line) = selected_key(state).and_then(|key| item::line(state.shown(), key)) {
         Some(line)
     } else if let Some(finding) = selected_finding(state) {
         Some(format!("{} {}: {}", finding.id, finding.title, finding.detail))

@@ -23,6 +23,7 @@ pub mod range;
 pub mod rank;
 pub mod releases;
 pub mod silence;
+pub mod stack;
 #[cfg(test)]
 mod tests;
 pub mod update;

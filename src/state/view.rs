@@ -225,6 +225,8 @@ pub struct Drawn {
     pub top: u16,
     /// Lines of the detail, all of them.
     pub detail_lines: usize,
+    /// Lines of the detail at which keys stop: the frames of an event.
+    pub stops: Vec<usize>,
     /// Rows of the detail on the screen.
     pub detail_height: usize,
     /// Whether the detail is on the screen beside the list.
@@ -284,6 +286,8 @@ pub struct View {
     pub keys: BTreeMap<&'static str, Vec<String>>,
     /// Which part of an item is looked at, by page: the row's key and the part. Of other rows it is the newest.
     pub parts: BTreeMap<Page, (String, String)>,
+    /// How the frames of the looked-at event were left.
+    pub stack: super::stack::StackView,
     /// Where the selection rests, for details on demand.
     pub resting: Option<super::details::Resting>,
     /// The first screen, while there is no configuration.

@@ -362,6 +362,7 @@ fn keys_of(page: Page) -> &'static [(&'static [Command], &'static str)] {
             (&[C::Open], "link"),
             (&[C::Acknowledge], "ack"),
             (&[C::Why], "why?"),
+            (&[C::Left, C::Right], "event"),
             (&[C::Sort], "sort"),
             (&[C::Filter], "filter"),
             (&[C::Copy], "copy"),

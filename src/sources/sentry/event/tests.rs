@@ -167,6 +167,68 @@ fn the_spread_of_tags_and_the_first_release_are_read() {
     }
 }
 
+/// The event of an SDK as the server gives it back: parts in `entries`, frames in camel case with numbered source.
+fn as_served(raw: &Value) -> Value {
+    let mut exception = raw["exception"].clone();
+    for one in exception["values"].as_array_mut().unwrap() {
+        for frame in one["stacktrace"]["frames"].as_array_mut().unwrap() {
+            let line = frame["lineno"].as_u64().unwrap();
+            let of = |name: &str| frame[name].as_array().cloned().unwrap_or_default();
+            let texts = of("pre_context").into_iter().chain([frame["context_line"].clone()]).chain(of("post_context"));
+            let context: Vec<Value> = (line - of("pre_context").len() as u64..).zip(texts).map(|(number, text)| json!([number, text])).collect();
+            *frame = json!({"filename": frame["filename"], "absPath": frame["abs_path"], "module": frame["module"], "function": frame["function"], "lineNo": line,
+                "colNo": null, "inApp": frame["in_app"], "context": context, "vars": frame["vars"]});
+        }
+    }
+    let tags: Vec<Value> = raw["tags"].as_object().unwrap().iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+    let headers: Vec<Value> = raw["request"]["headers"].as_object().unwrap().iter().map(|(key, value)| json!([key, value])).collect();
+    json!({"id": raw["event_id"], "eventID": raw["event_id"], "dateCreated": raw["timestamp"], "platform": raw["platform"], "tags": tags, "contexts": raw["contexts"],
+        "release": {"version": raw["release"]}, "entries": [
+            {"type": "exception", "data": {"values": exception["values"], "hasSystemFrames": true, "excOmitted": null}},
+            {"type": "breadcrumbs", "data": raw["breadcrumbs"]},
+            {"type": "request", "data": {"method": raw["request"]["method"], "url": raw["request"]["url"], "query": [["voucher", "SUMMER"]], "headers": headers}}]})
+}
+
+/// What the SDK that is installed here sends for a failing Django view. `ROUNDS_TEST_PYTHON` names its Python.
+#[tokio::test]
+async fn what_the_installed_sdk_sends_is_understood() {
+    use crate::io::exec::{Limits, Program, run};
+    let python = std::env::var("ROUNDS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let limits = Limits::within(std::time::Duration::from_secs(120));
+    let probe = run(&Program::new(vec![python.clone(), "-c".into(), "import django, sentry_sdk".into()]), limits).await;
+    if !probe.is_ok_and(|output| output.ending.success()) {
+        assert!(
+            std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(),
+            "sentry-sdk and Django are not installed for {python}: name a Python in ROUNDS_TEST_PYTHON"
+        );
+        eprintln!("skipped: sentry-sdk and Django are not installed for {python}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("shop.py");
+    std::fs::write(&script, include_str!("../fixtures/django_sdk.py")).unwrap();
+    let output = run(&Program::new(vec![python, script.display().to_string()]), limits).await.unwrap();
+    assert!(output.ending.success(), "{}", output.last_error_line());
+    let raw: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (shape, value) in [("as it was sent", raw.clone()), ("as it is served", as_served(&raw))] {
+        let event = event(value.to_string().as_bytes()).unwrap();
+        let kinds: Vec<_> = event.exceptions.iter().map(|one| (one.kind.as_str(), one.value.as_str())).collect();
+        assert_eq!(kinds, [("CheckoutError", "no total"), ("KeyError", "'currency'")], "{shape}");
+        assert_eq!(event.exceptions[0].handled, Some(false));
+        let frame = &event.exceptions[1].frames[0];
+        assert_eq!((frame.path.as_str(), frame.function.as_deref(), frame.in_app), ("shop.py", Some("total"), true), "{shape}");
+        let own = frame.source.iter().find(|(number, _)| Some(*number) == frame.line).unwrap();
+        assert_eq!(own.1, "    return basket[\"currency\"], lines", "{shape}");
+        assert!(frame.locals.iter().any(|(name, _)| name == "basket"), "{shape} {frame:?}");
+        assert!(event.exceptions[0].frames.iter().any(|frame| !frame.in_app && frame.path.starts_with("django/")), "{shape}");
+        assert_eq!((event.release.as_deref(), has(&event.tags, "session")), (Some("v214"), Some("from before the deploy")), "{shape}");
+        assert!(event.breadcrumbs.iter().any(|crumb| crumb.message == "basket 7781 loaded"), "{shape}");
+        let request = event.request.as_ref().unwrap();
+        assert_eq!((request.method.as_deref(), has(&request.query, "voucher")), (Some("GET"), Some("SUMMER")), "{shape}");
+        assert!(!serde_json::to_string(&event).unwrap().contains("hunter2-of-the-header"), "{shape}");
+    }
+}
+
 fn any_event() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -1,12 +1,17 @@
-//! The selected issue or group: type and value, the frames of the latest example where there is one, what else is known.
+//! The selected issue or group: type and value, the frames of its event where that is known, what else is told.
 
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
+use super::beside::{self, VALUE};
+use super::frames::{self, Measure};
 use super::{Entry, What};
 use crate::domain::time::human;
-use crate::domain::{LogEvent, Timestamp, Transition, TransitionKind};
-use crate::state::{Command, Drawn, Part};
+use crate::domain::{ErrorEvent, LogEvent, Timestamp, Transition, TransitionKind};
+use crate::sources::ItemKey;
+use crate::state::stack::{self, StackView};
+use crate::state::{Command, Drawn, Page, Part, item};
+use crate::ui::layout::Class;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
 use crate::ui::text;
@@ -19,16 +24,46 @@ use super::super::logs::traceback::Folded;
 
 /// From this width on the facts stand beside the frames.
 const TWO_COLUMNS: u16 = 110;
+/// From so many rows on all is told at once.
+const TALL: u16 = 30;
 /// Where they begin.
 const SECOND: u16 = 78;
-/// Column of the values of facts.
-const VALUE: u16 = 14;
 /// Rows of the graph with its title and time axis.
 const GRAPH: u16 = 6;
 /// Deploys further back than this did not precede an issue.
 const BEFORE_H: i64 = 24;
+/// Breadcrumbs that are shown where there is room.
+const BREADCRUMBS: usize = 30;
 /// Frames that are shown at most.
 const FRAMES: usize = 40;
+
+/// The event that is on the screen, and what it was asked by.
+struct Looked<'a> {
+    key: Option<ItemKey>,
+    part: Option<String>,
+    event: Option<&'a ErrorEvent>,
+    view: Option<&'a StackView>,
+}
+
+fn looked<'a>(scene: &Scene<'a>, entry: &Entry<'_>) -> Looked<'a> {
+    let row = entry.key();
+    let key = item::item_key(&row);
+    let part = scene.view.parts.get(&Page::Errors).filter(|(of, _)| *of == row).map(|(_, part)| part.clone());
+    let event = key.as_ref().and_then(|key| stack::looked_at(scene.state, key, part.as_deref())).map(|(_, event)| event);
+    let view = Some(&scene.view.stack).filter(|stack| stack.of == row);
+    Looked { key, part, event, view }
+}
+
+/// How much is told.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    width: u16,
+    /// Facts stand beside the frames.
+    wide: bool,
+    /// All of it, to be scrolled.
+    whole: bool,
+    focused: bool,
+}
 
 /// Draws the detail with its rule; `whole` when it has the page for itself.
 pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect, whole: bool, drawn: &mut Drawn) {
@@ -40,14 +75,18 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
         What::Issue(issue) => issue.short_id.clone(),
         What::Trouble(..) => entry.source.spec.id.to_string(),
     };
-    pen.rule(area.x + 1, area.y, area.right() - 2, &[Span::styled(title, style)], &[Span::styled(remark(scene, entry), theme.dim)]);
+    let looked = looked(scene, entry);
+    pen.rule(area.x + 1, area.y, area.right() - 2, &[Span::styled(title, style)], &[Span::styled(remark(scene, entry, looked.event), theme.dim)]);
     let inner = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let wide = area.width >= TWO_COLUMNS;
     let left = if wide { Rect { width: SECOND - 1, ..inner } } else { inner };
-    let mut all = main(scene, entry, left.width, whole);
-    let facts = facts(scene, entry);
+    let room = Room { width: left.width, wide, whole: whole || focused || inner.height >= TALL, focused };
+    let (mut all, stops) = main(scene, entry, &looked, room);
+    let facts = facts(scene, entry, looked.event);
     let hours = entry.hours();
     let graph = hours.iter().any(|count| *count > 0);
+    let crumbs = looked.event.filter(|event| !event.breadcrumbs.is_empty());
+    let pinned = looked.event.filter(|_| !wide && !room.whole && inner.height > 6).and_then(|event| beside::row(scene, event));
     drawn.detail_height = usize::from(inner.height);
     if wide {
         let right = Rect { x: area.x + SECOND, width: area.width - SECOND, ..inner };
@@ -58,20 +97,47 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
             0
         };
         let rest = Rect { y: right.y + under, height: right.height.saturating_sub(under), ..right };
-        for (at, line) in facts.iter().take(usize::from(rest.height)).enumerate() {
-            line.draw(pen, rest, rest.y + at as u16);
+        let mut second = facts.clone();
+        if let Some(event) = crumbs {
+            let most = usize::from(rest.height).saturating_sub(facts.len() + 1).max(4);
+            second.push(Line::new());
+            second.extend(beside::breadcrumbs(scene, event, most));
+        }
+        for (line, y) in second.iter().zip(rest.y..rest.bottom()) {
+            line.draw(pen, rest, y);
         }
         if facts.len() > usize::from(rest.height) {
             all.push(Line::new());
             all.extend(facts);
         }
-    } else {
+    } else if room.whole || looked.event.is_none() {
         all.push(Line::new());
         all.extend(facts);
+        if let Some(event) = crumbs {
+            all.push(Line::new());
+            all.extend(beside::breadcrumbs(scene, event, BREADCRUMBS));
+        }
     }
-    all.push(Line::new());
-    all.push(hints(scene, entry));
+    if let Some(event) = looked.event.filter(|_| room.whole) {
+        if wide && event.breadcrumbs.len() > 3 {
+            all.push(Line::new());
+            all.extend(beside::breadcrumbs(scene, event, BREADCRUMBS));
+        }
+        all.extend(beside::whole(scene, event, usize::from(left.width)));
+    }
+    if pinned.is_none() {
+        all.push(Line::new());
+        all.push(hints(scene, entry));
+    }
     drawn.detail_lines = all.len();
+    drawn.stops = stops;
+    if let Some(line) = pinned {
+        // What tells whom it hits stands in the last row, however long the frames are.
+        all.truncate(usize::from(inner.height).saturating_sub(2));
+        super::listing::lines(pen, scene, Rect { height: inner.height - 1, ..inner }, &all, whole);
+        line.draw(pen, inner, inner.bottom() - 1);
+        return;
+    }
     super::listing::lines(pen, scene, left, &all, whole);
     let free = inner.height.saturating_sub(all.len() as u16 + 1);
     if !wide && graph && free > GRAPH && inner.width >= 40 {
@@ -79,8 +145,8 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
     }
 }
 
-/// `unhandled · first 02:59, 1 m after the deploy of v214`.
-fn remark(scene: &Scene<'_>, entry: &Entry<'_>) -> String {
+/// `unhandled · first 02:59 in v214, 1 m after its deploy`.
+fn remark(scene: &Scene<'_>, entry: &Entry<'_>, event: Option<&ErrorEvent>) -> String {
     let mut parts = Vec::new();
     match &entry.what {
         What::Issue(issue) => match issue.unhandled {
@@ -92,7 +158,9 @@ fn remark(scene: &Scene<'_>, entry: &Entry<'_>) -> String {
         What::Trouble(sign, _) => parts.push(sign.word().to_lowercase()),
     }
     if let Some(first) = entry.first() {
-        parts.push(format!("first {}{}", text::moment_short(first, scene.now, scene.view.zone), after_deploy(scene, entry, first)));
+        let release = event.and_then(|event| event.first_release.as_deref());
+        let of = release.map_or(String::new(), |release| format!(" in {}", text::sanitise(release)));
+        parts.push(format!("first {}{of}{}", text::moment_short(first, scene.now, scene.view.zone), after_deploy(scene, entry, first, release)));
     }
     parts.join(" · ")
 }
@@ -109,13 +177,16 @@ fn deploy<'a>(scene: &Scene<'a>, entry: &Entry<'_>, before: Timestamp) -> Option
         .find_map(|event| if let TransitionKind::Deploy { version, .. } = &event.kind { Some((event, version.as_str())) } else { None })
 }
 
-fn after_deploy(scene: &Scene<'_>, entry: &Entry<'_>, at: Timestamp) -> String {
-    deploy(scene, entry, at)
-        .map_or(String::new(), |(event, version)| format!(", {} after the deploy of {version}", human(crate::domain::time::since(event.at, at))))
+fn after_deploy(scene: &Scene<'_>, entry: &Entry<'_>, at: Timestamp, release: Option<&str>) -> String {
+    deploy(scene, entry, at).map_or(String::new(), |(event, version)| {
+        let after = human(crate::domain::time::since(event.at, at));
+        if release == Some(version) { format!(", {after} after its deploy") } else { format!(", {after} after the deploy of {version}") }
+    })
 }
 
 /// Type and value, then the frames.
-fn main(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, whole: bool) -> Vec<Line> {
+fn main(scene: &Scene<'_>, entry: &Entry<'_>, looked: &Looked<'_>, room: Room) -> (Vec<Line>, Vec<usize>) {
+    let Room { width, whole, .. } = room;
     let theme = scene.theme;
     if let What::Trouble(_, why) = &entry.what {
         let mut all: Vec<Line> = Vec::new();
@@ -127,17 +198,14 @@ fn main(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, whole: bool) -> Vec<Li
         let kept = entry.source.issues.as_ref().map(|(at, issues)| format!("the {} issues above are as of {} ago", issues.items.len(), scene.age(*at)));
         all.extend(kept.map(|words| Line::text(words, theme.dim)));
         all.extend(entry.source.problems.iter().map(|problem| Line::text(problem.clone(), theme.text)));
-        return all;
+        return (all, Vec::new());
     }
-    let title = text::sanitise(entry.title()).into_owned();
     let cells = usize::from(width.saturating_sub(3)).max(10);
-    let (kind, value) = match title.split_once(": ") {
-        Some((kind, value)) if !kind.contains(' ') => (format!("{kind}: "), value.to_owned()),
-        _ => (String::new(), title.clone()),
-    };
+    let (kind, value) = head_of(entry, looked.event);
+    let title = format!("{kind}{value}");
     let mut all = Vec::new();
     let mut head = vec![Span::styled(kind.clone(), theme.bold(theme.crit)), Span::styled(value, theme.bold(theme.text))];
-    let figures = figures(entry);
+    let figures = figures(scene, entry, looked.event, room.wide);
     if text::width(&title) + text::width(&figures) + 3 <= cells {
         head.push(Span::styled(format!("   {figures}"), theme.dim));
         all.push(Line::of(head));
@@ -155,26 +223,92 @@ fn main(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, whole: bool) -> Vec<Li
         all.push(Line::of(head));
         all.push(Line::text(figures, theme.dim));
     }
+    // A log's own example stands in for the event that was not asked for yet.
+    let failed = |key: &ItemKey| scene.world.details.get(key, None).is_some_and(|known| known.error.is_some());
+    if let Some(key) = looked.key.as_ref().filter(|key| !matches!(entry.what, What::Group(..)) || looked.event.is_some() || failed(key)) {
+        all.extend(beside::standing(scene, key, looked.part.as_deref(), cells));
+    }
+    if let Some(event) = looked.event {
+        let stops = told(scene, event, looked, room, &mut all);
+        return (all, stops);
+    }
     if let What::Group(group, log) = &entry.what {
         let example = log.and_then(|log| log.events.iter().rev().find(|event| event.fingerprint.as_deref() == Some(&group.id)));
         all.push(Line::new());
         match example {
-            Some(event) => frames(scene, event, width, &mut all),
+            Some(event) => frames_of_log(scene, event, width, &mut all),
             None => all.push(Line::text("no example is in memory any more; the counts stay", theme.dim)),
         }
     }
-    all
+    (all, Vec::new())
 }
 
-/// `61 users   412 events`.
-fn figures(entry: &Entry<'_>) -> String {
+/// Type and value: of the event where it is known, else as the list has them.
+fn head_of(entry: &Entry<'_>, event: Option<&ErrorEvent>) -> (String, String) {
+    if let Some(exception) = event.and_then(|event| event.exceptions.first()).filter(|exception| !exception.kind.is_empty()) {
+        return frames::parts_of(exception);
+    }
+    let title = text::sanitise(entry.title()).into_owned();
+    match title.split_once(": ") {
+        Some((kind, value)) if !kind.contains(' ') => (format!("{kind}: "), value.to_owned()),
+        _ => (String::new(), title),
+    }
+}
+
+/// The frames of an event and what is said beside them; gives the lines at which keys stop.
+fn told(scene: &Scene<'_>, event: &ErrorEvent, looked: &Looked<'_>, room: Room, all: &mut Vec<Line>) -> Vec<usize> {
+    let theme = scene.theme;
+    let cells = usize::from(room.width.saturating_sub(3)).max(10);
+    let ample = room.wide || room.whole;
+    let value = event.exceptions.first().map_or("", |exception| exception.value.as_str());
+    if let Some(message) = event.message.as_deref().filter(|message| !message.trim().is_empty() && *message != value) {
+        all.extend(text::wrap(&text::sanitise(message), cells).into_iter().take(if room.whole { 12 } else { 2 }).map(|line| Line::text(line, theme.text)));
+    }
+    let small = scene.rows.class < Class::Standard;
+    if !small {
+        all.push(Line::new());
+    }
+    let measure = Measure {
+        cells,
+        around: if ample { (4, 3) } else { (2, 1) },
+        locals: if ample { 3 } else { 1 },
+        open: if room.wide { 2 } else { 1 },
+        airy: room.wide || (room.whole && !small),
+    };
+    let (lines, stops) = frames::lines(scene, event, looked.view, room.focused, measure);
+    let before = all.len();
+    if lines.is_empty() {
+        all.push(Line::text("the event has no frames", theme.dim));
+    }
+    all.extend(lines);
+    if event.exceptions.len() == 1 && ample {
+        all.push(Line::new());
+        all.push(Line::text("no cause, no chained exception", theme.dim));
+    }
+    all.extend(event.notes.iter().map(|note| Line::of(vec![Span::styled("i ", theme.info), Span::styled(text::sanitise(note).into_owned(), theme.dim)])));
+    stops.into_iter().map(|stop| before + stop).collect()
+}
+
+/// `GET /api/basket/   61 users   412 events`; on a wide screen, where the request stands beside it, which event it is and of when.
+fn figures(scene: &Scene<'_>, entry: &Entry<'_>, event: Option<&ErrorEvent>, wide: bool) -> String {
     let plural = |n: u64, one: &str| format!("{} {one}{}", text::thousands(n), if n == 1 { "" } else { "s" });
     let users = entry.users().map_or(String::new(), |users| format!("{}   ", plural(users, "user")));
-    format!("{users}{}", plural(entry.events(), "event"))
+    let counts = format!("{users}{}", plural(entry.events(), "event"));
+    let Some(event) = event else { return counts };
+    if wide || event.next.is_some() {
+        let which = if event.next.is_some() { "an earlier event" } else { "the newest event" };
+        let at = event.at.map_or(String::new(), |at| format!(", {}", text::moment(at, scene.now, scene.view.zone)));
+        return if wide { format!("{which}{at}") } else { format!("{which}{at}   {counts}") };
+    }
+    let request = event.request.as_ref().filter(|request| !request.url.is_empty()).map_or(String::new(), |request| {
+        let path = beside::path_of(request);
+        format!("{} {}   ", request.method.as_deref().unwrap_or_default(), text::clip_middle(&text::sanitise(path), 28))
+    });
+    format!("{request}{counts}")
 }
 
 /// The latest example of a group: its frames, the application's own ones in full, the newest first.
-fn frames(scene: &Scene<'_>, event: &LogEvent, width: u16, all: &mut Vec<Line>) {
+fn frames_of_log(scene: &Scene<'_>, event: &LogEvent, width: u16, all: &mut Vec<Line>) {
     let theme = scene.theme;
     let folded = Folded::new(&event.detail);
     let cells = usize::from(width.saturating_sub(4));
@@ -217,14 +351,24 @@ fn both(scene: &Scene<'_>, at: Timestamp) -> String {
     format!("{} ago, {}", scene.age(at), text::moment(at, scene.now, scene.view.zone))
 }
 
-fn facts(scene: &Scene<'_>, entry: &Entry<'_>) -> Vec<Line> {
+fn facts(scene: &Scene<'_>, entry: &Entry<'_>, event: Option<&ErrorEvent>) -> Vec<Line> {
     let theme = scene.theme;
     let mut all = Vec::new();
-    let mut fact = |name: &'static str, value: String| {
+    let mut add = |name: &str, value: &str| {
         if !value.is_empty() {
-            all.push(Line::new().put(1, name, theme.dim).put(VALUE, value, theme.text));
+            let name = text::clip(&text::sanitise(name), usize::from(VALUE) - 2).into_owned();
+            all.push(Line::new().put(1, name, theme.dim).put(VALUE, text::sanitise(value).into_owned(), theme.text));
         }
     };
+    if let Some(event) = event {
+        if let Some(users) = entry.users() {
+            add("users", &text::thousands(users));
+        }
+        for (name, value) in beside::facts(event) {
+            add(&name, &value);
+        }
+    }
+    let mut fact = |name: &'static str, value: String| add(name, &value);
     fact("place", entry.culprit().to_owned());
     if !matches!(entry.what, What::Trouble(..)) {
         let level = match &entry.what {

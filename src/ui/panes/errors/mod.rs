@@ -1,6 +1,8 @@
 //! Page 3: the issues of trackers and the groups of log errors in one list, and what is known of the selected one.
 
+mod beside;
 mod detail;
+mod frames;
 
 use std::cmp::{Ordering, Reverse};
 
