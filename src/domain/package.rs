@@ -229,7 +229,7 @@ pub struct Packages {
     /// The index that was asked, without credentials.
     #[serde(default)]
     pub index: Option<String>,
-    /// Whose packages: `PyPI`, `npm`, `crates.io`; absent in what was kept before there were several.
+    /// Whose packages: `PyPI`, `npm`, `cargo`; absent in what was kept before there were several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecosystem: Option<String>,
     /// Who knew the advisories; absent when nobody was asked or nobody answered.

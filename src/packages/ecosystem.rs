@@ -4,6 +4,8 @@
 
 use std::cmp::Ordering;
 
+use serde_json::{Value, json};
+
 use super::versions::{Version, normalised};
 
 /// One world of packages.
@@ -21,13 +23,14 @@ impl Ecosystem {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::PyPi, Self::Npm, Self::Cargo];
 
-    /// As advisories write it (OSV schema, "affected[].package.ecosystem").
+    /// As it is said and kept. Where advisories have the same word it is theirs (OSV schema, "affected[].package.ecosystem"); see
+    /// [`Ecosystem::asked`] and [`Ecosystem::is_of`].
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::PyPi => "PyPI",
             Self::Npm => "npm",
-            Self::Cargo => "crates.io",
+            Self::Cargo => "cargo",
         }
     }
 
@@ -38,6 +41,25 @@ impl Ecosystem {
             Self::PyPi => "pypi",
             Self::Npm => "npm",
             Self::Cargo => "cargo",
+        }
+    }
+
+    /// How a service of advisories is asked for a package. Rust's packages go by their package URL, which both sides write alike.
+    #[must_use]
+    pub fn asked(self, name: &str) -> Value {
+        match self {
+            Self::PyPi | Self::Npm => json!({ "name": name, "ecosystem": self.word() }),
+            Self::Cargo => json!({ "purl": format!("pkg:cargo/{name}") }),
+        }
+    }
+
+    /// Whether a record's `affected[].package` is of this world. Its ecosystem may be followed by a suffix: `PyPI:…`.
+    #[must_use]
+    pub fn is_of(self, package: &Value) -> bool {
+        let text = |key: &str| package.get(key).and_then(Value::as_str).unwrap_or_default();
+        match self {
+            Self::PyPi | Self::Npm => text("ecosystem").split(':').next() == Some(self.word()),
+            Self::Cargo => text("purl").starts_with("pkg:cargo/"),
         }
     }
 
@@ -94,6 +116,23 @@ pub fn semantic(text: &str) -> Option<semver::Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_world_knows_its_own_packages() {
+        let python = json!({ "name": "django", "ecosystem": "PyPI:whl", "purl": "pkg:pypi/django" });
+        let rust = json!({ "name": "tokio", "ecosystem": "any word", "purl": "pkg:cargo/tokio" });
+        for (world, package, theirs) in [
+            (Ecosystem::PyPi, &python, true),
+            (Ecosystem::PyPi, &rust, false),
+            (Ecosystem::Cargo, &rust, true),
+            (Ecosystem::Cargo, &python, false),
+            (Ecosystem::Npm, &python, false),
+        ] {
+            assert_eq!(world.is_of(package), theirs, "{world:?} {package}");
+        }
+        assert_eq!(Ecosystem::Cargo.asked("tokio"), json!({ "purl": "pkg:cargo/tokio" }));
+        assert_eq!(Ecosystem::Npm.asked("@a/b"), json!({ "name": "@a/b", "ecosystem": "npm" }));
+    }
 
     #[test]
     fn each_world_has_its_own_order() {

@@ -81,7 +81,7 @@ pub fn sarif(world: &World) -> Value {
 fn purl(packages: &Packages, package: &Package) -> String {
     let kind = match packages.ecosystem.as_deref() {
         Some("npm") => "npm",
-        Some("crates.io") => "cargo",
+        Some("cargo") => "cargo",
         _ => "pypi",
     };
     let escape = |text: &str| {

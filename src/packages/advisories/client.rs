@@ -221,7 +221,7 @@ impl Osv {
     fn body(&self, queries: &[&Query], open: &[(usize, Option<String>)]) -> serde_json::Value {
         let one = |(at, token): &(usize, Option<String>)| {
             let query = queries[*at];
-            let mut one = serde_json::json!({ "package": { "name": query.name, "ecosystem": self.ecosystem.word() }, "version": query.version });
+            let mut one = serde_json::json!({ "package": self.ecosystem.asked(&query.name), "version": query.version });
             if let (Some(token), Some(fields)) = (token, one.as_object_mut()) {
                 fields.insert("page_token".to_owned(), token.as_str().into());
             }

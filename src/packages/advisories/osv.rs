@@ -152,9 +152,7 @@ fn link(value: &Value) -> Option<String> {
 
 fn affected(part: &Value, ecosystem: Ecosystem) -> Option<Affected> {
     let package = part.get("package")?;
-    // It may be followed by a suffix: `PyPI:…`.
-    let theirs = package.get("ecosystem")?.as_str()?.split(':').next().unwrap_or_default();
-    if theirs != ecosystem.word() {
+    if !ecosystem.is_of(package) {
         return None;
     }
     let name = ecosystem.name(package.get("name")?.as_str()?);
