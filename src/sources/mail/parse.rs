@@ -80,7 +80,7 @@ fn traceback(lines: impl Iterator<Item = String>) -> Vec<String> {
             // Of an inner exception Django names the value only.
             out.push(format!("Exception: {value}"));
             out.extend([String::new(), sentence.to_owned(), String::new(), START.to_owned()]);
-        } else if line.starts_with("Request information:") || line.starts_with("Raised during:") {
+        } else if ["Request information:", "Raised during:", "Request data not supplied"].iter().any(|next| line.starts_with(next)) {
             break;
         } else if line.is_empty() && out.last().is_some_and(|last| !last.starts_with(' ')) {
             // After the exception of a plain traceback its mail goes on with something else, unless a chain does.
@@ -93,6 +93,10 @@ fn traceback(lines: impl Iterator<Item = String>) -> Vec<String> {
     }
     if let Some(kind) = kind {
         out.push(kind);
+    }
+    // Django writes the heading also where nothing was raised.
+    if !out.iter().any(|line| line.trim_start().starts_with("File \"")) {
+        return Vec::new();
     }
     while out.last().is_some_and(|line| line.trim().is_empty()) {
         out.pop();
