@@ -173,7 +173,7 @@ mod tests {
     fn a_key_of_another_page_says_which() {
         let (keymap, mut view) = (Keymap::default(), View::default());
         let t = key(KeyCode::Char('t'), KeyModifiers::NONE);
-        assert_eq!(message(&t, &view, &keymap), Some(Msg::Toast("range of the graph: on 2 health".into())));
+        assert_eq!(message(&t, &view, &keymap), Some(Msg::Toast("go to a moment: on 4 logs".into())));
         assert_eq!(message(&key(KeyCode::Char('S'), KeyModifiers::NONE), &view, &keymap), Some(Msg::Toast("next order: on 2 health, 3 errors".into())));
         view.page = crate::state::Page::Health;
         assert_eq!(message(&t, &view, &keymap), Some(Msg::Command(Command::Range)));

@@ -236,7 +236,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     on(LOGS, row(Command::Follow, "follow", "follow the newest, or stay here", "follow", &["f"], Group::This)),
     on(LOGS, row(Command::GoToTime, "go-to-time", "go to a moment", "time", &["t"], Group::This)),
     on(LOGS, row(Command::LogFiles, "log-files", "which logs and files are shown", "files", &["F"], Group::This)),
-    on(LOGS, row(Command::ClearFromHere, "clear-from-here", "hide what is above; again shows it", "", &["X"], Group::This)),
+    on(LOGS, row(Command::ClearFromHere, "clear-from-here", "hide what is above; again shows it", "", &["ctrl-x"], Group::This)),
     on(LOGS, row(Command::Wrap, "wrap", "wrap long lines", "", &["|"], Group::This)),
     on(LOGS, row(Command::Bookmark, "bookmark", "bookmark", "", &["m"], Group::This)),
     on(LOGS, row(Command::NextBookmark, "next-bookmark", "next bookmark", "", &["'"], Group::This)),
