@@ -12,6 +12,7 @@ mod action;
 pub mod audit;
 mod mask;
 pub mod runner;
+pub mod upgrade;
 
 pub use action::{Action, ActionSpec, ActionTable, PROMPT, Show, Words, written};
 pub use runner::{Order, Progress, StepState};

@@ -163,6 +163,28 @@ async fn steps(
     Ok(())
 }
 
+/// Runs one program that is no configured action, in the same way. `Err` in words when it did not end with exit code 0; what could not
+/// be started is told as a line too.
+pub(super) async fn program(
+    program: &Program,
+    limit: Duration,
+    stop: &CancellationToken,
+    mask: &Mask,
+    mut tell: impl FnMut(Progress) -> bool,
+) -> Result<(), String> {
+    let mut gathered = Gathered::default();
+    let ended = step(program, Instant::now() + limit, (stop, true), mask, &mut gathered, &mut tell).await;
+    gathered.hand_over(&mut tell);
+    match ended {
+        Ok(ending) if ending.success() => Ok(()),
+        Ok(ending) => Err(ending.to_string().replace("exit code", "exit")),
+        Err(Ended::Stop(Stop::Late)) => Err(format!("not ended within {}: stopped", crate::domain::time::human(limit))),
+        Err(Ended::Stop(Stop::Asked)) => Err("stopped".to_owned()),
+        Err(Ended::Stop(Stop::Failed(words))) => Err(words),
+        Err(Ended::Exec(error)) => Err(mask.text(&error.to_string())),
+    }
+}
+
 enum Ended {
     Stop(Stop),
     Exec(ExecError),

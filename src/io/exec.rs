@@ -32,13 +32,14 @@ pub struct Program {
     argv: Vec<String>,
     directory: Option<PathBuf>,
     env: Vec<(String, Secret)>,
+    without: Vec<String>,
 }
 
 impl Program {
     /// The program is `argv[0]`, searched in `PATH` unless it has a slash.
     #[must_use]
     pub fn new(argv: Vec<String>) -> Self {
-        Self { argv, directory: None, env: Vec::new() }
+        Self { argv, directory: None, env: Vec::new(), without: Vec::new() }
     }
 
     /// Runs it in this directory.
@@ -52,6 +53,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: &str, value: Secret) -> Self {
         self.env.push((name.to_owned(), value));
+        self
+    }
+
+    /// Leaves a variable of our own environment out.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.without.push(name.to_owned());
         self
     }
 
@@ -290,6 +298,9 @@ pub fn start(program: &Program) -> Result<Running, ExecError> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that runs programs")]
     let mut command = Command::new(tool);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    program.without.iter().for_each(|name| {
+        command.env_remove(name);
+    });
     command.envs(program.env.iter().map(|(name, value)| (name, value.expose())));
     if let Some(directory) = &program.directory {
         if !directory.is_dir() {

@@ -314,6 +314,12 @@ pub trait SourceConfig: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The project whose packages it looks at, where they can be upgraded (`rounds upgrade`).
+    fn project(&self, context: &BuildContext) -> Option<crate::actions::upgrade::Project> {
+        let _ = context;
+        None
+    }
+
     /// What reads this source further back, where it is a log in files.
     ///
     /// # Errors

@@ -61,9 +61,9 @@ pub struct Config {
     pub ignore: Vec<IgnoreConfig>,
     /// How old a release must be before it is wanted, such as `"7d"`.
     pub cooldown: Option<Dur>,
-    /// The command that tells whether an upgrade is good; kept for a later version.
+    /// The command that tells whether an upgrade is good: `rounds upgrade` runs it in a copy.
     pub test: Option<Vec<String>>,
-    /// The command that upgrades; kept for a later version.
+    /// The command that changes the manifest in that copy; `{package}` and `{version}` take their place. The project's own tool when not given.
     pub upgrade: Option<Vec<String>>,
 }
 
@@ -126,12 +126,10 @@ impl SourceConfig for Config {
                 "write the base of the service, such as \"https://dates.example/api/v1\", or false",
             ));
         }
-        let later = [
-            ("test", self.test.is_some(), "commands of an upgrade are not used by this version"),
-            ("upgrade", self.upgrade.is_some(), "commands of an upgrade are not used by this version"),
-        ];
-        for (key, _, message) in later.into_iter().filter(|(_, set, _)| *set) {
-            all.push(Complaint { warning: true, ..complaint(key, message, "the packages are watched without it") });
+        for (key, argv) in [("test", &self.test), ("upgrade", &self.upgrade)] {
+            if argv.as_ref().is_some_and(|argv| argv.first().is_none_or(|tool| tool.trim().is_empty())) {
+                all.push(complaint(key, "the command is empty", "write the program and its arguments: [\"python\", \"manage.py\", \"test\"]"));
+            }
         }
         all
     }
@@ -147,6 +145,20 @@ impl SourceConfig for Config {
         let addresses = self.index.iter().chain(&self.extra_indexes).filter_map(Address::literal);
         all.extend(addresses.filter_map(|text| Index::new(text, |_| None).ok()?.reach()).map(|(host, port)| Reach::Tcp(host, port)));
         all
+    }
+
+    fn project(&self, context: &BuildContext) -> Option<crate::actions::upgrade::Project> {
+        Some(crate::actions::upgrade::Project {
+            id: context.id.clone(),
+            base: context.base.clone(),
+            manifests: self.paths(context),
+            venv: self.venv.as_ref().map(|path| context.base.join(path)),
+            python: self.python.as_deref().map(str::trim).map(str::to_owned),
+            test: self.test.clone(),
+            command: self.upgrade.clone(),
+            index: self.index.as_ref().map(|address| address.reference().clone()),
+            extra_indexes: self.extra_indexes.iter().map(|address| address.reference().clone()).collect(),
+        })
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {

@@ -1,0 +1,137 @@
+//! Runs the commands of an upgrade: each shown, each logged with what it prints, masked and bounded.
+//!
+//! What does not belong here: which commands (`guard`).
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Broken, Said, git};
+use crate::actions::mask::Mask;
+use crate::actions::runner::{self, Progress};
+use crate::actions::written;
+use crate::io::exec::Program;
+use crate::io::secret::Secret;
+
+/// The last lines of a command that are kept for the report.
+const TAIL: usize = 40;
+/// The log is not longer than this, in bytes.
+const LOG: u64 = 32 << 20;
+/// Variables that would lead Python, pip or uv to another place than the new environment.
+const WITHOUT: [&str; 14] = [
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_ROOT",
+    "PIP_PYTHON",
+    "PIP_REQUIREMENT",
+    "PIP_DRY_RUN",
+    "PIP_LOG",
+    "UV_SYSTEM_PYTHON",
+    "UV_PROJECT",
+    "UV_FROZEN",
+    "CONDA_PREFIX",
+];
+
+/// How a command ended.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ran {
+    /// Why it failed; `None`: exit code 0.
+    pub failed: Option<String>,
+    /// The last lines it printed.
+    pub tail: Vec<String>,
+}
+
+/// Runs commands for one upgrade.
+pub(super) struct Commands<'a> {
+    pub mask: Mask,
+    /// Variables of every command.
+    pub env: Vec<(String, Secret)>,
+    pub stop: &'a CancellationToken,
+    pub step_limit: Duration,
+    pub deadline: Instant,
+    pub tell: &'a mut (dyn FnMut(Said) + Send),
+    log: Option<File>,
+    logged: u64,
+}
+
+impl<'a> Commands<'a> {
+    pub(super) fn new(mask: Mask, stop: &'a CancellationToken, limits: (Duration, Duration), log: &Path, tell: &'a mut (dyn FnMut(Said) + Send)) -> Self {
+        let log = File::options().write(true).create(true).truncate(true).mode(0o600).open(log).ok();
+        Self { mask, env: Vec::new(), stop, step_limit: limits.0, deadline: Instant::now() + limits.1, tell, log, logged: 0 }
+    }
+
+    /// Tells and logs what begins.
+    pub(super) fn doing(&mut self, words: &str) {
+        self.log(&format!("== {words}"));
+        (self.tell)(Said::Doing(words.to_owned()));
+    }
+
+    fn log(&mut self, line: &str) {
+        let Some(log) = &mut self.log else { return };
+        self.logged += line.len() as u64 + 1;
+        if self.logged <= LOG {
+            // A full disk must not end the run in the middle of a line.
+            let _ = writeln!(log, "{line}");
+        }
+    }
+
+    /// A program of the new environment, in a folder.
+    pub(super) async fn run(&mut self, argv: &[String], folder: &Path) -> Result<Ran, Broken> {
+        let program = Program::new(argv.to_vec()).directory(folder);
+        let program = WITHOUT.iter().chain(&git::OURS).fold(program, |program, name| program.without(name));
+        let program = self.env.iter().fold(program, |program, (name, value)| program.env(name, value.clone()));
+        self.program(argv, program).await
+    }
+
+    /// Git in a folder.
+    pub(super) async fn git(&mut self, arguments: &[&str], folder: &Path) -> Result<Ran, Broken> {
+        self.program(&git::argv(arguments), git::program(arguments, folder)).await
+    }
+
+    async fn program(&mut self, argv: &[String], program: Program) -> Result<Ran, Broken> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let late = || Broken::Failed("the whole upgrade took longer than --timeout allows; the project is as it was".to_owned(), Vec::new());
+        if self.stop.is_cancelled() {
+            return Err(Broken::Stopped);
+        }
+        if left.is_zero() {
+            return Err(late());
+        }
+        let shown = self.mask.text(&written(argv));
+        self.log(&format!("$ {shown}"));
+        (self.tell)(Said::Command(shown));
+        let (stop, mask, begun) = (self.stop.clone(), self.mask.clone(), Instant::now());
+        let mut tail = VecDeque::new();
+        let ended = runner::program(&program, self.step_limit.min(left), &stop, &mask, |progress| {
+            if let Progress::Output(lines, _) = progress {
+                for line in lines {
+                    self.log(&line);
+                    if tail.len() >= TAIL {
+                        tail.pop_front();
+                    }
+                    tail.push_back(line.clone());
+                    (self.tell)(Said::Line(line));
+                }
+            }
+            true
+        })
+        .await;
+        let words = ended.as_ref().err().map_or("exit 0", String::as_str);
+        self.log(&format!("-- {words} after {} s", begun.elapsed().as_secs()));
+        if self.stop.is_cancelled() {
+            return Err(Broken::Stopped);
+        }
+        if ended.is_err() && Instant::now() >= self.deadline {
+            return Err(late());
+        }
+        Ok(Ran { failed: ended.err(), tail: tail.into() })
+    }
+}
