@@ -168,12 +168,12 @@ fn question(world: &World, spec: &crate::actions::ActionSpec, answer: Option<&st
     format!("{}\n{}", clean(&format!("{}: {}", spec.id.site(), spec.title)), lines.concat())
 }
 
-fn tell(text: &str) {
+pub(super) fn tell(text: &str) {
     // Nobody is left to be told when standard error is closed.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn ask(question: &str) -> Result<String, Failure> {
+pub(super) fn ask(question: &str) -> Result<String, Failure> {
     tell(question);
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
@@ -185,7 +185,7 @@ fn ask(question: &str) -> Result<String, Failure> {
 }
 
 /// The signals that end a program stop what it runs, with its group; the end is recorded then too.
-fn stopped_by_signals(stop: &CancellationToken) -> io::Result<tokio::task::JoinHandle<()>> {
+pub(super) fn stopped_by_signals(stop: &CancellationToken) -> io::Result<tokio::task::JoinHandle<()>> {
     let (events, mut events_in) = mpsc::channel(8);
     signals::start(&events)?;
     let stop = stop.clone();
@@ -240,7 +240,7 @@ async fn one(action: &Action, order: &Order, stop: &CancellationToken, journal: 
     Ok(well)
 }
 
-fn keep(journal: Option<&Journal>, transition: Transition) {
+pub(super) fn keep(journal: Option<&Journal>, transition: Transition) {
     let Some(journal) = journal else { return };
     journal.keep_transition(transition);
     if !journal.flush(KEEPING) {

@@ -39,6 +39,7 @@ mod record;
 pub mod silence;
 pub mod status;
 pub mod trust;
+pub mod upgrade;
 
 /// Is it all right now, and what upkeep does it need, by when?
 ///
@@ -110,6 +111,8 @@ pub enum Verb {
     Act(act::Args),
     /// Print which packages are outdated or withdrawn; the exit code is that of check for them
     Deps(deps::Args),
+    /// Upgrade packages in a copy, keep what passes the project's tests, give the result as a branch
+    Upgrade(upgrade::Args),
     /// Print how the backups stand
     Backups(backups::Args),
     /// Look whether all that rounds needs is there, with what to do
@@ -281,6 +284,7 @@ fn run(arguments: &[OsString]) -> u8 {
         Some(Verb::Logs(args)) => logs::run(args, &context),
         Some(Verb::Act(args)) => act::run(args, &context),
         Some(Verb::Deps(args)) => deps::run(args, &context),
+        Some(Verb::Upgrade(args)) => upgrade::run(args, &context),
         Some(Verb::Backups(args)) => backups::run(args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Status(args)) => status::run(args, &context),

@@ -49,7 +49,9 @@ fn commands(config: &Config) -> String {
             SecretRef::Command(argv) => Some(argv.clone()),
             _ => None,
         });
-        for argv in own.into_iter().chain(secrets) {
+        let project = source.config.project(&source.context);
+        let upgrade = project.into_iter().flat_map(|project| [project.test, project.command]).flatten();
+        for argv in own.into_iter().chain(secrets).chain(upgrade) {
             lines.push(format!("  {}: {}\n", source.id, clean(&written(&argv, &source.context.base))));
         }
     }

@@ -14,4 +14,5 @@ mod pty;
 mod secrets;
 mod sentry;
 mod several;
+mod upgrade;
 mod whole_app;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::git::Git;
 use super::tool::{self, Tool};
-use super::{Broken, Order, pins};
+use super::{Broken, Order};
 use crate::io::exec::{self, ExecError, Limits, Program};
 use crate::packages::versions::Interpreter;
 

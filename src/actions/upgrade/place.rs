@@ -137,13 +137,12 @@ fn remove(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Ends programs that an interrupted run left in its copy: those of this person whose working directory lies there.
+/// Ends programs that an interrupted run left: those of this person whose working directory lies in the folder of its runs.
 fn end_leftovers(dir: &Path) {
     let Ok(dir) = dir.canonicalize() else { return };
-    let (copy, venv) = (dir.join("copy"), dir.join("venv"));
     for entry in fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let there = fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&copy) || cwd.starts_with(&venv));
+        let there = fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&dir));
         if there && pid > 1 && u32::try_from(pid) != Ok(std::process::id()) {
             // It may have ended by itself in between.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
