@@ -308,7 +308,8 @@ fn what_passes_is_kept_and_the_culprits_are_rolled_back() {
 
     // Recorded before and after; also the one that was killed has an end.
     let known = read_snapshot(&shop.place.path().join("state")).unwrap();
-    let told: Vec<&str> = known.events.iter().filter(|event| matches!(event.kind, TransitionKind::Action { .. })).map(|event| event.sentence.as_str()).collect();
+    let told: Vec<&str> =
+        known.events.iter().filter(|event| matches!(event.kind, TransitionKind::Action { .. })).map(|event| event.sentence.as_str()).collect();
     assert_eq!(told.len(), 6, "{told:?}");
     assert!(told.iter().any(|words| words.contains("stopped by")) && told.iter().any(|words| words.contains("broken off")), "{told:?}");
     assert!(told.iter().any(|words| words.contains(&format!("3 kept, 2 rolled back on branch {branch}"))), "{told:?}");
@@ -401,7 +402,8 @@ fn compiled_requirements_are_compiled_again() {
     let compile = |more: &[&str]| {
         let mut compile = command("pip-compile");
         compile.args(["--quiet", "--generate-hashes", "--no-emit-index-url", "--output-file=requirements.txt"]).args(more).arg("requirements.in");
-        let output = compile.current_dir(shop.dir()).env("PATH", path()).env("HOME", shop.place.path().join("home")).env("PIP_INDEX_URL", &shop.index).output().unwrap();
+        let output =
+            compile.current_dir(shop.dir()).env("PATH", path()).env("HOME", shop.place.path().join("home")).env("PIP_INDEX_URL", &shop.index).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     };
     compile(&["--upgrade-package", "shelf==1.0"]);

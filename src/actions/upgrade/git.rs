@@ -11,16 +11,8 @@ use crate::io::secret::Secret;
 /// Bounds one question.
 const LIMIT: Duration = Duration::from_secs(120);
 /// Variables that would lead git to another repository, index or person's editor.
-pub(super) const OURS: [&str; 8] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-];
+pub(super) const OURS: [&str; 8] =
+    ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX"];
 
 /// Git in one folder.
 #[derive(Debug, Clone)]

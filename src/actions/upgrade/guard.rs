@@ -411,9 +411,10 @@ impl Guard<'_, '_> {
     /// Whether a secret that this process knows stands in a manifest now.
     fn leaks(&self) -> bool {
         let secrets = Known::of_process().all();
-        self.files().iter().filter_map(|file| std::fs::read_to_string(self.folder.join(file)).ok()).any(|text| {
-            secrets.iter().any(|secret| text.contains(secret.expose()))
-        })
+        self.files()
+            .iter()
+            .filter_map(|file| std::fs::read_to_string(self.folder.join(file)).ok())
+            .any(|text| secrets.iter().any(|secret| text.contains(secret.expose())))
     }
 
     /// Lets the tool change the manifests.

@@ -86,7 +86,10 @@ pub async fn look(order: &Order) -> Result<Look, Broken> {
         let files: Vec<PathBuf> = tools.iter().flat_map(|tool| tool.files(&place)).collect();
         Ok((tools, files))
     });
-    let (tools, files) = tools.await.unwrap_or_else(|_| Err(("the look at the manifests broke off".to_owned(), "try again".to_owned()))).map_err(|(why, remedy)| refuse(why, remedy))?;
+    let (tools, files) = tools
+        .await
+        .unwrap_or_else(|_| Err(("the look at the manifests broke off".to_owned(), "try again".to_owned())))
+        .map_err(|(why, remedy)| refuse(why, remedy))?;
     clean_manifests(&git, &below, &files).await?;
 
     let by_uv = tools.iter().any(|tool| matches!(tool, Tool::Uv { .. }));

@@ -247,7 +247,10 @@ mod tests {
         assert_eq!(tried, "till=5.0.2:cure basket=1.0.4:patch till=5.0.9:patch basket=1.2.0:minor till=5.1.0:minor basket=3.1.0:major");
         assert_eq!(left, "");
         assert_eq!(rungs(&all, &["basket"], Bump::Minor).0, "basket=1.0.4:patch basket=1.2.0:minor");
-        assert_eq!(rungs(&all, &["Basket==2.0.0", "shelf"], Bump::Patch), ("basket=2.0.0:major".into(), "shelf: 2 is the newest that can be used".replace("2 is", "2.0 is")));
+        assert_eq!(
+            rungs(&all, &["Basket==2.0.0", "shelf"], Bump::Patch),
+            ("basket=2.0.0:major".into(), "shelf: 2 is the newest that can be used".replace("2 is", "2.0 is"))
+        );
         assert_eq!(rungs(&all, &["basket==0.9", "nobody"], Bump::Major).1, "basket: 0.9 is not newer than 1.0.0; nobody: it is not a package of this project");
     }
 
