@@ -438,10 +438,10 @@ async fn the_index_of_the_manifest_is_used_and_its_lack_names_the_line_to_add() 
     let seen = poll(dir.path(), "manifest = \"requirements.txt\"").await.unwrap();
     assert_eq!(item(&seen, "basket").bump, Some(Bump::Minor));
     let wrong = config(
-        "manifest = \"requirements.txt\"\nindex = \"index.example\"\nextra_indexes = [\"ftp://x\"]\nosv = \"osv.example\"\ntest = [\"x\"]\n[[ignore]]\nid = \"x\"\nreason = \"\"\nuntil = \"soon\"",
+        "manifest = \"requirements.txt\"\nindex = \"index.example\"\nextra_indexes = [\"ftp://x\"]\nosv = \"osv.example\"\ntest = []\n[[ignore]]\nid = \"x\"\nreason = \"\"\nuntil = \"soon\"",
     );
     let told: Vec<(String, bool)> = wrong.check().into_iter().map(|one| (one.path.join("."), one.warning)).collect();
-    let expected = [("index", false), ("extra_indexes.0", false), ("osv", false), ("ignore.0.reason", false), ("ignore.0.until", false), ("test", true)];
+    let expected = [("index", false), ("extra_indexes.0", false), ("osv", false), ("ignore.0.reason", false), ("ignore.0.until", false), ("test", false)];
     assert_eq!(told, expected.map(|(path, warning)| (path.to_owned(), warning)));
     assert_eq!(config("").check()[0].path, ["manifest"]);
 }
