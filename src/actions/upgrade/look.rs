@@ -256,6 +256,5 @@ fn measure(venv: &Path) -> Option<u64> {
 fn free(folder: &Path) -> Option<u64> {
     let there = folder.ancestors().find(|path| path.is_dir())?;
     let about = nix::sys::statvfs::statvfs(there).ok()?;
-    #[expect(clippy::unnecessary_cast, reason = "these are narrower on some systems")]
     Some((about.blocks_available() as u64).saturating_mul(about.fragment_size() as u64))
 }
