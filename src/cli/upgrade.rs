@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, Exit, Failure, act, load};
 use crate::actions::audit;
-use crate::actions::upgrade::{self, Broken, Fate, Item, Look, Order, Place, Project, Report, Said, Wish};
+use crate::actions::upgrade::{self, Broken, Fate, Item, Look, Order, Place, Project, Reach, Report, Said, Wish};
 use crate::app::{self, pass};
 use crate::config::model::{Config, Entry};
 use crate::domain::time::{human, parse_duration};
@@ -113,8 +113,10 @@ fn run_all(args: &Args, context: &Context) -> Result<Exit, Failure> {
     } else {
         Bump::Major
     };
+    let age = project.cooldown.and_then(|age| chrono::Duration::from_std(age).ok());
+    let reach = Reach { bump: limit, before: age.and_then(|age| clock::now().checked_sub_signed(age)) };
     let order = Order {
-        plan: upgrade::plan(&packages.items, &wishes, limit),
+        plan: upgrade::plan(&packages.items, &wishes, reach),
         packages: packages.items,
         project,
         step_limit: args.step_timeout,

@@ -274,7 +274,7 @@ impl Guard<'_, '_> {
             }
         }
         if let Some(test) = &self.order.project.test {
-            let test = check(test.clone());
+            let test = check(self.in_the_copy(test));
             let ran = self.commands.run(&test.argv, &test.folder).await?;
             if let Some(why) = ran.failed {
                 let shown = self.shown(&test.argv);
@@ -290,6 +290,17 @@ impl Guard<'_, '_> {
         checks.retain(|check| !check.ignored);
         self.checks = checks;
         self.remember_environment().await
+    }
+
+    /// The command with programs of the live environment taken from the fresh one: the live one would tell nothing.
+    fn in_the_copy(&self, argv: &[String]) -> Vec<String> {
+        let project = &self.order.project;
+        let Some(live) = &project.venv else { return argv.to_vec() };
+        let moved = |word: &String| {
+            let below = project.base.join(word).strip_prefix(live).map(Path::to_owned).ok()?;
+            Some(self.place.venv().join(below).to_string_lossy().into_owned())
+        };
+        argv.iter().map(|word| moved(word).unwrap_or_else(|| word.clone())).collect()
     }
 
     /// An argument vector for reading, without the folder of this run.
@@ -378,10 +389,11 @@ impl Guard<'_, '_> {
         self.commands.doing(&format!("{} {from} to {}", rung.name, rung.to));
         let copy = self.place.copy();
         let begin = Git(copy.clone()).ask(&["rev-parse", "HEAD"]).await.map_err(|said| Broken::Failed(said, Vec::new()))?;
+        let before = self.secrets();
         let changed = self.change(rung).await?;
         let failure = match changed {
             Err(failure) => failure,
-            Ok(()) if self.leaks() => Failure { why: "the tool wrote a password into the manifest".to_owned(), tail: Vec::new() },
+            Ok(()) if self.secrets() > before => Failure { why: "the tool wrote a password into the manifest".to_owned(), tail: Vec::new() },
             Ok(()) => {
                 self.commit(rung, &from, batch).await?;
                 return Ok(Some(Made { rung: rung.clone(), from }));
@@ -408,13 +420,11 @@ impl Guard<'_, '_> {
         all
     }
 
-    /// Whether a secret that this process knows stands in a manifest now.
-    fn leaks(&self) -> bool {
+    /// How many of the secrets that this process knows stand in the manifests now.
+    fn secrets(&self) -> usize {
         let secrets = Known::of_process().all();
-        self.files()
-            .iter()
-            .filter_map(|file| std::fs::read_to_string(self.folder.join(file)).ok())
-            .any(|text| secrets.iter().any(|secret| text.contains(secret.expose())))
+        let texts: Vec<String> = self.files().iter().filter_map(|file| std::fs::read_to_string(self.folder.join(file)).ok()).collect();
+        secrets.iter().filter(|secret| texts.iter().any(|text| text.contains(secret.expose()))).count()
     }
 
     /// Lets the tool change the manifests.

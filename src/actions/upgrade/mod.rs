@@ -39,7 +39,7 @@ use serde::Serialize;
 pub use guard::run;
 pub use look::{Look, look};
 pub use place::Place;
-pub use plan::{Left, Phase, Plan, Rung, Wish, begins_at, plan};
+pub use plan::{Left, Phase, Plan, Reach, Rung, Wish, begins_at, plan};
 
 use crate::domain::{Package, SourceId};
 use crate::io::secret::SecretRef;
@@ -61,6 +61,8 @@ pub struct Project {
     pub test: Option<Vec<String>>,
     /// The command that changes the manifest instead of the project's tool.
     pub command: Option<Vec<String>>,
+    /// How old a release must be.
+    pub cooldown: Option<Duration>,
     /// The simple index, where one is configured.
     pub index: Option<SecretRef>,
     /// Indexes beside it.

@@ -43,6 +43,8 @@ impl Place {
             Broken::Refused(format!("{} cannot be written: {}", dir.display(), error.kind()), "name another folder with --state-dir".to_owned())
         };
         DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|error| refused(&error))?;
+        // As git writes it, so that what it lists can be found again.
+        let dir = dir.canonicalize().map_err(|error| refused(&error))?;
         let path = dir.join("lock");
         let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(|error| refused(&error))?;
         match lock.try_lock() {
@@ -99,6 +101,8 @@ impl Place {
         gone.map_err(|_| "the cleaning broke off".to_owned())?.map_err(|error| format!("{shown}: {}", error.kind()))?;
         let listed = git.ask(&["worktree", "list", "--porcelain"]).await.unwrap_or_default();
         if listed.lines().any(|line| line.strip_prefix("worktree ") == Some(shown.as_str())) {
+            // One that was killed while it was made is locked, and would stay.
+            let _ = git.ask(&["worktree", "unlock", &shown]).await;
             git.ask(&["worktree", "prune"]).await?;
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::domain::{Advisory, Bump, Package};
-use crate::packages::versions::{Version, is_name, normalised};
+use crate::domain::{Advisory, Bump, Out, Package, Timestamp};
+use crate::packages::versions::{Constraint, Version, is_name, normalised};
 
 /// One package that a person asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,19 +109,28 @@ pub fn begins_at(package: &Package) -> Option<&str> {
     package.locked.as_deref().or(package.installed.as_deref())
 }
 
+/// How far upgrades go that are not told their version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// No further than this.
+    pub bump: Bump,
+    /// What came out after this is left to cool down, unless it is the cure.
+    pub before: Option<Timestamp>,
+}
+
 /// Makes the plan. Without wishes: whatever is outdated and asked for by the project itself, and whatever is weak.
 #[must_use]
-pub fn plan(packages: &[Package], wishes: &[Wish], limit: Bump) -> Plan {
+pub fn plan(packages: &[Package], wishes: &[Wish], reach: Reach) -> Plan {
     let mut plan = Plan::default();
     if wishes.is_empty() {
         for package in packages.iter().filter(|package| (package.outdated() && package.direct != Some(false)) || !package.advisories.is_empty()) {
-            one(package, None, limit, &mut plan);
+            one(package, None, reach, &mut plan);
         }
     }
     let mut seen = BTreeSet::new();
     for wish in wishes.iter().filter(|wish| seen.insert(&wish.name)) {
         match packages.iter().find(|package| package.name == wish.name) {
-            Some(package) => one(package, wish.version.as_ref(), limit, &mut plan),
+            Some(package) => one(package, wish.version.as_ref(), reach, &mut plan),
             None => plan.left.push(Left { name: wish.name.clone(), why: "it is not a package of this project".to_owned(), current: false }),
         }
     }
@@ -129,7 +138,8 @@ pub fn plan(packages: &[Package], wishes: &[Wish], limit: Bump) -> Plan {
     plan
 }
 
-fn one(package: &Package, wanted: Option<&Version>, limit: Bump, plan: &mut Plan) {
+fn one(package: &Package, wanted: Option<&Version>, reach: Reach, plan: &mut Plan) {
+    let limit = reach.bump;
     let mut leave = |why: String, current: bool| plan.left.push(Left { name: package.name.clone(), why, current });
     let Some(current) = begins_at(package).and_then(Version::parse) else {
         let why = package.problem.clone().unwrap_or_else(|| "its present version is not known".to_owned());
@@ -142,7 +152,14 @@ fn one(package: &Package, wanted: Option<&Version>, limit: Bump, plan: &mut Plan
         };
     }
     let cure = package.cure.as_deref().and_then(Version::parse).filter(|cure| !package.advisories.is_empty() && *cure > current);
-    let newer = newer(package, &current);
+    let all = newer(package, &current);
+    // A range is the project's own decision; a pin is what an upgrade is there to change.
+    let range = package.declared.as_deref().and_then(range);
+    let is_held = |version: &Version| range.as_ref().is_some_and(|range| !range.allows(version));
+    let young = |out: &&Out| reach.before.zip(out.at).is_some_and(|(before, at)| at > before);
+    let young: BTreeSet<Version> = package.releases.iter().filter(young).filter_map(|out| Version::parse(&out.version)).collect();
+    let is_young = |version: &Version| young.contains(version) && cure.as_ref() != Some(version);
+    let newer: Vec<Version> = all.iter().filter(|version| !is_held(version) && !is_young(version)).cloned().collect();
     let mut rungs: Vec<(Version, Phase)> = Vec::new();
     let within = |version: &Version| current.bump_to(version).is_some_and(|bump| bump <= limit);
     if let Some(cure) = cure.clone().filter(within) {
@@ -154,17 +171,28 @@ fn one(package: &Package, wanted: Option<&Version>, limit: Bump, plan: &mut Plan
             rungs.push((best.clone(), Phase::of(bump)));
         }
     }
-    if let Some(cure) = cure.filter(|cure| !within(cure)) {
+    if let Some(cure) = cure.as_ref().filter(|cure| !within(cure)) {
         leave(format!("its smallest cure, {cure}, is further than {} upgrades go", limit.word()), false);
     } else if !package.advisories.is_empty() && package.cure.is_none() {
         leave("no version is known that cures it".to_owned(), false);
     } else if rungs.is_empty() {
-        match newer.iter().max() {
+        match all.iter().max() {
+            Some(newest) if is_held(newest) => {
+                let range = range.as_ref().map(ToString::to_string).unwrap_or_default();
+                leave(format!("{newest} is held by {range} of the manifest"), true);
+            }
+            Some(newest) if is_young(newest) => leave(format!("{newest} cools down"), true),
             Some(newest) => leave(format!("{newest} is further than {} upgrades go", limit.word()), true),
             None => leave(package.problem.clone().unwrap_or_else(|| format!("{current} is the newest that can be used")), package.problem.is_none()),
         }
     }
     plan.rungs.extend(rungs.into_iter().map(|(to, phase)| Rung { name: package.name.clone(), to: to.to_string(), phase }));
+}
+
+/// A declared constraint without its pins; `None` when that leaves nothing.
+fn range(declared: &str) -> Option<Constraint> {
+    let parts: Vec<&str> = declared.split(',').map(str::trim).filter(|part| !part.starts_with("==") || part.ends_with('*')).collect();
+    Constraint::parse(&parts.join(",")).filter(|range| !range.is_any())
 }
 
 /// Versions that may be gone to: known ones, newer, not withdrawn, not past the latest that can be used.
@@ -202,7 +230,6 @@ pub fn cured<'a>(advisories: &'a [Advisory], from: &str, to: &str) -> Vec<&'a Ad
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Out;
 
     fn package(name: &str, current: &str, releases: &[&str]) -> Package {
         let out = |version: &&str| Out { version: (*version).to_owned(), at: None, yanked: version.ends_with(".99") };
@@ -227,7 +254,7 @@ mod tests {
 
     fn rungs(packages: &[Package], wishes: &[&str], limit: Bump) -> (String, String) {
         let wishes: Vec<Wish> = wishes.iter().map(|text| Wish::parse(text).unwrap()).collect();
-        let plan = plan(packages, &wishes, limit);
+        let plan = plan(packages, &wishes, Reach { bump: limit, before: None });
         let rungs: Vec<String> = plan.rungs.iter().map(|rung| format!("{}={}:{}", rung.name, rung.to, rung.phase.word())).collect();
         let left: Vec<String> = plan.left.iter().map(|left| format!("{}: {}", left.name, left.why)).collect();
         (rungs.join(" "), left.join("; "))
@@ -261,6 +288,25 @@ mod tests {
         assert_eq!((tried.as_str(), left.as_str()), ("till=5.0.2:patch", "till: its smallest cure, 6.0, is further than patch upgrades go"));
         let none = weak(package("till", "5.0.1", &["5.0.1"]), "", &[]);
         assert_eq!(rungs(&[none], &[], Bump::Major).1, "till: no version is known that cures it");
+    }
+
+    #[test]
+    fn ranges_and_the_cool_down_hold_what_is_not_asked_for_by_version() {
+        let mut one = package("till", "1.0", &["1.0", "1.1", "2.0"]);
+        one.declared = Some("<2".into());
+        assert_eq!(rungs(std::slice::from_ref(&one), &[], Bump::Major).0, "till=1.1:minor");
+        assert_eq!(rungs(std::slice::from_ref(&one), &["till==2.0"], Bump::Major).0, "till=2.0:major");
+        one.declared = Some("<1.1".into());
+        assert_eq!(rungs(std::slice::from_ref(&one), &["till"], Bump::Major).1, "till: 2.0 is held by <1.1 of the manifest");
+        one.declared = Some("==1.0,<2".into());
+        assert_eq!(rungs(std::slice::from_ref(&one), &["till"], Bump::Major).0, "till=1.1:minor");
+        one.declared = Some("==1.0".into());
+        let at = |seconds| Timestamp::from_timestamp(seconds, 0);
+        one.releases.iter_mut().zip([100, 200, 300]).for_each(|(out, seconds)| out.at = at(seconds));
+        let tried = |one: &Package, before| plan(std::slice::from_ref(one), &[], Reach { bump: Bump::Major, before: at(before) }).rungs.len();
+        assert_eq!([tried(&one, 300), tried(&one, 250), tried(&one, 150)], [2, 1, 0]);
+        // A cure does not wait.
+        assert_eq!(tried(&weak(one, "1.1", &["1.1"]), 150), 1);
     }
 
     #[test]

@@ -156,6 +156,7 @@ impl SourceConfig for Config {
             python: self.python.as_deref().map(str::trim).map(str::to_owned),
             test: self.test.clone(),
             command: self.upgrade.clone(),
+            cooldown: self.cooldown.map(|age| age.0),
             index: self.index.as_ref().map(|address| address.reference().clone()),
             extra_indexes: self.extra_indexes.iter().map(|address| address.reference().clone()).collect(),
         })
