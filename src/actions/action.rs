@@ -130,6 +130,8 @@ pub struct Action {
     pub env: Vec<(String, SecretRef)>,
     /// Secrets of the whole configuration, masked where it prints them.
     pub known: Vec<SecretRef>,
+    /// Patterns of `[journal] redact`, masked there too.
+    pub redact: Vec<String>,
 }
 
 /// What the state, the screen and the verbs know of an action. Its steps hold no secret that came by `env`.

@@ -1,26 +1,31 @@
-//! Secrets never reach the screen: what an action prints is masked before anybody sees it.
+//! Secrets never reach the screen: what an action prints is masked before anybody sees it; so is what the person wants redacted.
 
 use crate::io::secret::Secret;
+use crate::journal::Redactor;
 
 /// What stands in place of a secret.
 const DOTS: &str = "••••••••";
 /// Shorter secrets are not looked for: they would mask half of every line.
 const SHORTEST: usize = 4;
 
-/// The secrets that an action may print.
+/// The secrets that an action may print, and what is redacted everywhere.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Mask(Vec<Secret>);
+pub(super) struct Mask {
+    secrets: Vec<Secret>,
+    redactor: Redactor,
+}
 
 impl Mask {
     /// Longest first, so that one that holds another is masked whole.
-    pub(super) fn new(mut secrets: Vec<Secret>) -> Self {
+    pub(super) fn new(mut secrets: Vec<Secret>, redact: &[String]) -> Self {
         secrets.retain(|secret| secret.expose().trim().len() >= SHORTEST);
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-        Self(secrets)
+        // A pattern that is none was told when the configuration was read.
+        Self { secrets, redactor: Redactor::new(redact).unwrap_or_default() }
     }
 
     /// The text without them.
     pub(super) fn text(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose(), DOTS))
+        self.redactor.line(&self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose(), DOTS)))
     }
 }

@@ -14,7 +14,7 @@ use super::mask::Mask;
 use super::{Action, written};
 use crate::domain::{ActionEnd, SourceId};
 use crate::io::exec::{self, ExecError, Program};
-use crate::io::secret::{self, Secret, SecretRef};
+use crate::io::secret::{self, Known, Secret, SecretRef};
 
 /// Of one line so much is read; the rest of it is dropped.
 const RAW_LINE: usize = 8 << 10;
@@ -117,7 +117,9 @@ async fn secrets(action: &Action) -> Result<(Vec<(String, Secret)>, Mask), Stop>
             all.push(secret);
         }
     }
-    Ok((env, Mask::new(all)))
+    // What was read for other ends is as secret: a token that a command gave, an index's password.
+    all.extend(Known::of_process().all());
+    Ok((env, Mask::new(all, &action.redact)))
 }
 
 async fn steps(

@@ -30,7 +30,7 @@ fn action(steps: &[&[&str]], directory: &Path) -> Action {
         polls: String::new(),
         runbook: None,
     };
-    Action { spec, directory: directory.to_owned(), base: directory.to_owned(), env: vec![], known: vec![] }
+    Action { spec, directory: directory.to_owned(), base: directory.to_owned(), env: vec![], known: vec![], redact: vec![] }
 }
 
 fn sh(script: &str, directory: &Path) -> Action {

@@ -13,7 +13,6 @@ pub mod perform;
 pub mod reload;
 pub mod run;
 pub mod screen;
-pub mod services;
 pub mod signals;
 pub mod terminal;
 

@@ -17,7 +17,7 @@ use super::Event;
 use super::dashboard::Dashboard;
 use super::history::History;
 use super::screen::Screen;
-use crate::actions::{Action, Order, Progress, audit, runner};
+use crate::actions::{self, Action, Errand, Order, Progress, audit, runner};
 use crate::config::model::{Config, Place};
 use crate::domain::{ActionEnd, Data, LogQuery, SourceError, SourceId, Timestamp, Transition, TransitionKind};
 use crate::io::exec::{self, Limits, Program};
@@ -86,6 +86,8 @@ struct Ours {
     /// The record of its beginning.
     record: Transition,
     title: String,
+    /// How it ended when it could not be waited for.
+    unanswered: &'static str,
 }
 
 impl Way {
@@ -315,6 +317,8 @@ impl Hands {
                 Effect::ReadLogBack(id, query) => self.read_log_back(id, query),
                 Effect::KeepPoll(_) | Effect::KeepTransition(_) | Effect::KeepAcknowledgement(..) => self.keep(effect),
                 Effect::RunAction(order) => self.run_action(*order, dashboard, now),
+                Effect::Offers(keys) => self.offers(keys, dashboard),
+                Effect::Perform(errand) => self.run_errand(*errand, dashboard),
                 Effect::StopAction(run) => {
                     if let Some(ours) = self.running.get(&run) {
                         ours.stop.cancel();
@@ -417,7 +421,51 @@ impl Hands {
             let _ = messages.send(Msg::ActionEnded { run: order.run.clone(), end: end.clone() }).await;
             end
         });
-        self.running.insert(run, Ours { stop, task, record, title });
+        self.running.insert(run, Ours { stop, task, record, title, unanswered: "stopped" });
+    }
+
+    /// Asks what sources offer for these items.
+    fn offers(&self, keys: Vec<ItemKey>, dashboard: &Dashboard) {
+        let seen = |key: &ItemKey| {
+            let (_, issues) = dashboard.state.world.sources.get(&key.source)?.issues.as_ref()?;
+            Some((issues.find(&key.item)?.clone(), issues.server.clone()))
+        };
+        let asked: Vec<_> = keys.into_iter().map(|key| (self.runner.door(&key.source), seen(&key), key)).collect();
+        let messages = self.messages.clone();
+        self.runtime.spawn(async move {
+            let mut told = Vec::with_capacity(asked.len());
+            for (door, seen, key) in asked {
+                let offers = match door {
+                    // A source that cannot be built offers nothing; its own row says why.
+                    Some(door) => door.offers(&key, seen.as_ref()).await.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                told.push((key, offers));
+            }
+            // The loop has ended when this fails.
+            let _ = messages.send(Msg::Offered(told)).await;
+        });
+    }
+
+    /// Tells a source what was confirmed, and what came of it.
+    fn run_errand(&mut self, errand: Errand, dashboard: &Dashboard) {
+        let begun = dashboard.state.world.runs.iter().find(|run| run.id == errand.run).map(|run| (run.record.clone(), run.title.clone()));
+        let Some((record, title)) = begun else { return };
+        let (door, messages, run) = (self.runner.door(&errand.source), self.messages.clone(), errand.run.clone());
+        let redaction = Arc::clone(&self.redaction);
+        let task = self.runtime.spawn(async move {
+            let begun = std::time::Instant::now();
+            let mut results = actions::errand::run(door, &errand).await;
+            for result in &mut results {
+                redaction.outcome(result);
+            }
+            let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let end = errand.end(&results, took_ms);
+            // The loop has ended when this fails; then the end is recorded by whoever ended it.
+            let _ = messages.send(Msg::Performed { run: errand.run.clone(), results, took_ms }).await;
+            end
+        });
+        self.running.insert(run, Ours { stop: CancellationToken::new(), task, record, title, unanswered: "not known: rounds was left before the answer" });
     }
 
     /// Opens a link where there is something to open it with, else shows it.
@@ -452,7 +500,7 @@ impl Hands {
                 let end = tokio::time::timeout_at(until, ours.task).await.ok().and_then(Result::ok);
                 let took = crate::domain::time::since(ours.record.at, crate::io::clock::now());
                 let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                let mut end = end.unwrap_or_else(|| ActionEnd { ok: false, words: "stopped".to_owned(), took_ms });
+                let mut end = end.unwrap_or_else(|| ActionEnd { ok: false, words: ours.unanswered.to_owned(), took_ms });
                 if end.words == "stopped" {
                     "stopped: rounds was left".clone_into(&mut end.words);
                 }

@@ -138,7 +138,7 @@ impl Walk<'_> {
             runbook: read.runbook,
             id,
         };
-        self.out.actions.push(Action { spec, directory, base, env: read.env.into_iter().collect(), known: Vec::new() });
+        self.out.actions.push(Action { spec, directory, base, env: read.env.into_iter().collect(), known: Vec::new(), redact: Vec::new() });
     }
 
     /// The argument vectors, from `run` or `steps`.

@@ -209,6 +209,7 @@ fn parse_with(
     let known = actions::secrets_of(&walked.sources);
     for action in &mut actions {
         action.known.clone_from(&known);
+        action.redact.clone_from(&walked.journal.redact);
     }
     let config = Config {
         path: path.map(Path::to_owned),

@@ -26,6 +26,7 @@ use crate::state::Msg;
 pub mod advisories;
 mod beside;
 mod certificate;
+mod changes;
 pub mod config;
 mod dice;
 pub mod dumps;

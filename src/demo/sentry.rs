@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::beside;
+use super::changes::{self, Edit};
 use super::issues::{self, Row, Standing};
 use super::occurrences;
 use crate::domain::Timestamp;
@@ -121,6 +122,8 @@ struct Changed {
 #[derive(Debug, Default)]
 struct State {
     changed: HashMap<u64, Changed>,
+    /// Who has been given an issue.
+    given: HashMap<u64, Option<&'static str>>,
     windows: HashMap<String, (Instant, u32)>,
     seen: VecDeque<Seen>,
 }
@@ -198,6 +201,9 @@ impl Tracker {
                 let more = row.events > changed.events;
                 row.standing = if more && changed.standing == Standing::Resolved { Standing::Regressed } else { changed.standing };
             }
+            if let Some(who) = state.given.get(&row.id) {
+                row.assignee = *who;
+            }
         }
         rows
     }
@@ -229,7 +235,7 @@ impl Tracker {
             }
         }
         let scope = match parts.as_slice() {
-            [""] | ["organizations", _] | ["organizations", _, "monitors" | "stats_v2", ..] => "org:read",
+            [""] | ["organizations", _] | ["organizations", _, "monitors" | "stats_v2" | "teams", ..] => "org:read",
             ["organizations", _, "releases", ..] => "project:read",
             ["organizations", _, "projects"] => "project:read",
             _ if get => "event:read",
@@ -249,7 +255,9 @@ impl Tracker {
                 Reply::of(200, json!([{"id": "40", "slug": "blog", "name": "Blog"}, {"id": PROJECT_ID, "slug": PROJECT, "name": "Shop"}]))
             }
             // Who asks, and what may be done; not every server tells it.
-            [""] if get && flavour == Flavour::Sentry => Reply::of(200, json!({"version": "0", "auth": {"scopes": scopes}, "user": null})),
+            [""] if get && flavour == Flavour::Sentry => {
+                Reply::of(200, json!({"version": "0", "auth": {"scopes": scopes}, "user": {"id": "7", "username": "ana"}}))
+            }
             [""] if get => Reply::of(200, json!({"version": "0", "auth": null, "user": null})),
             ["organizations", _, "releases"] if get => Reply::told(beside::releases(&ask.query, t, now)),
             ["organizations", _, "releases", version, "deploys"] if get && flavour != Flavour::GlitchTip => {
@@ -268,8 +276,18 @@ impl Tracker {
             }
             ["organizations", _, "stats_v2"] if get && flavour == Flavour::Sentry => Reply::told(beside::outcomes(&ask.query)),
             ["organizations", _, "issues"] if get => self.list(ask, t, now),
-            // Without ids this would change every issue there is; nobody may want that here.
-            ["organizations", _, "issues"] => Reply::detail(409, "A change of all issues at once"),
+            ["organizations", _, "issues"] if *ask.method == Method::PUT => self.change_several(ask, t),
+            ["organizations", _, "shortids", name] if get => match self.rows(t).into_iter().find(|row| row.short_id == *name) {
+                Some(row) => Reply::of(
+                    200,
+                    json!({"organizationSlug": ORGANIZATION, "projectSlug": PROJECT, "groupId": row.id.to_string(), "shortId": name, "group": self.issue(&row, now)}),
+                ),
+                None => Reply::gone(),
+            },
+            ["organizations", _, "teams"] if get => {
+                let teams = changes::PEOPLE.iter().filter(|(kind, ..)| *kind == "team");
+                Reply::of(200, teams.map(|(_, id, name)| json!({"id": id, "slug": name, "name": name})).collect())
+            }
             ["organizations", _, "issues-stats"] if get && flavour == Flavour::GlitchTip => self.stats(ask, t, now),
             ["organizations", _, "issues", id] if *ask.method == Method::PUT => self.change(id, ask.body, t, now),
             ["organizations", _, "issues", id, what @ ..] if get && flavour == Flavour::Sentry => self.below(id, what, t, now),
@@ -311,7 +329,10 @@ impl Tracker {
         let limit = ask.first("limit").and_then(|limit| limit.parse().ok()).unwrap_or(if glitchtip { 50 } else { 100 });
         let offset = ask.first("cursor").and_then(|cursor| cursor.split(':').nth(1)?.parse().ok()).unwrap_or(0_usize);
         let search = ask.first("query").unwrap_or(if glitchtip { "" } else { "is:unresolved" });
-        let rows: Vec<Row> = if matches!(ask.first("project"), Some("40" | "blog")) {
+        let wanted: Vec<&str> = ask.query.iter().filter(|(key, _)| key == "group").map(|(_, id)| id.as_str()).collect();
+        let rows: Vec<Row> = if !wanted.is_empty() {
+            self.rows(t).into_iter().filter(|row| wanted.contains(&row.id.to_string().as_str())).collect()
+        } else if matches!(ask.first("project"), Some("40" | "blog")) {
             Vec::new()
         } else {
             self.rows(t).into_iter().filter(|row| matches(row, search)).collect()
@@ -348,6 +369,8 @@ impl Tracker {
                 ("limit", _) if number() => {}
                 ("cursor", _) if value.split(':').count() == 3 && value.split(':').all(|part| part.parse::<u64>().is_ok()) => {}
                 ("project", _) if value == PROJECT_ID || value == "40" => {}
+                ("project", Flavour::Sentry | Flavour::OldSentry) if value == "-1" => {}
+                ("group", Flavour::Sentry | Flavour::OldSentry) if value.parse::<u64>().is_ok() => {}
                 ("project", Flavour::Sentry) if value == PROJECT || value == "blog" => {}
                 ("project", Flavour::Sentry) => return Err(Reply::detail(403, "You do not have permission to perform this action.")),
                 ("project", Flavour::OldSentry) => return bad("Invalid project parameter. Values must be numbers."),
@@ -381,22 +404,59 @@ impl Tracker {
         Reply::of(200, Value::Array(all))
     }
 
+    fn one(&self, id: &str, t: Duration, now: Timestamp) -> Reply {
+        let found = self.rows(t).into_iter().find(|row| row.id.to_string() == id);
+        found.map_or_else(Reply::gone, |row| Reply::of(200, self.issue(&row, now)))
+    }
+
     fn change(&self, id: &str, body: &[u8], t: Duration, now: Timestamp) -> Reply {
         let Some(row) = self.rows(t).into_iter().find(|row| row.id.to_string() == id) else { return Reply::gone() };
-        let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(body) else { return Reply::detail(400, "JSON parse error") };
-        let text = |key: &str| fields.get(key).and_then(Value::as_str);
-        let known = |key: &String| key == "status" || self.setup.flavour != Flavour::GlitchTip && (key == "substatus" || key == "statusDetails");
-        if let Some(odd) = fields.keys().find(|key| !known(key)) {
-            return Reply::of(400, json!({ odd.as_str(): ["Unknown field."] }));
+        match changes::read(body, self.setup.flavour == Flavour::GlitchTip) {
+            Ok(edit) => {
+                self.apply(&row, edit);
+                self.one(id, t, now)
+            }
+            Err(complaint) => Reply::of(400, complaint),
         }
-        let standing = match (text("status"), text("substatus")) {
-            (Some("resolved"), None) => Standing::Resolved,
-            (Some("unresolved"), None) => Standing::Ongoing,
-            (Some("ignored"), None | Some("archived_until_escalating" | "archived_forever")) => Standing::Archived,
-            _ => return Reply::of(400, json!({"status": ["Invalid status"]})),
+    }
+
+    /// One change of the issues whose ids stand in the query, and of no others.
+    fn change_several(&self, ask: &Ask<'_>, t: Duration) -> Reply {
+        let ids: Vec<&str> = ask.query.iter().filter(|(key, _)| key == "id").map(|(_, id)| id.as_str()).collect();
+        // Without ids this would change every issue there is; nobody may want that here.
+        if ids.is_empty() || ids.len() != ask.query.len() || ids.len() > 1_000 {
+            return Reply::detail(409, "A change of all issues at once");
+        }
+        let edit = match changes::read(ask.body, self.setup.flavour == Flavour::GlitchTip) {
+            Ok(edit) => edit,
+            Err(complaint) => return Reply::of(400, complaint),
         };
-        self.state().changed.insert(row.id, Changed { standing, events: row.events });
-        Reply::of(200, self.issue(&Row { standing, ..row }, now))
+        // Ids that are not known are passed over in silence.
+        let rows: Vec<Row> = self.rows(t).into_iter().filter(|row| ids.contains(&row.id.to_string().as_str())).collect();
+        for row in &rows {
+            self.apply(row, edit);
+        }
+        if rows.is_empty() {
+            return Reply { status: 204, headers: Vec::new(), body: None };
+        }
+        Reply::of(200, serde_json::from_slice(ask.body).unwrap_or_default())
+    }
+
+    fn apply(&self, row: &Row, edit: Edit) {
+        let mut state = self.state();
+        match edit {
+            Edit::Standing(standing) => {
+                state.changed.insert(row.id, Changed { standing, events: row.events });
+            }
+            Edit::Assign(who) => {
+                state.given.insert(row.id, who);
+            }
+            // A new one is known then.
+            Edit::Reviewed if row.standing == Standing::New => {
+                state.changed.insert(row.id, Changed { standing: Standing::Ongoing, events: row.events });
+            }
+            Edit::Reviewed => {}
+        }
     }
 
     /// One event of an issue, the spread of its tags, or the issue itself.
@@ -444,7 +504,7 @@ impl Tracker {
             Flavour::OldSentry => json!({"userCount": row.users, "annotations": ["a"], "stats": {"24h": buckets(row, now)}}),
             Flavour::Sentry => json!({
                 "substatus": substatus, "priority": if row.level == "error" { "high" } else { "low" }, "isUnhandled": !row.handled, "userCount": row.users,
-                "assignedTo": row.assignee.map(|name| json!({"type": "team", "id": "9", "name": name})), "annotations": [], "filtered": null,
+                "assignedTo": row.assignee.map(changes::person), "annotations": [], "filtered": null,
                 "stats": {"24h": buckets(row, now)},
                 "lifetime": {"count": row.events.to_string(), "userCount": row.users, "firstSeen": ago(row.first), "lastSeen": ago(row.last), "stats": null},
             }),
@@ -580,6 +640,9 @@ mod tests {
             (Method::GET, "/api/0/organizations/acme/issues/?statsPeriod=soon", Some(TOKEN), 400),
             (Method::GET, "/api/0/organizations/acme/issues/?cursor=x", Some(TOKEN), 400),
             (Method::PUT, list, Some(TOKEN), 409),
+            (Method::PUT, "/api/0/organizations/acme/issues/?query=is%3Aunresolved", Some(TOKEN), 409),
+            (Method::PUT, "/api/0/organizations/acme/issues/?id=1", Some(TOKEN), 204),
+            (Method::PUT, "/api/0/organizations/acme/issues/?id=5466&id=5401", Some(TOKEN), 200),
             (Method::PUT, "/api/0/organizations/acme/issues/5466/", Some("reader"), 403),
             (Method::PUT, "/api/0/organizations/acme/issues/1/", Some(TOKEN), 404),
             (Method::DELETE, "/api/0/organizations/acme/issues/5466/", Some(TOKEN), 404),

@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::sources::{Detail, DetailBody};
+use crate::domain::SourceError;
+use crate::sources::{Detail, DetailBody, Outcome};
 
 /// What stands in place of a match.
 const MASK: &str = "***";
@@ -83,6 +84,17 @@ impl Redactor {
         detail.body = body;
     }
 
+    /// Masks what came of a change, in words.
+    pub fn outcome(&self, result: &mut Result<Outcome, SourceError>) {
+        match result {
+            Ok(outcome) => outcome.message = self.text(&outcome.message),
+            Err(error) => {
+                error.message = self.text(&error.message);
+                error.remedy = self.text(&error.remedy);
+            }
+        }
+    }
+
     fn mask(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) => {
@@ -98,6 +110,12 @@ impl Redactor {
                 .fold(false, |changed, (_, item)| self.mask(item) | changed),
             _ => false,
         }
+    }
+
+    /// One line without what is to be masked.
+    #[must_use]
+    pub fn line(&self, text: &str) -> String {
+        self.text(text)
     }
 
     fn text(&self, text: &str) -> String {

@@ -6,13 +6,14 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
 use super::runner::{build, crashed};
-use super::{Detail, ItemKey, Service, masking};
+use super::{Call, Detail, Found, ItemKey, Offer, Outcome, Seen, Service, masking};
 use crate::config::model::Entry;
-use crate::domain::SourceError;
+use crate::domain::{Issue, SourceError};
 use crate::io::secret::Known;
 
 /// What is known of a source's service.
@@ -95,13 +96,67 @@ impl Door {
         masking::mask(&mut result, Known::of_process());
         Some(result)
     }
+
+    /// What can be done to an item, which was seen like this (and on this kind of server); nothing where the source has no service.
+    ///
+    /// # Errors
+    /// When the source cannot be built here.
+    pub async fn offers(&self, key: &ItemKey, seen: Option<&(Issue, String)>) -> Result<Vec<Offer>, SourceError> {
+        let Some(service) = self.open().await? else { return Ok(Vec::new()) };
+        let seen = seen.map_or(Seen::Nothing, |(issue, server)| Seen::Issue(issue, server));
+        let mut offers = std::panic::catch_unwind(AssertUnwindSafe(|| service.offers_for(key, seen))).map_err(|panic| crashed(&*panic));
+        masking::mask(&mut offers, Known::of_process());
+        offers
+    }
+
+    /// Does one thing to several items; one answer for each, in their order. A service bounds its own requests; `limit` bounds all of it.
+    /// Only the action runner calls this.
+    pub async fn perform(&self, calls: &[Call], limit: Duration) -> Vec<Result<Outcome, SourceError>> {
+        let all = |error: &SourceError| calls.iter().map(|_| Err(error.clone())).collect::<Vec<_>>();
+        let service = match self.open().await {
+            Ok(Some(service)) => service,
+            Ok(None) => return all(&SourceError::config("nothing can be done to what this source knows", "nothing was changed")),
+            Err(error) => return all(&error),
+        };
+        let done = tokio::time::timeout(limit, AssertUnwindSafe(service.perform_all(calls)).catch_unwind()).await;
+        let mut results = match done {
+            Ok(Ok(results)) if results.len() == calls.len() => results,
+            Ok(Ok(_)) => all(&SourceError::protocol("not every item has an answer")),
+            Ok(Err(panic)) => all(&crashed(&*panic)),
+            Err(_) => {
+                let mut error = SourceError::timeout(limit);
+                "whether it was done is not known: look before trying again".clone_into(&mut error.remedy);
+                all(&error)
+            }
+        };
+        for result in &mut results {
+            masking::mask(result, Known::of_process());
+        }
+        results
+    }
+
+    /// The item that a person calls so; `None`: the source has none, or nothing to find it with.
+    ///
+    /// # Errors
+    /// When it could not be looked for.
+    pub async fn find(&self, name: &str) -> Result<Option<Found>, SourceError> {
+        let Some(service) = self.open().await? else { return Ok(None) };
+        let limit = self.entry.config.spec(&self.entry.context).timeout;
+        let asked = tokio::time::timeout(limit, AssertUnwindSafe(service.find(name)).catch_unwind()).await;
+        let mut result = match asked {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(crashed(&*panic)),
+            Err(_) => Err(SourceError::timeout(limit)),
+        };
+        masking::mask(&mut result, Known::of_process());
+        result
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use super::*;
     use crate::domain::{Capability, ErrorKind, SourceId};

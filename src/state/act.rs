@@ -126,7 +126,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::Range => range(state, 1, true, now),
         Command::ZoomIn => range(state, -1, false, now),
         Command::ZoomOut => range(state, 1, false, now),
-        Command::Actions => acting::open(state),
+        Command::Actions => acting::open(state, effects),
         Command::Acknowledge => prompt_for_finding(state, PromptKind::Acknowledge, now),
         Command::Snooze => prompt_for_finding(state, PromptKind::Snooze, now),
         Command::Undo => undo(state, now, effects),
@@ -419,6 +419,7 @@ fn acknowledge(state: &mut State, why: &str, until: Option<Timestamp>, now: Time
         toast.undoable = !ids.is_empty();
     }
     state.view.undo = ids;
+    state.view.undo_errands.clear();
 }
 
 fn note_ack(state: &mut State, id: &crate::domain::FindingId, sentence: String, until: Option<Timestamp>, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -429,6 +430,9 @@ fn note_ack(state: &mut State, id: &crate::domain::FindingId, sentence: String, 
 }
 
 fn undo(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    if super::offering::undo(state, now, effects) {
+        return;
+    }
     let ids = std::mem::take(&mut state.view.undo);
     let mut undone = 0;
     for id in &ids {

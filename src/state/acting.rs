@@ -5,8 +5,8 @@
 use tui_input::Input;
 
 use super::world::{RUN_LINES, RUNS, Run, RunStep};
-use super::{Command, Effect, Overlay, Prompt, PromptKind, State, World, act, findings};
-use crate::actions::{ActionSpec, Order, Show, StepState, audit, written};
+use super::{Command, Effect, Overlay, Prompt, PromptKind, State, World, act, findings, offering};
+use crate::actions::{ActionSpec, Order, Show, StepState, Target, audit, written};
 use crate::domain::{ActionEnd, SourceId, Timestamp};
 
 /// How long asking to leave is remembered, in seconds.
@@ -17,6 +17,8 @@ const LEAVING: i64 = 6;
 pub enum Row {
     /// A run of ours, by its id.
     Run(String),
+    /// What a source offers for what is marked or selected, by its place.
+    Offer(usize),
     /// What can be run.
     Action(SourceId),
 }
@@ -82,20 +84,26 @@ fn site_here(state: &State) -> Option<String> {
 }
 
 /// `x`: the list of what can be run here.
-pub(super) fn open(state: &mut State) {
+pub(super) fn open(state: &mut State, effects: &mut Vec<Effect>) {
     let (site, source) = (site_here(state), act::selected_source(state));
+    let keys = offering::items_here(state);
+    let items = keys.iter().map(|key| Target { key: key.clone(), name: offering::name(&state.world, key), undo: None }).collect();
     state.view.behind = None;
-    state.view.overlay = Some(Overlay::Actions { site, source, selected: 0 });
+    state.view.overlay = Some(Overlay::Actions { site, source, items, offers: Vec::new(), undo: Vec::new(), selected: 0 });
+    if !keys.is_empty() {
+        effects.push(Effect::Offers(keys));
+    }
 }
 
 /// The rows of the list: what runs, then what can be run, the best fitting first.
 #[must_use]
 pub fn rows(state: &State) -> Vec<Row> {
-    let Some(Overlay::Actions { site, source, .. }) = &state.view.overlay else { return Vec::new() };
+    let Some(Overlay::Actions { site, source, offers, .. }) = &state.view.overlay else { return Vec::new() };
     let here = |id: &SourceId| site.as_deref().is_none_or(|site| site == id.site());
     let world = &state.world;
     let running = world.runs.iter().rev().filter(|run| run.ended.is_none());
     let mut rows: Vec<Row> = running.map(|run| Row::Run(run.id.clone())).collect();
+    rows.extend((0..offers.len()).map(Row::Offer));
     let mut actions: Vec<&ActionSpec> = world.actions.iter().filter(|action| here(&action.id)).collect();
     if let Some(source) = source {
         actions.sort_by_key(|action| action.fit(source));
@@ -160,7 +168,14 @@ pub(super) fn choose(state: &mut State, id: &SourceId, now: Timestamp) {
     let behind = state.view.overlay.take().filter(|overlay| matches!(overlay, Overlay::Actions { .. }));
     if state.world.untrusted.is_some() {
         // The list says why.
-        state.view.overlay = Some(behind.unwrap_or(Overlay::Actions { site: Some(id.site().to_owned()), source: None, selected: 0 }));
+        state.view.overlay = Some(behind.unwrap_or(Overlay::Actions {
+            site: Some(id.site().to_owned()),
+            source: None,
+            items: Vec::new(),
+            offers: Vec::new(),
+            undo: Vec::new(),
+            selected: 0,
+        }));
         return;
     }
     state.view.behind = behind;
@@ -188,6 +203,7 @@ pub(super) fn in_front(state: &mut State, command: Command, now: Timestamp, effe
             }
             _ => false,
         },
+        Some(Overlay::Offer(_)) => offering::in_front(state, command, now, effects),
         Some(Overlay::Output { .. }) => in_output(state, command, now, effects),
         _ => false,
     }
@@ -210,6 +226,7 @@ fn in_list(state: &mut State, command: Command, now: Timestamp) -> bool {
                 state.view.behind = state.view.overlay.take();
                 state.view.overlay = Some(Overlay::Output { run, above: 0, stopping: false });
             }
+            Some(Row::Offer(at)) => offering::choose(state, at),
             Some(Row::Action(id)) => choose(state, &id, now),
             None => {
                 act::close(state);
@@ -273,6 +290,7 @@ fn begin(state: &mut State, spec: &ActionSpec, answer: Option<String>, now: Time
         lines: std::collections::VecDeque::new(),
         dropped: 0,
         ended: None,
+        errand: None,
     });
     effects.push(Effect::RunAction(Box::new(Order { action: spec.id.clone(), run: id, by, answer, whole: false })));
 }
@@ -288,7 +306,8 @@ fn in_output(state: &mut State, command: Command, now: Timestamp, effects: &mut 
     let Some(known) = state.world.runs.iter().find(|known| known.id == *run) else { return false };
     let (last, runs) = (known.lines.len().saturating_sub(1), known.ended.is_none());
     match command {
-        Command::Interrupt if runs && !*stopping => *stopping = true,
+        // What a source was told cannot be called back on its way.
+        Command::Interrupt if runs && !*stopping && known.errand.is_none() => *stopping = true,
         Command::Back if *stopping && runs => *stopping = false,
         Command::Enter if *stopping && runs => {
             effects.push(Effect::StopAction(run.clone()));

@@ -262,7 +262,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     row(Command::PollAll, "poll-all", "look at everything again", "", &["R"], Group::Everywhere),
     row(Command::Timestamps, "timestamps", "times relative or absolute", "", &["T"], Group::Everywhere),
     row(Command::CommandLog, "command-log", "what rounds ran", "", &["@"], Group::Everywhere),
-    acting(row(Command::Undo, "undo", "undo the last acknowledgement", "", &["u"], Group::Everywhere)),
+    acting(row(Command::Undo, "undo", "undo the last acknowledgement or change", "", &["u"], Group::Everywhere)),
     row(Command::Palette, "command", "a command by name", "command", &[":", "ctrl-p"], Group::Everywhere),
     row(Command::Help, "help", "help of this view", "help", &["?", "f1"], Group::Everywhere),
     row(Command::Redraw, "redraw", "draw the screen anew", "", &["ctrl-l"], Group::Everywhere),

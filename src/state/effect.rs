@@ -2,7 +2,7 @@
 
 use super::first_run::Choice;
 use super::msg::Polled;
-use crate::actions::Order;
+use crate::actions::{Errand, Order};
 use crate::domain::{Acknowledgement, FindingId, LogQuery, SourceId, Transition};
 use crate::sources::ItemKey;
 
@@ -32,6 +32,10 @@ pub enum Effect {
     KeepAcknowledgement(FindingId, Option<Acknowledgement>),
     /// Run an action that was confirmed; its beginning is kept already.
     RunAction(Box<Order>),
+    /// Ask sources what can be done to these items, and tell by [`super::Msg::Offered`].
+    Offers(Vec<ItemKey>),
+    /// Tell a source of a change that was confirmed; its beginning is kept already. The answer comes as [`super::Msg::Performed`].
+    Perform(Box<Errand>),
     /// Stop a run of ours with all it started.
     StopAction(String),
     /// Put text on the clipboard (OSC 52).

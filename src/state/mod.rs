@@ -18,6 +18,7 @@ pub mod logview;
 pub mod matching;
 pub mod menu;
 pub mod msg;
+pub mod offering;
 pub mod offline;
 pub mod range;
 pub mod rank;

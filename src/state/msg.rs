@@ -7,9 +7,10 @@ use super::details::Told;
 use super::first_run::{Choice, FoundProject};
 use super::view::ZoneName;
 use super::{Command, Notice, NoticeKind, SiteState, world::Bucket};
+use crate::actions::errand::Results;
 use crate::actions::{ActionSpec, StepState};
 use crate::domain::{Acknowledgement, ActionEnd, BookGroup, FindingId, LogPast, LogQuery, SourceError, SourceId, Timestamp, Transition};
-use crate::sources::{Collected, SourceSpec};
+use crate::sources::{Collected, ItemKey, Offer, SourceSpec};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +84,17 @@ pub enum Msg {
         run: String,
         /// How.
         end: ActionEnd,
+    },
+    /// What can be done to items, as [`super::Effect::Offers`] asked; in the order of the question.
+    Offered(Vec<(ItemKey, Vec<Offer>)>),
+    /// What became of an errand.
+    Performed {
+        /// Which run.
+        run: String,
+        /// One for each of its items.
+        results: Results,
+        /// How long it took, in milliseconds.
+        took_ms: u64,
     },
     /// rounds has something to say of itself.
     Notice(Notice),

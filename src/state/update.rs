@@ -3,7 +3,7 @@
 use super::ingest::{self, Settings};
 use super::msg::{Configured, Polled};
 use super::world::World;
-use super::{Effect, Msg, NoticeKind, SiteState, SourceState, State, act, acting, findings, logview, offline, releases, silence};
+use super::{Effect, Msg, NoticeKind, SiteState, SourceState, State, act, acting, findings, logview, offering, offline, releases, silence};
 use crate::domain::time::human;
 use crate::domain::{FindingId, SourceId, Status, Timestamp, Transition, TransitionKind};
 use crate::sources::SourceSpec;
@@ -87,6 +87,8 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::ActionOutput { run, lines, dropped } => acting::output(&mut state.world, &run, lines, dropped),
         Msg::ActionEnded { run, end } => acting::ended(state, &run, end, now, &mut effects),
         Msg::LogPast { source, query, result } => logview::act::past(state, (&source, &query), result, now, &mut effects),
+        Msg::Offered(told) => offering::offered(state, told),
+        Msg::Performed { run, results, took_ms } => offering::performed(state, &run, &results, took_ms, now, &mut effects),
         Msg::Toast(text) => act::toast(state, text, now),
         Msg::Found(project) => {
             if let Some(first) = &mut state.view.first_run {

@@ -7,8 +7,11 @@ use tui_input::Input;
 
 use super::first_run::FirstRun;
 use super::logview::{Index, LogFilter, Seek};
+use super::offering::Asked;
 use super::{CommandSpec, Page, World};
+use crate::actions::{Errand, Target};
 use crate::domain::{Level, SourceId, Timestamp};
+use crate::sources::Offer;
 
 /// The parts of a page that can have the focus.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +99,12 @@ pub enum Overlay {
         site: Option<String>,
         /// What was selected: actions for it come first.
         source: Option<SourceId>,
+        /// What was marked or selected: what sources offer for it comes before actions.
+        items: Vec<Target>,
+        /// What they offer for all of these.
+        offers: Vec<Offer>,
+        /// What takes each offer back, for each of `items`.
+        undo: Vec<BTreeMap<String, String>>,
         /// Selected row.
         selected: usize,
     },
@@ -113,6 +122,8 @@ pub enum Overlay {
         /// The answer to its prompt.
         answer: Option<String>,
     },
+    /// What a source will be told, before it is; the prompt asks for an answer or the site's name.
+    Offer(Box<Asked>),
     /// What a run prints.
     Output {
         /// Which run.
@@ -280,6 +291,8 @@ pub struct View {
     pub person: String,
     /// Findings acknowledged in this sitting, newest last, for undo.
     pub undo: Vec<crate::domain::FindingId>,
+    /// What takes back what sources were told last; empty when an acknowledgement came after it.
+    pub undo_errands: Vec<Errand>,
     /// Seconds east of UTC and the zone's name, for times on the screen.
     pub zone: ZoneName,
     /// Keys of commands that were remapped, by the command's id, as the configuration writes keys. What is not here has its default keys.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::offline::Offline;
-use crate::actions::{ActionSpec, StepState};
+use crate::actions::{ActionSpec, Errand, StepState};
 use crate::domain::{
     AccessMinute, AccessPath, Acknowledgement, ActionEnd, Backup, Book, Certificate, Crons, Finding, FindingId, Health, Histogram, Intake, Issues, Level,
     LifeLines, LogEvent, LogFile, LogGroup, LogLimits, LogMark, Packages, Releases, SourceError, SourceId, Status, Timestamp, Transition,
@@ -112,6 +112,8 @@ pub struct Run {
     pub dropped: u64,
     /// When and how it ended.
     pub ended: Option<(Timestamp, ActionEnd)>,
+    /// What a source is told, where it is that and no program.
+    pub errand: Option<Errand>,
 }
 
 /// What a banner is about. The order is the order in which they are shown.

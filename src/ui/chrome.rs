@@ -475,7 +475,7 @@ pub fn toast(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     let last = pen.area().width - 2;
     pen.fill(1, y, last, ' ', Style::reset());
     let mut spans = vec![if toast.trouble { Sign::Crit } else { Sign::Ok }.span(theme), Span::styled(format!(" {}", toast.text), theme.text)];
-    let undo = (toast.undoable && !scene.view.undo.is_empty()).then(|| scene.hint(Command::Undo, "undo"));
+    let undo = (toast.undoable && !(scene.view.undo.is_empty() && scene.view.undo_errands.is_empty())).then(|| scene.hint(Command::Undo, "undo"));
     let room = undo.as_ref().map_or(0, |undo| spans_width(undo) + 6);
     if spans_width(&spans) + room <= last
         && let Some(undo) = undo

@@ -16,6 +16,9 @@ const BY_FILE: &str = "filesecret-77aa03be41";
 const BY_COMMAND: &str = "cmdsecret-5d5e6f0912";
 const WRITTEN_OUT: &str = "literalsecret-c0ffee12";
 const IN_PROXY: &str = "proxysecret-1badb002aa";
+const IN_INDEX: &str = "indexsecret-0ddba11afe";
+const OF_ACTION: &str = "actionsecret-feedc0de77";
+const PERSONAL: &str = "card-4711-0815-3344-9";
 const IN_JOURNAL: &str = "pgsecret-deadbeef0011";
 
 /// Answers everything with what it was asked, in the body, a header and the address of a redirect.
@@ -75,9 +78,11 @@ fn configuration(port: u16) -> String {
 fn needles() -> Vec<String> {
     use base64::Engine;
     let basic = |password: &str| base64::engine::general_purpose::STANDARD.encode(format!("ann:{password}"));
-    let mut needles: Vec<String> =
-        [BY_ENV, BY_FILE, BY_COMMAND, WRITTEN_OUT, IN_PROXY, IN_JOURNAL].iter().map(|secret| secret[..secret.len() - 6].to_owned()).collect();
-    needles.extend([basic(BY_COMMAND), basic(IN_PROXY)].iter().map(|pair| pair[..20].to_owned()));
+    let mut needles: Vec<String> = [BY_ENV, BY_FILE, BY_COMMAND, WRITTEN_OUT, IN_PROXY, IN_INDEX, OF_ACTION, PERSONAL, IN_JOURNAL]
+        .iter()
+        .map(|secret| secret[..secret.len() - 6].to_owned())
+        .collect();
+    needles.extend([basic(BY_COMMAND), basic(IN_PROXY), basic(IN_INDEX)].iter().map(|pair| pair[..20].to_owned()));
     needles
 }
 
@@ -171,4 +176,64 @@ fn secrets_are_nowhere_but_on_the_wire() {
         assert!(kept.is_some(), "{name}");
         assert_clean("the observations", &format!("{kept:?}"));
     }
+}
+
+#[test]
+fn secrets_of_trackers_indexes_and_actions_are_masked_live_and_kept() {
+    let place = Place::new();
+    let work = place.path().join("work");
+    std::fs::write(work.join("password"), format!("{BY_COMMAND}\n")).unwrap();
+    std::fs::write(work.join("deploy"), format!("{OF_ACTION}\n")).unwrap();
+    std::fs::write(work.join("requirements.txt"), "django==5.2.15\n").unwrap();
+    std::fs::write(work.join("leak.sh"), format!("echo env $DEPLOY\ncat password deploy\necho of {PERSONAL} done\n")).unwrap();
+    let port = echo();
+    let text = format!(
+        "[journal]\nredact = ['card-[0-9-]+']\n[site.shop]\n\
+         [site.shop.sentry.errors]\nurl = \"http://127.0.0.1:{port}\"\norganization = \"acme\"\ntoken = {{ command = [\"cat\", \"password\"] }}\n\
+         [site.shop.python.app]\nmanifest = \"requirements.txt\"\nindex = \"http://ann:{IN_INDEX}@127.0.0.1:{port}/simple/\"\n\
+         [site.shop.action.leak]\nrun = [\"sh\", \"leak.sh\"]\nkey = \"X\"\nenv = {{ DEPLOY = {{ command = [\"cat\", \"deploy\"] }}, OTHER = {{ command = [\"cat\", \"password\"] }} }}\n"
+    );
+    let file = work.join("mine.toml");
+    std::fs::write(&file, text).unwrap();
+    let config = file.to_str().unwrap();
+    for arguments in [
+        &["act", "leak", "--yes"][..],
+        &["check"],
+        &["check", "--json"],
+        &["errors", "list", "--json"],
+        &["errors", "show", "5512", "--json"],
+        &["errors", "resolve", "5512", "--yes", "--json"],
+        &["deps", "--json"],
+        &["doctor"],
+        &["config", "show"],
+    ] {
+        let output = crate::cli::run(place.command().args(["--config", config]).args(arguments));
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!text.is_empty(), "{arguments:?} says nothing");
+        assert_clean(&format!("what {arguments:?} says"), &text);
+        if arguments[0] == "act" {
+            // They were really printed, else nothing is proven.
+            assert!(text.contains("of *** done") && text.matches("••••").count() >= 3, "{text}");
+        }
+    }
+    let mut terminal = Terminal::start(&place, &["--config", config], &[]);
+    terminal.wait_for_text("attention");
+    let mut printed = false;
+    for keys in ["3", "\r", "x", "\u{1b}", "\u{1b}", "6", "\r", "\u{1b}", "x", "\r", "\r", "", "\u{1b}", "0", "\r", "="] {
+        terminal.press(keys);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert_clean(&format!("the screen after {keys:?}"), &terminal.text());
+        assert_arguments_clean(terminal.process());
+        printed |= terminal.text().contains("of *** done");
+    }
+    assert!(printed, "the action was not run, or its output not shown");
+    terminal.press("\u{3}\u{3}\u{3}\u{3}\u{3}");
+    assert_eq!(terminal.end(), 0);
+    assert_clean("the terminal at the end", &terminal.raw());
+    let state = place.path().join("home/.state/rounds");
+    assert_files_clean(&place.path().join("home"));
+    assert_clean("the snapshot", &format!("{:?}", read_snapshot(&state).unwrap()));
+    let kept = Reader::open(&state).unwrap().transitions(clock::now() - chrono::Duration::hours(1), 1_000).unwrap();
+    assert!(kept.iter().any(|kept| matches!(kept.kind, rounds::domain::TransitionKind::Action { .. })));
+    assert_clean("the transitions", &format!("{kept:?}"));
 }

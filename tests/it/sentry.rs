@@ -47,3 +47,67 @@ fn a_token_that_people_have_set_already_is_used_and_never_told() {
         }
     }
 }
+
+/// What came of `rounds errors …` on the demonstration's tracker: exit code, standard output, messages.
+fn errors(place: &Place, arguments: &[&str]) -> (i32, String, String) {
+    let config = place.path().join("rounds.toml");
+    let mut command = place.command();
+    command.args(["--config", config.to_str().unwrap(), "errors"]).args(arguments).env("SENTRY_AUTH_TOKEN", TOKEN);
+    let output = run(&mut command);
+    (output.status.code().unwrap(), stdout(&output), stderr(&output))
+}
+
+#[test]
+fn issues_are_changed_from_a_shell_and_the_journal_knows() {
+    let site = Site::temporary(Options::default()).unwrap();
+    let place = Place::new();
+    let url = format!("http://127.0.0.1:{}", site.ports().tracker);
+    let text = format!("[site.shop.sentry.errors]\nurl = \"{url}\"\norganization = \"acme\"\nproject = \"shop\"\n");
+    std::fs::write(place.path().join("rounds.toml"), text).unwrap();
+    let errors = |arguments: &[&str]| errors(&place, arguments);
+
+    // Nobody can be asked, nothing is done.
+    let (code, _, said) = errors(&["resolve", "SHOP-41B"]);
+    assert!(code == 64 && said.contains("write --yes"), "{said}");
+    let (code, _, said) = errors(&["resolve", "--yes=blog", "SHOP-41B"]);
+    assert!(code == 64 && said.contains("nothing was changed"), "{said}");
+    let (code, _, said) = errors(&["resolve", "--yes", "41b"]);
+    assert!(code == 64 && said.contains("perhaps SHOP-41B (shop/sentry/errors#5466)"), "{said}");
+    for arguments in [&["archive", "--yes", "--events", "0", "SHOP-41B"][..], &["archive", "--yes", "--for", "soon", "5466"], &["unresolve", "--yes", "5466"]] {
+        let (code, _, said) = errors(arguments);
+        assert!(code == 64, "{arguments:?}: {said}");
+    }
+    assert!(errors(&["list"]).1.contains("SHOP-41B"));
+
+    let (code, said, messages) = errors(&["resolve", "--yes", "shop-41b", "shop/sentry/errors#5401"]);
+    assert_eq!((code, said.as_str()), (0, "SHOP-41B: issue 5466 is resolved\nSHOP-31C: issue 5401 is resolved\n"), "{messages}");
+    assert!(!errors(&["list"]).1.contains("SHOP-41B"));
+    // It is not in the list any more, and found by its name all the same.
+    let (code, said, messages) = errors(&["unresolve", "--yes", "--json", "SHOP-41B"]);
+    let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let item = &document["items"][0];
+    assert!(code == 0 && item["ok"] == true && item["id"] == "5466" && item["state"] == "ongoing", "{said}{messages}");
+    for arguments in [
+        &["archive", "--yes", "--users", "5", "SHOP-41B"][..],
+        &["resolve", "--yes", "--in-next-release", "SHOP-41B"],
+        &["unresolve", "--yes", "SHOP-41B"],
+        &["assign", "--yes", "--to", "#payment", "SHOP-41B"],
+        &["review", "--yes", "SHOP-41B"],
+    ] {
+        let (code, said, messages) = errors(arguments);
+        assert!(code == 0 && said.starts_with("SHOP-41B: issue 5466 is "), "{arguments:?}: {said}{messages}");
+    }
+    let (code, said, _) = errors(&["show", "SHOP-41B"]);
+    assert!(code == 0 && said.contains("TimeoutError") && said.contains("assigned to payment"), "{said}");
+    let (code, said, _) = errors(&["show", "--json", "1"]);
+    assert!(code == 64 && said.contains("there is no issue"), "{said}");
+
+    // Each was recorded before and after.
+    let reader = rounds::journal::Reader::open(&place.path().join("home/.state/rounds")).unwrap();
+    let kept = reader.transitions(rounds::io::clock::now() - chrono::Duration::hours(1), 1_000).unwrap();
+    let ends =
+        kept.iter().filter_map(|kept| if let rounds::domain::TransitionKind::Action { ended, steps, .. } = &kept.kind { Some((ended, steps)) } else { None });
+    let (ended, begun): (Vec<_>, Vec<_>) = ends.partition(|(ended, _)| ended.is_some());
+    assert_eq!((begun.len(), ended.len()), (7, 7));
+    assert_eq!(begun.iter().filter(|(_, steps)| steps[0] == ["resolve", "SHOP-41B", "SHOP-31C"]).count(), 1);
+}

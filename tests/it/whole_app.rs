@@ -206,3 +206,69 @@ fn a_flood_of_messages_leaves_the_next_key_working() {
     run.key(KeyCode::Char('2'));
     run.assert_shows("health");
 }
+
+#[test]
+fn an_issue_is_resolved_by_keys_and_taken_back() {
+    use rounds::domain::{Issue, IssueState, Issues, Level};
+    use rounds::sources::{Offer, Outcome, offer};
+    let mut run = Run::new(80, 24);
+    let source = SourceId::parse("shop/sentry/errors").unwrap();
+    let tracker = SourceSpec { capability: Capability::Issues, ..spec("shop/sentry/errors") };
+    let mut state = State::new(vec![SiteState { name: "shop".into(), ..SiteState::default() }], vec![tracker], "ana".into());
+    state.view.size = (80, 24);
+    run.dashboard = Dashboard::new(state, Theme::default(), Keymap::default());
+    let issue = Issue {
+        id: "5512".into(),
+        short_id: "SHOP-4K2".into(),
+        title: "KeyError: 'currency'".into(),
+        culprit: None,
+        level: Level::Error,
+        events: 412,
+        users: Some(61),
+        first_seen: Some(run.now),
+        last_seen: Some(run.now),
+        state: IssueState::New,
+        permalink: None,
+        hours: vec![],
+        unhandled: None,
+        assignee: None,
+        priority: None,
+        first_release: None,
+    };
+    let data = Data::Issues(Issues { total: 1, items: vec![issue], server: "sentry".into(), ..Issues::default() });
+    let result = Ok(Collected { observations: vec![Observation { at: run.now, data }], problems: vec![], complete: true });
+    run.take(Msg::Polled(Polled { source: source.clone(), started: run.now, at: run.now, result, next_at: None }));
+    run.key(KeyCode::Char('3'));
+    run.assert_shows("SHOP-4K2");
+    let offered = |run: &mut Run| {
+        let effects = run.key(KeyCode::Char('x'));
+        let Some(Effect::Offers(keys)) = effects.into_iter().find(|effect| matches!(effect, Effect::Offers(_))) else { panic!("nobody was asked") };
+        let resolve = Offer { undo: Some("unresolve".into()), calls: "PUT there".into(), undone: "opens it again".into(), ..Offer::new("resolve", "resolve") };
+        run.take(Msg::Offered(keys.into_iter().map(|key| (key, vec![resolve.clone()])).collect()));
+        run.assert_shows("resolve");
+        run.key(KeyCode::Enter);
+        run.assert_shows("PUT there");
+        run.assert_shows("u opens it again");
+        assert!(run.key(KeyCode::Char('y')).iter().all(|effect| !matches!(effect, Effect::Perform(_))), "y does not answer");
+        let effects = run.key(KeyCode::Enter);
+        let Some(Effect::Perform(errand)) = effects.into_iter().find(|effect| matches!(effect, Effect::Perform(_))) else { panic!("nothing is told") };
+        run.assert_shows("▸ asked");
+        errand
+    };
+    let errand = offered(&mut run);
+    let refused = rounds::domain::SourceError::auth("it needs event:write (403)", "give the token the scope event:write");
+    run.take(Msg::Performed { run: errand.run.clone(), results: vec![Err(refused)], took_ms: 5 });
+    run.assert_shows("give the token the scope event:write");
+    run.key(KeyCode::Esc);
+    run.assert_shows("● new");
+    run.assert_hides("u undo");
+    let errand = offered(&mut run);
+    let now = offer::Now { state: Some(IssueState::Resolved), ..offer::Now::default() };
+    let good = Outcome { message: "issue 5512 is resolved".into(), now, ..Outcome::default() };
+    let effects = run.take(Msg::Performed { run: errand.run.clone(), results: vec![Ok(good)], took_ms: 5 });
+    assert!(effects.contains(&Effect::Poll(source)));
+    run.assert_shows("✔ done");
+    run.assert_shows("u undo");
+    let effects = run.key(KeyCode::Char('u'));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Perform(errand) if errand.offer == "unresolve")), "{effects:?}");
+}

@@ -10,12 +10,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use super::change::Change;
 use super::details::Looked;
 use super::list::{PAGE, next_page};
 use super::parse;
@@ -40,6 +38,11 @@ pub enum Server {
 }
 
 impl Server {
+    /// The kind of server that this word stands for.
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Sentry, Self::GlitchTip].into_iter().find(|server| server.word() == word)
+    }
+
     /// For reading.
     pub const fn word(self) -> &'static str {
         match self {
@@ -331,31 +334,16 @@ impl Client {
         }
     }
 
-    /// Changes one issue, named by its id, to this state.
-    ///
-    /// # Errors
-    /// As [`Client::issues`]; also when the tracker did not do it.
-    pub async fn change(&self, issue: &str, change: Change) -> Result<(), SourceError> {
-        // Without an id the same request would change every issue of the organization.
-        if !parse::is_id(issue) {
-            return Err(SourceError::config("this is no id of an issue", "name one issue; nothing was changed"));
-        }
-        let server = self.server().await?;
-        let base = self.base(server).await?;
-        let path = ["0", "organizations", self.wire.organization.as_str(), "issues", issue];
-        let ask = Ask { endpoint: Endpoint::Change, method: Method::PUT, base: &base, path: &path, query: &[], body: Some(change.body(server)) };
-        let answer = self.wire.fetch(ask).await?;
-        let status = parse::status_word(&answer.body);
-        if answer.status == 204 || status.as_deref().is_some_and(|status| status != change.status()) {
-            return Err(SourceError::protocol(format!(
-                "the tracker accepted the change and did not make it; the issue is {}",
-                status.as_deref().unwrap_or("as it was")
-            )));
-        }
+    /// Takes note of how an issue stands since it was changed.
+    pub(super) fn stands(&self, issue: &str, now: IssueState) {
         if let Some((state, _)) = self.known().issues.get_mut(issue) {
-            *state = change.state();
+            *state = now;
         }
-        Ok(())
+    }
+
+    /// The kind of server, where it was found out.
+    pub(super) fn known_server(&self) -> Option<Server> {
+        self.known().server
     }
 
     /// How the issue stood when it was last seen.

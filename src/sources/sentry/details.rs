@@ -85,7 +85,7 @@ impl Client {
     }
 
     /// Asks for something below an issue, where this server has it.
-    async fn of_issue(&self, server: Server, base: &Url, endpoint: Endpoint, below: &[&str], query: &[(&str, &str)]) -> Result<Answer, SourceError> {
+    pub(super) async fn of_issue(&self, server: Server, base: &Url, endpoint: Endpoint, below: &[&str], query: &[(&str, &str)]) -> Result<Answer, SourceError> {
         let long: Vec<&str> = ["0", "organizations", self.wire.organization.as_str(), "issues"].iter().chain(below).copied().collect();
         let short: Vec<&str> = ["0", "issues"].iter().chain(below).copied().collect();
         let secret = self.wire.token().await?;

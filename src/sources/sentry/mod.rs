@@ -12,10 +12,12 @@
 //! | `details` | what is asked when one issue is looked at |
 //! | `event` | one event, down to the line of code; pure |
 //! | `change` | what can be done to an issue; pure |
+//! | `alter` | changes told to a tracker, and issues found by name |
 //! | `parse`, `facts` | what it says of issues, and beside them; pure |
 //! | `refusal` | what an answer that is none means; pure |
 //! | `token` | where the token is |
 
+mod alter;
 mod beside;
 mod change;
 mod client;
@@ -40,14 +42,14 @@ use serde::Deserialize;
 use url::Url;
 
 use self::change::Change;
-use self::client::{Client, Keys, Sort};
+use self::client::{Client, Keys, Server, Sort};
 pub use self::event::fuzz as fuzz_event;
 pub use self::parse::fuzz as fuzz_answer;
 use self::wire::Wire;
-use super::{BoxFuture, BuildContext, Built, Call, Complaint, Detail, DetailBody, ItemKey, Offer, Outcome, Reach, Service};
+use super::{BoxFuture, BuildContext, Built, Call, Complaint, Detail, DetailBody, Found, ItemKey, Offer, Outcome, Reach, Seen, Service};
 use super::{SourceConfig, SourceSpec};
 use crate::config::value::Dur;
-use crate::domain::{Capability, IssueState, SourceError};
+use crate::domain::{Capability, SourceError};
 use crate::io::api;
 use crate::io::secret::SecretRef;
 
@@ -245,15 +247,6 @@ struct SentryService {
     spec: SourceSpec,
 }
 
-const RESOLVE: &str = "resolve";
-const ARCHIVE: &str = "archive";
-const ARCHIVE_FOREVER: &str = "archive_forever";
-const UNRESOLVE: &str = "unresolve";
-
-fn offer(id: &str, title: &str, undo: Option<&str>) -> Offer {
-    Offer { undo: undo.map(ToOwned::to_owned), ..Offer::new(id, title) }
-}
-
 impl SentryService {
     fn own<'a>(&self, key: &'a ItemKey) -> Result<&'a str, SourceError> {
         if key.source == self.spec.id && parse::is_id(&key.item) {
@@ -276,33 +269,67 @@ impl Service for SentryService {
     }
 
     fn offers(&self, item: &ItemKey) -> Vec<Offer> {
+        self.offers_for(item, Seen::Nothing)
+    }
+
+    fn offers_for(&self, item: &ItemKey, seen: Seen<'_>) -> Vec<Offer> {
         if self.own(item).is_err() {
             return Vec::new();
         }
-        match self.client.state_of(&item.item) {
-            Some(IssueState::Resolved) => vec![offer(UNRESOLVE, "open again", Some(RESOLVE))],
-            Some(IssueState::Archived) => vec![offer(RESOLVE, "resolve", Some(ARCHIVE)), offer(UNRESOLVE, "open again", Some(ARCHIVE))],
-            _ => vec![
-                offer(RESOLVE, "resolve", Some(UNRESOLVE)),
-                offer(ARCHIVE, "archive until it escalates", Some(UNRESOLVE)),
-                offer(ARCHIVE_FOREVER, "archive for ever", Some(UNRESOLVE)),
-            ],
-        }
+        let (state, assignee, server) = match seen {
+            Seen::Issue(issue, server) => (Some(issue.state), issue.assignee.as_deref(), Server::of_word(server)),
+            Seen::Nothing => (self.client.state_of(&item.item), None, None),
+        };
+        let server = server.or_else(|| self.client.known_server()).unwrap_or(Server::Sentry);
+        change::offers(state, assignee, server, &self.client.place_of_changes())
     }
 
     fn perform(&self, call: &Call) -> BoxFuture<'_, Result<Outcome, SourceError>> {
         let call = call.clone();
         Box::pin(async move {
-            let issue = self.own(&call.key)?;
-            let (change, done) = match call.offer.as_str() {
-                RESOLVE => (Change::Resolve, "is resolved"),
-                ARCHIVE => (Change::ArchiveUntilEscalating, "is archived until it escalates"),
-                ARCHIVE_FOREVER => (Change::ArchiveForever, "is archived for ever"),
-                UNRESOLVE => (Change::Unresolve, "is open again"),
-                other => return Err(SourceError::config(format!("an issue cannot be told to {other}"), "resolve, archive, archive_forever or unresolve")),
+            let nothing = || Err(SourceError::config("no issue was named", "name one; nothing was changed"));
+            self.perform_all(std::slice::from_ref(&call)).await.pop().unwrap_or_else(nothing)
+        })
+    }
+
+    fn perform_all<'a>(&'a self, calls: &'a [Call]) -> BoxFuture<'a, Vec<Result<Outcome, SourceError>>> {
+        Box::pin(async move {
+            let Some(first) = calls.first() else { return Vec::new() };
+            let refused = |error: &SourceError, of: usize| (0..of).map(|_| Err(error.clone())).collect::<Vec<_>>();
+            let alike = calls.iter().all(|call| call.offer == first.offer && call.arguments == first.arguments);
+            let own = calls.iter().try_for_each(|call| self.own(&call.key).map(drop));
+            let ready = own.and_then(|()| Change::read(&first.offer, &first.arguments));
+            let change = match ready {
+                Ok(change) if alike => change,
+                Ok(_) => return refused(&SourceError::config("different things at once", "nothing was changed"), calls.len()),
+                Err(error) => return refused(&error, calls.len()),
             };
-            bounded(self.spec.timeout, self.client.change(issue, change)).await?;
-            Ok(Outcome { message: format!("issue {issue} {done}"), ..Outcome::default() })
+            let mut all: Vec<Result<Outcome, SourceError>> = Vec::with_capacity(calls.len());
+            for some in calls.chunks(alter::AT_ONCE) {
+                let stop = all.last().and_then(|last| last.as_ref().err()).filter(|error| alter::is_for_all(error)).cloned();
+                if let Some(error) = stop {
+                    all.extend(refused(&error, some.len()));
+                    continue;
+                }
+                let keys: Vec<&ItemKey> = some.iter().map(|call| &call.key).collect();
+                let done = bounded(self.spec.timeout, async { Ok(self.client.alter(&keys, &change).await) }).await;
+                match done {
+                    Ok(done) => all.extend(done),
+                    Err(error) => all.extend(refused(&alter::told(error), some.len())),
+                }
+            }
+            all
+        })
+    }
+
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, SourceError>> {
+        Box::pin(async move {
+            let found = bounded(self.spec.timeout, self.client.named(name)).await?;
+            Ok(found.map(|(issue, server)| Found {
+                key: ItemKey { source: self.spec.id.clone(), item: issue.id.clone() },
+                server: server.word().to_owned(),
+                issue: Some(issue),
+            }))
         })
     }
 }

@@ -9,17 +9,17 @@ use super::super::{Cadence, Collected, Common, Source};
 use super::client::period_text;
 use super::*;
 use crate::demo::sentry::{Flavour, Seen, Setup, TOKEN, Tracker, serve};
-use crate::domain::{CronState, Data, ErrorKind, Issue, Issues, SourceId};
+use crate::domain::{CronState, Data, ErrorKind, Issue, IssueState, Issues, SourceId};
 use crate::io::clock;
 
 /// A stand-in that serves, and where.
-struct Place {
+pub(super) struct Place {
     tracker: Arc<Tracker>,
     address: SocketAddr,
 }
 
 impl Place {
-    fn of(setup: Setup) -> Self {
+    pub(super) fn of(setup: Setup) -> Self {
         Self::at(setup, Duration::from_secs(30))
     }
 
@@ -34,11 +34,11 @@ impl Place {
         Self { tracker, address }
     }
 
-    fn built(&self, keys: &str) -> Built {
+    pub(super) fn built(&self, keys: &str) -> Built {
         built(&format!("url = \"http://{}\"\n{keys}", self.address)).unwrap()
     }
 
-    fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         self.tracker.seen()
     }
 
@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-const KEYS: &str = "organization = \"acme\"\nproject = \"shop\"\ntoken = \"sntryu_demonstration\"";
+pub(super) const KEYS: &str = "organization = \"acme\"\nproject = \"shop\"\ntoken = \"sntryu_demonstration\"";
 
 fn context() -> BuildContext {
     BuildContext {
@@ -390,7 +390,7 @@ async fn a_limit_that_was_passed_says_when_to_come_back() {
     assert!((1..=60).contains(&error.retry_after_s.unwrap()) && error.message.contains("too frequently"), "{error:?}");
 }
 
-fn key(item: &str) -> ItemKey {
+pub(super) fn key(item: &str) -> ItemKey {
     ItemKey { source: SourceId::parse("shop/sentry/errors").unwrap(), item: item.to_owned() }
 }
 
@@ -404,9 +404,10 @@ async fn an_issue_is_resolved_archived_and_opened_again() {
     let Built { mut source, service, .. } = place.built(KEYS);
     let service = service.unwrap();
     source.collect().await.unwrap();
-    let ids = |item: &str| service.offers(&key(item)).into_iter().map(|offer| (offer.id, offer.undo)).collect::<Vec<_>>();
-    let undone_by = |id: &str, undo: &str| (id.to_owned(), Some(undo.to_owned()));
-    assert_eq!(ids("5466"), [undone_by("resolve", "unresolve"), undone_by("archive", "unresolve"), undone_by("archive_forever", "unresolve")]);
+    let undone_by = |item: &str, id: &str| service.offers(&key(item)).into_iter().find(|offer| offer.id == id).map(|offer| offer.undo.unwrap());
+    for id in ["resolve", "archive", "archive_forever"] {
+        assert_eq!(undone_by("5466", id).as_deref(), Some("unresolve"));
+    }
     for (offer, body, message) in [
         ("resolve", r#"{"status":"resolved"}"#, "issue 5466 is resolved"),
         ("unresolve", r#"{"status":"unresolved"}"#, "issue 5466 is open again"),
@@ -419,7 +420,8 @@ async fn an_issue_is_resolved_archived_and_opened_again() {
         let seen = place.seen().pop().unwrap();
         assert_eq!((seen.method.as_str(), seen.target.as_str(), seen.body.as_str()), ("PUT", "/api/0/organizations/acme/issues/5466/", body));
     }
-    assert_eq!(ids("5466"), [undone_by("resolve", "archive"), undone_by("unresolve", "archive")]);
+    assert_eq!((undone_by("5466", "resolve"), undone_by("5466", "unresolve")), (Some("archive".into()), Some("archive".into())));
+    assert_eq!(undone_by("5466", "archive"), None);
     // What was changed is seen also in what was read before, and in the next list it is gone.
     assert_eq!(issue(&source.collect().await.unwrap(), "SHOP-41B").state, IssueState::Archived);
     let collected = source.collect().await.unwrap();

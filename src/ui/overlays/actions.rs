@@ -3,6 +3,9 @@
 use ratatui::text::Span;
 
 use super::{frame, keys};
+use crate::actions::Target;
+use crate::actions::errand::subject;
+use crate::sources::Offer;
 use crate::state::Command;
 use crate::state::acting::{Row, find, is_dangerous, rows};
 use crate::ui::keymap::shown;
@@ -15,14 +18,16 @@ use crate::ui::widgets::list::{offset, thumb};
 const MOST: usize = 12;
 
 /// Draws it.
-pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, site: Option<&str>, selected: usize) {
+pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, site: Option<&str>, (items, offers): (&[Target], &[Offer]), selected: usize) {
     let theme = scene.theme;
     let world = &scene.state.world;
     let rows = rows(scene.state);
     let width = 72.min(pen.area().width.saturating_sub(4));
     let cells = usize::from(width.saturating_sub(6));
     let mut words = Vec::new();
-    if let Some(path) = &world.untrusted {
+    // What sources offer runs no command, so it needs no trust.
+    let barred = |row: &Row| world.untrusted.is_some() && matches!(row, Row::Action(_));
+    if let Some(path) = world.untrusted.as_ref().filter(|_| offers.is_empty() || !world.actions.is_empty()) {
         let why = format!("{path} was found in the working directory and is not trusted as it is now: nothing of it is run. Read it, then run");
         words.extend(wrap(&why, cells).into_iter().map(|line| (line, theme.text)));
         words.push((format!("rounds trust {path}"), theme.bold(theme.text)));
@@ -32,7 +37,9 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, site: Option<&str>, sel
         words.push((format!("[site.{}.action.NAME] in the configuration makes one", site.unwrap_or("NAME")), theme.dim));
     }
     let height = rows.len().min(MOST) + words.len() + usize::from(!words.is_empty() && !rows.is_empty()) + 5;
-    let inner = frame(pen, scene, width, height as u16, "actions", site.unwrap_or("all sites"));
+    let place = site.unwrap_or("all sites");
+    let remark = if offers.is_empty() { place.to_owned() } else { format!("{} of {place}", subject(items)) };
+    let inner = frame(pen, scene, width, height as u16, "actions", &remark);
     let last = inner.right() - 1;
     let bottom = inner.bottom().saturating_sub(2);
     let mut y = inner.y + 1;
@@ -51,7 +58,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, site: Option<&str>, sel
     let top = y;
     for (at, row) in rows.iter().enumerate().skip(first).take(visible) {
         let chosen = at == selected;
-        let style = if world.untrusted.is_some() {
+        let style = if barred(row) {
             theme.dim
         } else if chosen {
             theme.bold(theme.text)
@@ -64,6 +71,12 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, site: Option<&str>, sel
                 let since = format!("running {}", scene.age_by_clock(run.record.at));
                 let end = pen.right(inner.x + 10, y, last, &since, theme.dim);
                 pen.spans(inner.x, y, end.saturating_sub(3), &[Span::styled("▸ ", theme.accent), Span::styled(run.title.clone(), style)]);
+            }
+            Row::Offer(at) => {
+                let Some(offer) = offers.get(*at) else { continue };
+                let sign = if offer.dangerous { Span::styled("▲ ", theme.warn) } else { Span::raw("  ") };
+                let more = if offer.asks.is_empty() { "" } else { " …" };
+                pen.spans(inner.x, y, last - 8, &[sign, Span::styled(format!("{}{more}", offer.title), style)]);
             }
             Row::Action(id) => {
                 let Some(action) = find(world, id) else { continue };
@@ -89,7 +102,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, site: Option<&str>, sel
     }
     thumb(pen, inner.right() + 1, top, visible, first, rows.len());
     let enter = scene.key(Command::Enter);
-    if rows.is_empty() || world.untrusted.is_some() {
+    if rows.get(selected).is_none_or(barred) {
         keys(pen, scene, inner, &[("Esc", "close")]);
     } else {
         keys(pen, scene, inner, &[(&enter, "ask"), ("Esc", "close")]);

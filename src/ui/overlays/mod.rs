@@ -13,6 +13,7 @@ mod confirm;
 mod help;
 mod logs;
 mod notice;
+mod offer;
 mod output;
 mod palette;
 mod why;
@@ -29,7 +30,8 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, drawn: &Drawn) {
         Overlay::Help { selected } => help::draw(pen, scene, *selected),
         Overlay::Palette { selected } => palette::draw(pen, scene, *selected),
         Overlay::Why => why::draw(pen, scene, drawn),
-        Overlay::Actions { site, selected, .. } => actions::draw(pen, scene, site.as_deref(), *selected),
+        Overlay::Actions { site, items, offers, selected, .. } => actions::draw(pen, scene, site.as_deref(), (items, offers), *selected),
+        Overlay::Offer(asked) => offer::draw(pen, scene, asked),
         Overlay::Confirm { action, answer } => confirm::draw(pen, scene, action, answer.as_deref()),
         Overlay::Output { run, above, stopping } => output::draw(pen, scene, run, *above, *stopping),
         Overlay::LogList { list, selected } => logs::draw(pen, scene, *list, *selected),

@@ -140,3 +140,53 @@ fn the_prompt_stays_in_sight_on_a_small_screen() {
         assert!(text.contains("▸ sho") && text.contains("Type the name") && text.contains("runs"), "{text}");
     }
 }
+
+/// Page 3 with what its tracker offers for the selected issue.
+fn offering(marks: usize) -> State {
+    use crate::sources::{Ask, Form, Offer};
+    let mut state = acting();
+    state.view.page = Page::Errors;
+    state.view.drawn = screen(&state, &rich(), 80, 24).1;
+    for _ in 0..marks {
+        press(&mut state, Command::Mark);
+    }
+    let effects = press(&mut state, Command::Actions);
+    let keys = effects.into_iter().find_map(|effect| if let crate::state::Effect::Offers(keys) = effect { Some(keys) } else { None }).unwrap();
+    let offer = |id: &str, title: &str, asks: Vec<Ask>| Offer {
+        asks,
+        calls: "PUT https://sentry.example/api/0/organizations/acme/issues/".to_owned(),
+        changes: "its state, new → resolved".to_owned(),
+        undone: "opens it again; the tracker may call it ongoing then".to_owned(),
+        ..Offer::new(id, title)
+    };
+    let offers = vec![
+        offer("resolve", "resolve", vec![]),
+        offer("archive_events", "archive until it came N times more", vec![Ask::new("events", "until it came how many times more?", Form::Count(1_000))]),
+    ];
+    update(&mut state, Msg::Offered(keys.into_iter().map(|key| (key, offers.clone())).collect()), now());
+    state
+}
+
+#[test]
+fn offers_as_drawn() {
+    let list = offering(0);
+    let mut confirm = offering(0);
+    press(&mut confirm, Command::Enter);
+    let mut several = offering(3);
+    press(&mut several, Command::Enter);
+    let mut asks = offering(0);
+    press(&mut asks, Command::Down);
+    press(&mut asks, Command::Enter);
+    type_in(&mut asks, "many");
+    press(&mut asks, Command::Enter);
+    for (name, state) in [("offers", &list), ("offer-confirm", &confirm), ("offer-several", &several), ("offer-asks", &asks)] {
+        snapshot(name, state, &rich(), 80, 24);
+    }
+    snapshot("offer-confirm", &confirm, &rich(), 40, 10);
+    snapshot("offer-asks", &asks, &mono(), 60, 15);
+    for (width, height) in SIZES {
+        for state in [&list, &several, &asks] {
+            screen(state, &plain(), width, height);
+        }
+    }
+}

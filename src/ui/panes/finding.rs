@@ -5,7 +5,7 @@ use ratatui::text::Span;
 
 use crate::domain::{Block, Comparison, Finding, Severity, Timestamp};
 use crate::state::rank::asleep;
-use crate::state::{Command, Drawn, HealthState, range};
+use crate::state::{Command, Drawn, HealthState, offering, range};
 use crate::ui::layout::Class;
 use crate::ui::pen::Pen;
 use crate::ui::scene::{Scene, pages_of};
@@ -248,12 +248,15 @@ fn actions(scene: &Scene<'_>, finding: &Finding, gap: usize) -> Line {
     if finding.runbook.is_some() {
         add(scene.key(Command::Open), "open the runbook", true);
     }
-    if !scene.view.read_only && scene.world.untrusted.is_none() {
-        let first = finding.actions.first().and_then(|id| scene.world.actions.iter().find(|action| action.id.as_str() == id));
-        if let Some(action) = first {
-            let fits = action.fit(&finding.source) < 2;
-            let words = if fits { action.title.clone() } else { "actions".to_owned() };
-            add(scene.key(Command::Actions), &words, fits && finding.runbook.is_none());
+    if !scene.view.read_only {
+        let trusted = scene.world.untrusted.is_none();
+        let first = finding.actions.first().and_then(|id| scene.world.actions.iter().find(|action| action.id.as_str() == id)).filter(|_| trusted);
+        let of_issue = finding.id.rule() == "issue" && offering::of_finding(finding).is_some();
+        match first {
+            Some(action) if action.fit(&finding.source) < 2 => add(scene.key(Command::Actions), &action.title, finding.runbook.is_none()),
+            _ if of_issue => add(scene.key(Command::Actions), "resolve", false),
+            Some(_) => add(scene.key(Command::Actions), "actions", false),
+            None => {}
         }
     }
     let pages = pages_of(scene.world, finding);

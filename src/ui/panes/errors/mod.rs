@@ -15,7 +15,7 @@ use super::listing;
 use crate::domain::{Capability, Issue, IssueState, SourceId, Timestamp};
 use crate::state::matching::Query;
 use crate::state::menu::filter_of;
-use crate::state::{Drawn, LogState, Page, Part, SourceState, book, item};
+use crate::state::{Drawn, LogState, Page, Part, SourceState, book, item, offering};
 use crate::ui::layout::Class;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -272,7 +272,11 @@ fn row(scene: &Scene<'_>, entry: &Entry<'_>, class: Class, names: u16, query: &Q
     let calm = listing::pale(scene, entry.source) || matches!(state, IssueState::Archived | IssueState::Resolved);
     let (glyph, word, style) = state_sign(state, theme);
     let content = if calm { theme.dim } else { theme.text };
+    // What the tracker is being told is shown as that, until it has answered.
+    let told = entry.issue().is_some_and(|issue| offering::pending(&scene.state.world, &entry.source.spec.id, &issue.id).is_some());
+    let (glyph, word, style) = if told { ('▸', "asked", theme.bold(theme.accent)) } else { (glyph, word, style) };
     let mut row = match class {
+        Class::Wide | Class::Double if told => Row::new().cell(format!("{glyph} {word}"), style),
         Class::Narrow | Class::List => Row::new().cell(glyph.to_string(), style),
         Class::Standard => Row::new().cell(format!("{glyph} {word}"), style),
         Class::Wide | Class::Double => Row::new().cell(format!("{glyph} {}", state.word()), style),
