@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -103,6 +103,8 @@ struct Watch {
     begin: Duration,
     /// What a person's action skipped of it, in milliseconds.
     skipped: Arc<AtomicU64>,
+    /// Whether a person took the deploy back, which is to be told.
+    by_hand: Arc<AtomicBool>,
 }
 
 impl Watch {
@@ -113,6 +115,7 @@ impl Watch {
     /// Goes on where the deploy is taken back, if it has brought trouble.
     fn roll_back(&self) {
         let skip = script::until_rollback(self.elapsed());
+        self.by_hand.store(!skip.is_zero(), Ordering::Relaxed);
         self.skipped.fetch_add(u64::try_from(skip.as_millis()).unwrap_or(0), Ordering::Relaxed);
     }
 }
@@ -175,7 +178,7 @@ impl Site {
         let writer = writer::Writer::create(dir)?;
 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Serve)?;
-        let watch = Watch { started: Instant::now(), begin: options.begin, skipped: Arc::default() };
+        let watch = Watch { started: Instant::now(), begin: options.begin, skipped: Arc::default(), by_hand: Arc::default() };
         let (log, requests) = sync_channel(LOG_QUEUE);
         let shared = Arc::new(servers::Shared { watch: watch.clone(), log, requests: AtomicU64::new(0) });
         let (tell, messages) = mpsc::channel(MESSAGE_QUEUE);
@@ -282,12 +285,15 @@ async fn tell_deploys(watch: Watch, tell: mpsc::Sender<Msg>) {
             tokio::time::sleep(deploy.at.saturating_sub(watch.elapsed()).min(LISTEN)).await;
         }
         told = deploy.at;
+        let back = deploy.remark == script::TAKEN_BACK;
+        let by = if back && watch.by_hand.swap(false, Ordering::Relaxed) { crate::app::person() } else { "ci".to_owned() };
+        let what = if back { "rolled back to" } else { "deploy" };
         let transition = Transition {
             at: clock::now(),
             site: deploy.site.to_owned(),
             source: None,
-            sentence: format!("deploy {} by ci: {}", deploy.version, deploy.remark),
-            kind: TransitionKind::Deploy { version: deploy.version, by: "ci".to_owned() },
+            sentence: format!("{what} {} by {by}: {}", deploy.version, deploy.remark),
+            kind: TransitionKind::Deploy { version: deploy.version, by },
         };
         if let Err(mpsc::error::TrySendError::Closed(_)) = tell.try_send(Msg::Events(vec![transition])) {
             return;

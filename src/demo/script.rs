@@ -78,6 +78,9 @@ impl Behaviour {
     }
 }
 
+/// The remark of a rollback.
+pub const TAKEN_BACK: &str = "the one before it was taken back";
+
 /// One deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deploy {
@@ -169,7 +172,7 @@ pub fn deploys(after: Duration, until: Duration) -> Vec<Deploy> {
             Trouble::Index => "facets in the search",
         };
         found.push(Deploy { at: start + DEPLOY, site: "shop", version: format!("v{}", 214 + period), remark });
-        found.push(Deploy { at: start + ROLLBACK, site: "shop", version: "v213".to_owned(), remark: "taken back" });
+        found.push(Deploy { at: start + ROLLBACK, site: "shop", version: "v213".to_owned(), remark: TAKEN_BACK });
         found.push(Deploy { at: start + HARMLESS, site: "blog", version: format!("v{}", 58 + period), remark: "new type" });
     }
     found.retain(|deploy| deploy.at > after && deploy.at <= until);

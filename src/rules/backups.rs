@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Answer, Context, Rule, finding};
-use crate::domain::time::human;
+use crate::domain::time::{human, size_text};
 use crate::domain::{Backup, Block, Severity, Term, Verdict};
 use crate::state::SourceState;
 
@@ -77,7 +77,7 @@ impl Rule for Backups {
         let mut lines = vec![format!("{} copies in {}", backup.snapshots, backup.place)];
         lines.extend(backup.complaints.iter().cloned());
         for copy in backup.copies.iter().rev().take(4) {
-            let size = copy.size_bytes.map_or_else(|| "?".to_owned(), |n| format!("{} KiB", n / 1024));
+            let size = copy.size_bytes.map_or_else(|| "?".to_owned(), size_text);
             lines.push(format!("{}  {size}{}", copy.name, copy.problem.as_deref().map_or(String::new(), |p| format!("  {p}"))));
         }
         found.blocks = vec![Block::Sentences(lines)];

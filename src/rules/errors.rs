@@ -17,6 +17,8 @@ const KNOWN_DAYS: usize = 3;
 const TIMES_THEN: f64 = 3.0;
 /// From this share of all events on, a burst is critical.
 const CRITICAL_SHARE: f64 = 0.2;
+/// What burns goes out below this part of what lit it: a rate that stands at a limit would flicker.
+const OUT: f64 = 0.7;
 
 /// Errors of the last minute against the hour before.
 #[derive(Debug)]
@@ -85,7 +87,7 @@ impl Rule for Burst {
     }
 
     fn words(&self) -> &'static str {
-        "errors of the last minute: at least 10, five times the mean of the hour before, and where known three times the same hour of earlier days; critical when a fifth of all events are errors"
+        "errors of the last minute: at least 10, five times the mean of the hour before, and where known three times the same hour of earlier days; critical when a fifth of all events are errors; over below seven tenths of each"
     }
 
     fn evaluate(&self, source: &SourceState, context: Context<'_>) -> Answer {
@@ -109,11 +111,14 @@ impl Rule for Burst {
         } else {
             Term::new("this hour of earlier days", "not yet", format!("{days} days known, looked at from {KNOWN_DAYS} on"))
         });
-        let usual = days >= KNOWN_DAYS && rates.now < then * TIMES_THEN;
-        if rates.now < LEAST || rates.now < before * TIMES || usual {
+        let before_it = context.world.findings.iter().find(|f| f.source == source.spec.id && f.id.rule() == self.id()).map(|f| f.severity);
+        let part = if before_it.is_some() { OUT } else { 1.0 };
+        let usual = days >= KNOWN_DAYS && rates.now < then * TIMES_THEN * part;
+        if rates.now < LEAST * part || rates.now < before * TIMES * part || usual {
             return Answer::Ok(terms);
         }
-        let severity = if share >= CRITICAL_SHARE { Severity::Critical } else { Severity::Warning };
+        let critical = CRITICAL_SHARE * if before_it == Some(Severity::Critical) { OUT } else { 1.0 };
+        let severity = if share >= critical { Severity::Critical } else { Severity::Warning };
         let rate = format!("{:.0} a minute", rates.now);
         let leader = leading(log, context.now);
         let title = match leader {

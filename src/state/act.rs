@@ -11,6 +11,8 @@ use super::{Command, Effect, Overlay, Page, Part, Prompt, State, Toast, acting, 
 use crate::domain::time::{human, parse_duration};
 use crate::domain::{Acknowledgement, Bound, Timestamp, Transition, TransitionKind};
 
+/// Days of the backups' calendar.
+const CALENDAR_DAYS: u16 = 60;
 /// How long a toast stays.
 const TOAST: i64 = 6;
 /// Longest text a prompt takes.
@@ -49,6 +51,11 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::HalfDown => step(state, (screen(state) / 2).max(1)),
         Command::HalfUp => step(state, -(screen(state) / 2).max(1)),
         Command::Left | Command::Right if super::stack::neighbour(state, command == Command::Right, now, effects) => {}
+        Command::Left | Command::Right if state.view.page == Page::Backups => {
+            let back = state.view.day_back;
+            state.view.day_back = if command == Command::Left { (back + 1).min(CALENDAR_DAYS - 1) } else { back.saturating_sub(1) };
+            state.view.list_mut().detail_offset = 0;
+        }
         Command::Left | Command::Right | Command::NextMatch | Command::PreviousMatch => {}
         Command::NextError | Command::PreviousError | Command::NextWarning | Command::PreviousWarning => {}
         Command::Level | Command::Wrap | Command::Bookmark | Command::Follow => {}

@@ -293,6 +293,8 @@ pub struct View {
     pub undo: Vec<crate::domain::FindingId>,
     /// What takes back what sources were told last; empty when an acknowledgement came after it.
     pub undo_errands: Vec<Errand>,
+    /// How many days before today the cursor of the backups' calendar is.
+    pub day_back: u16,
     /// Seconds east of UTC and the zone's name, for times on the screen.
     pub zone: ZoneName,
     /// Keys of commands that were remapped, by the command's id, as the configuration writes keys. What is not here has its default keys.

@@ -354,3 +354,65 @@ async fn the_action_of_the_demonstration_cures_its_trouble() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
+
+#[test]
+fn a_configuration_of_a_working_directory_runs_no_command_of_any_kind() {
+    let place = Place::new();
+    let ran = place.path().join("ran");
+    fs::create_dir(&ran).unwrap();
+    let touch = |name: &str| format!("[\"touch\", \"{}\"]", ran.join(name).display());
+    let text = format!(
+        "[site.shop]\n\
+         [site.shop.http.home]\nurl = \"http://127.0.0.1:1/\"\nbearer = {{ command = {} }}\n\
+         [site.shop.http.proxied]\nurl = \"http://127.0.0.1:1/\"\nproxy = {{ command = {} }}\n\
+         [site.shop.http.headed]\nurl = \"http://127.0.0.1:1/\"\nheaders = {{ x-key = {{ command = {} }} }}\n\
+         [site.shop.sentry.backend]\nurl = \"http://127.0.0.1:1/\"\norganization = \"acme\"\nproject = \"shop\"\ntoken = {{ command = {} }}\n\
+         [site.shop.log.app]\ncommand = {}\n\
+         [site.shop.files.dump]\npath = \"*.sql\"\ncommand = {}\n\
+         [site.shop.python.app]\nmanifest = \"requirements.txt\"\nindex = {{ command = {} }}\n\
+         [site.shop.action.deploy]\nrun = {}\nenv = {{ TOKEN = {{ command = {} }} }}\n",
+        touch("bearer"),
+        touch("proxy"),
+        touch("header"),
+        touch("token"),
+        touch("log"),
+        touch("files"),
+        touch("index"),
+        touch("action"),
+        touch("variable"),
+    );
+    fs::write(place.path().join("work/rounds.toml"), &text).unwrap();
+    fs::write(place.path().join("work/requirements.txt"), "django==5.2\n").unwrap();
+    for arguments in [
+        &["check"][..],
+        &["check", "--json"],
+        &["errors"],
+        &["logs"],
+        &["deps"],
+        &["backups"],
+        &["doctor"],
+        &["config", "check"],
+        &["config", "show"],
+        &["status", "--line"],
+        &["act", "deploy", "--yes"],
+    ] {
+        let output = place.run(arguments);
+        let left: Vec<_> = fs::read_dir(&ran).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{arguments:?} ran {left:?}: {output:?}");
+    }
+    // A dashboard and a wall neither.
+    for arguments in [&[][..], &["--wall"]] {
+        let mut terminal = crate::pty::Terminal::start(&place, arguments, &[]);
+        terminal.wait_for_dashboard();
+        terminal.wait_for("the sources", |screen| screen.contents().contains("not known") || screen.contents().contains("may not run commands"));
+        terminal.press("q");
+        assert_eq!(terminal.end(), 0);
+    }
+    assert_eq!(fs::read_dir(&ran).unwrap().count(), 0);
+    // Trusted it would: what was looked for can be found.
+    assert_eq!(code(&place.run(&["trust"])), 0);
+    place.run(&["check"]);
+    for name in ["bearer", "proxy", "header", "token", "log", "files", "index"] {
+        assert!(ran.join(name).exists(), "{name} would never have run");
+    }
+}

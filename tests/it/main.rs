@@ -15,4 +15,5 @@ mod secrets;
 mod sentry;
 mod several;
 mod upgrade;
+mod wall;
 mod whole_app;

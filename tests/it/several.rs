@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,28 +16,46 @@ use rounds::journal::{Identity, Journal, read_snapshot};
 /// How long a thing that takes a second may take on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
 
-/// A server that answers 500 and remembers when it was asked.
-struct Server {
-    port: u16,
+/// A server that answers one status and remembers when it was asked.
+pub struct Server {
+    pub port: u16,
     asked: Arc<Mutex<Vec<Instant>>>,
+    status: Arc<AtomicU16>,
 }
 
 impl Server {
     fn start() -> Self {
+        Self::answering(500)
+    }
+
+    /// Answers this from now on; 0: nothing at all.
+    pub fn answer(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
+    }
+
+    pub fn answering(status: u16) -> Self {
+        let status = Arc::new(AtomicU16::new(status));
+        let answers = Arc::clone(&status);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
         std::thread::spawn(move || {
+            let mut silent = Vec::new();
             for stream in listener.incoming().flatten() {
                 seen.lock().unwrap().push(Instant::now());
                 let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
                 let mut lines = BufReader::new(&stream).lines();
                 while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-                let _ = (&stream).write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 3\r\nconnection: close\r\n\r\noh\n");
+                let status = answers.load(Ordering::SeqCst);
+                if status == 0 {
+                    silent.push(stream);
+                    continue;
+                }
+                let _ = write!(&stream, "HTTP/1.1 {status} Oh\r\ncontent-length: 3\r\nconnection: close\r\n\r\noh\n");
             }
         });
-        Self { port, asked }
+        Self { port, asked, status }
     }
 
     fn asked_since(&self, begin: Instant) -> usize {
@@ -84,6 +103,8 @@ fn dashboards_a_check_and_an_acknowledgement_share_one_journal_and_survive_a_kil
     first.wait_for_text("basket is down");
     let second = Terminal::start(&place, &[], &[]);
     second.wait_for_text("basket is down");
+    let mut wall = Terminal::start(&place, &["--wall"], &[]);
+    wall.wait_for_text("basket is down");
     // The second one has said by now which sources it polls: none.
     std::thread::sleep(Duration::from_secs(1));
     server.assert_polled_once(Duration::from_secs(4));
@@ -96,13 +117,18 @@ fn dashboards_a_check_and_an_acknowledgement_share_one_journal_and_survive_a_kil
     for terminal in [&first, &second] {
         terminal.wait_for("the acknowledgement", |screen| screen.contents().contains("z ACK"));
     }
+    wall.wait_for_text("has it");
     assert!(begun.elapsed() < SOON, "the acknowledgement took {:?}", begun.elapsed());
+    println!("everybody knew of the acknowledgement {:?} after the verb began", begun.elapsed());
 
     first.signal(Signal::SIGKILL);
     first.end();
     let killed = Instant::now();
     until("taking the lease over", || server.asked_since(killed) >= 2);
     server.assert_polled_once(Duration::from_secs(3));
+    wall.wait_for_text("has it");
+    wall.press("q");
+    assert_eq!(wall.end(), 0);
     assert!(second.text().contains("z ACK"), "the successor knows who has it:\n{}", second.text());
 
     let (code, text) = said(&place, &["deployed", "v7", "--by", "ci"]);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::prune;
 use super::simple::Project;
 use crate::packages::kept;
 
@@ -68,7 +69,10 @@ impl Cache {
         let key = Self::key(base, name);
         match self {
             Self::Memory(all) => drop(all.lock().unwrap_or_else(PoisonError::into_inner).insert(key, answer.clone())),
-            Self::Disk(folder) => drop(kept::write(&folder.join(key), answer)),
+            Self::Disk(folder) => {
+                drop(kept::write(&folder.join(key), answer));
+                prune::now_and_then(folder, crate::io::clock::now().timestamp());
+            }
         }
     }
 }

@@ -7,11 +7,13 @@
 //! | `simple` | one answer of the simple index, JSON or HTML, boiled down to releases; pure |
 //! | `client` | asking: conditional, bounded, credentials to their own host only |
 //! | `cache` | what was answered last, on disk, boiled down |
+//! | `prune` | what of it goes again |
 //! | `settings` | where the address of the index comes from |
 //! | `netrc` | credentials by host |
 
 pub mod cache;
 pub mod client;
 pub mod netrc;
+mod prune;
 pub mod settings;
 pub mod simple;

@@ -1,7 +1,10 @@
 //! What a list of copies says of the data set. Pure: the look into a file is handed in.
 
+use std::collections::BTreeMap;
+
 use super::list::File;
 use super::whole::Whole;
+use crate::domain::backup::Place;
 use crate::domain::{Backup, Copy, SourceError, Timestamp};
 
 /// A copy that was written within so many seconds may still be growing: the one before it counts.
@@ -29,6 +32,17 @@ pub(super) struct Promise {
 /// Bytes for reading: `254 MiB`.
 fn bytes(n: u64) -> String {
     crate::domain::size_text(n)
+}
+
+/// The places of the copies, where each could be told. Two folders of one disk are lost together: they are one place.
+fn places(files: &[File]) -> Vec<Place> {
+    let mut newest: BTreeMap<u64, &File> = BTreeMap::new();
+    for file in files {
+        let Some(device) = file.device else { return Vec::new() };
+        newest.insert(device, file);
+    }
+    let name = |file: &File| file.path.parent().map_or_else(String::new, |folder| folder.display().to_string());
+    newest.values().map(|file| Place { name: name(file), newest: Some(file.at), same_machine: None }).collect()
 }
 
 /// The data set as its copies show it. No copy at all is nothing to look at, which is not the same as a bad one.
@@ -108,10 +122,12 @@ pub(super) fn judge(mut files: Vec<File>, now: Timestamp, promise: Promise, plac
         complaints.push(format!("has too few copies: {} of {kept}", files.len()));
     }
     copies.reverse();
+    let places = places(&files);
     Ok(Backup {
         last_success: good.map(|(_, file)| file.at),
         age_s: good.map(|(_, file)| crate::domain::time::since(file.at, now).as_secs()),
         snapshots: files.len() as u64,
+        places,
         size_bytes: good.map(|(_, file)| file.size),
         checked_at,
         tool: "files".to_owned(),

@@ -20,6 +20,8 @@ pub(super) struct File {
     pub at: Timestamp,
     /// Its size in bytes.
     pub size: u64,
+    /// The file system it is on, where it was looked at here.
+    pub device: Option<u64>,
 }
 
 /// What the look gave.
@@ -77,7 +79,7 @@ pub(super) fn lines(text: &str, pattern: &str) -> Found {
             let size = parts.next()?.parse().ok()?;
             let path = PathBuf::from(parts.next()?.trim());
             let at = DateTime::<Utc>::from_timestamp(seconds as i64, 0)?;
-            Some(File { path, at, size })
+            Some(File { path, at, size, device: None })
         })();
         match read {
             Some(file) => {
@@ -107,7 +109,7 @@ fn here(pattern: &str) -> Result<Found, SourceError> {
         match read {
             Ok((path, meta)) if meta.is_file() => {
                 let at = meta.modified().map_or(DateTime::<Utc>::UNIX_EPOCH, DateTime::<Utc>::from);
-                found.files.push(File { path, at, size: meta.len() });
+                found.files.push(File { path, at, size: meta.len(), device: Some(std::os::unix::fs::MetadataExt::dev(&meta)) });
             }
             Ok(_) => {}
             Err(message) => found.problems.push(Problem { subject: "path".to_owned(), message }),

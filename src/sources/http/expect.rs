@@ -319,6 +319,36 @@ pub fn shown_address(address: &str, expected: &str) -> String {
     }
 }
 
+/// Any bytes as the answer of an endpoint, held against every expectation: must not panic. For `fuzz/` and the test that runs its corpus.
+pub fn fuzz(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (head, body) = text.split_once("\n\n").map_or((&*text, bytes), |(head, _)| (head, &bytes[(head.len() + 2).min(bytes.len())..]));
+    let mut headers = HeaderMap::new();
+    for (name, value) in head.lines().filter_map(|line| line.split_once(':')).take(200) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value.trim().parse()) {
+            headers.append(name, value);
+        }
+    }
+    let first = head.lines().next().unwrap_or_default();
+    let status = first.split_whitespace().find_map(|word| word.parse().ok()).unwrap_or(200);
+    let pointer = format!("/{}", text.chars().take(40).collect::<String>());
+    let expect = Expect {
+        status: first.split(|c: char| c == ' ' || c == ',').filter_map(|word| StatusPattern::parse(word).ok()).collect(),
+        warning: Some(Duration::from_millis(500)),
+        critical: Some(Duration::from_secs(2)),
+        body: Regex::new(first).ok(),
+        not_body: Regex::new("error|exception").ok(),
+        headers: Regex::new("^text/").ok().map(|expression| (hyper::header::CONTENT_TYPE, "text/html".to_owned(), expression)).into_iter().collect(),
+        json: vec![("/status".to_owned(), Value::from("ok")), (String::new(), Value::from(1)), (pointer, Value::Null)],
+        redirect: Some("https://shop.example.com/".to_owned()),
+    };
+    for whole in [true, false] {
+        let to = headers.get("location").and_then(|to| to.to_str().ok());
+        let seen = Seen { status, headers: &headers, latency_ms: Some(bytes.len() as f64), body: Some((body, whole)), redirect: to };
+        let _ = verdict(&expect.judge(&seen));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use hyper::header::HeaderValue;

@@ -37,6 +37,12 @@ use crate::config::value::Dur;
 use crate::domain::{Capability, SourceError};
 use crate::io::secret::SecretRef;
 
+/// Any bytes as an answer's head and body, and as a certificate: must not panic. For `fuzz/` and the test that runs its corpus.
+pub fn fuzz(bytes: &[u8]) {
+    expect::fuzz(bytes);
+    let _ = tls::read_chain(&[bytes, bytes], "shop.example.com", chrono::DateTime::UNIX_EPOCH, None);
+}
+
 /// The interval where none is configured.
 const EVERY: Duration = Duration::from_secs(30);
 /// The time limit of one probe where none is configured.

@@ -239,14 +239,26 @@ fn figures(scene: &Scene<'_>, site: &str) -> [Figure; 3] {
     let probes: u64 = hours.iter().map(|hour| hour.count).sum();
     let failed: f64 = hours.iter().map(|hour| (100.0 - hour.uptime) * hour.count as f64).sum();
     let (share, share_unit) = if probes == 0 { none() } else { (share(failed / probes as f64), "%") };
-    let mut lines = None;
+    let mut lines: Option<Option<f64>> = None;
     let minute = scene.now.timestamp().div_euclid(60) * 60;
     for log in of_site().filter_map(|source| source.log.as_ref()) {
-        let sum: u64 = log.minutes.range(minute - LINES * 60..minute).flat_map(|(_, levels)| levels).sum();
-        lines = Some(lines.unwrap_or(0) + sum);
+        // Over the whole minutes that were watched; before the first has passed there is no rate, which is not a rate of nothing.
+        let first = log.watched_since.map_or(minute, |since| (since.timestamp() + 59).div_euclid(60) * 60).max(minute - LINES * 60);
+        let sum: u64 = log.minutes.range(first.min(minute)..minute).flat_map(|(_, levels)| levels).sum();
+        let rate = (first < minute).then(|| sum as f64 * 60.0 / (minute - first) as f64);
+        lines = Some(match (lines.flatten(), rate) {
+            (Some(known), Some(rate)) => Some(known + rate),
+            (known, rate) => known.or(rate),
+        });
     }
     let third = match lines {
-        Some(lines) => Figure { label: "log lines a minute", number: thousands(lines / LINES.unsigned_abs()), unit: "" },
+        Some(lines) => {
+            if lines.is_none() {
+                scene.changes_at(Timestamp::from_timestamp(minute + 60, 0).unwrap_or(Timestamp::MAX_UTC));
+            }
+            let number = lines.map_or_else(|| none().0, |lines| thousands(lines.round() as u64));
+            Figure { label: "log lines a minute", number, unit: "" }
+        }
         None => Figure { label: "probes an hour", number: if probes == 0 { none().0 } else { thousands(probes) }, unit: "" },
     };
     [Figure { label: "latency p95", number: p95, unit: p95_unit }, Figure { label: "failed probes", number: share, unit: share_unit }, third]

@@ -8,7 +8,7 @@ use super::calm::share;
 use super::font::{self, Size};
 use super::{Frame, band, elapsed, locked, severity, strip};
 use crate::domain::time::millis_text;
-use crate::domain::{Block, Comparison, Finding, Severity, TransitionKind};
+use crate::domain::{Block, Comparison, Finding, Severity, Term, TransitionKind};
 use crate::state::rank::asleep;
 use crate::state::wall::Trouble;
 use crate::ui::panes::finding;
@@ -130,6 +130,9 @@ fn figures(pen: &mut Pen<'_>, scene: &Scene<'_>, frame: Frame, found: &Finding, 
     if columns.is_empty() {
         columns = of_source(scene, found);
     }
+    if columns.is_empty() {
+        columns = of_terms(scene, found);
+    }
     columns.push(("since".to_owned(), elapsed(scene, found.since), since_words(scene, found), theme.text));
     let room = frame.right + 1 - frame.left;
     let step = room * 100 / 311;
@@ -176,6 +179,17 @@ fn of_source(scene: &Scene<'_>, found: &Finding) -> Vec<(String, String, String,
         };
         let limit = limits.warning_ms.map_or_else(|| "in the last hour".to_owned(), |limit| format!("limit {}", millis_text(limit)));
         columns.push(("latency p95".to_owned(), millis_text(p95), limit, style));
+    }
+    columns
+}
+
+/// The first numbers that the rule judged by, for what has no latency: events and users of an issue, errors a minute, ages.
+fn of_terms(scene: &Scene<'_>, found: &Finding) -> Vec<(String, String, String, Style)> {
+    let number = |term: &&Term| term.value != "0" && term.value.starts_with(|c: char| c.is_ascii_digit());
+    let mut columns: Vec<_> =
+        found.explanation.iter().filter(number).take(2).map(|term| (term.name.clone(), term.value.clone(), term.note.clone(), scene.theme.text)).collect();
+    if let Some(first) = columns.first_mut() {
+        first.3 = scene.theme.bold(severity(found.severity, scene.theme));
     }
     columns
 }

@@ -38,7 +38,19 @@ pub enum Day {
 }
 
 impl Day {
-    fn glyph(self, theme: &Theme) -> (char, Style) {
+    /// How it went, in words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Good => "a good copy",
+            Self::Odd => "late, or something is odd about the copy",
+            Self::Failed => "no whole copy",
+            Self::Unknown => "not known: nobody could look",
+            Self::None => "no copy of that day is kept",
+        }
+    }
+
+    /// Its sign.
+    pub fn glyph(self, theme: &Theme) -> (char, Style) {
         match self {
             Self::Good => ('▪', theme.ok),
             Self::Odd => ('▲', theme.warn),
@@ -106,7 +118,7 @@ pub fn days(entry: &Entry<'_>, now: Timestamp, zone: ZoneName) -> [Day; DAYS] {
 }
 
 /// Draws the rule with the legend, the months, and a row for each data set as far as they fit.
-pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, items: &[Entry<'_>], area: Rect) {
+pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, items: &[Entry<'_>], selected: Option<usize>, area: Rect) {
     if area.height < 3 || area.width < CELLS + DAYS as u16 + 2 {
         return;
     }
@@ -124,11 +136,13 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, items: &[Entry<'_>], area: Rec
         pen.put(area.x + 84, area.y + 1, area.right() - 2, "kept", theme.dim);
         pen.put(area.x + 96, area.y + 1, area.right() - 2, "promised", theme.dim);
     }
-    for (entry, y) in items.iter().zip(area.y + 2..area.bottom()) {
+    let cursor = (DAYS - 1).saturating_sub(usize::from(scene.view.day_back));
+    for (row, (entry, y)) in items.iter().zip(area.y + 2..area.bottom()).enumerate() {
         let after = pen.put(area.x + 1, y, area.x + 6, entry.source.spec.id.site(), theme.dim);
         pen.put((area.x + 7).max(after + 1), y, area.x + CELLS - 2, entry.name(), theme.text);
         for (at, day) in days(entry, scene.now, scene.view.zone).into_iter().enumerate() {
             let (glyph, style) = day.glyph(theme);
+            let style = if selected == Some(row) && at == cursor { theme.reversed(style) } else { style };
             pen.glyph(area.x + CELLS + at as u16, y, glyph, style);
         }
         if wide && let Some(backup) = entry.backup {

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::{Entry, odd_size};
+use super::{Entry, calendar, odd_size};
 use crate::domain::time::{duration_text, human, size_text};
 use crate::domain::{Backup, Copy, Timestamp};
 use crate::state::{Command, Drawn, Part};
@@ -78,7 +78,8 @@ fn when(scene: &Scene<'_>, at: Timestamp) -> String {
 fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> Vec<Line> {
     let theme = scene.theme;
     let cells = usize::from(width.saturating_sub(3)).max(10);
-    let mut all = reasons(scene, entry, cells);
+    let mut all = of_day(scene, entry, width);
+    all.extend(reasons(scene, entry, cells));
     let Some(backup) = entry.backup else {
         if entry.source.checked_at.is_some() {
             all.push(Line::text("nothing is known of its copies", theme.dim));
@@ -100,9 +101,15 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> Vec<L
         let least = backup.min_size_bytes.map_or(String::new(), |least| format!(", at least {} promised", size_text(least)));
         fact("size", format!("{}, median {}{least}", backup.size_bytes.map_or_else(|| "?".to_owned(), size_text), size_text(median)), style);
     }
-    let kept = backup.retention.map_or(String::new(), |kept| format!(", {} promised", text::thousands(kept)));
+    let places = match backup.places.len() as u64 {
+        0 => String::new(),
+        1 => ", in one place: what takes it takes them all".to_owned(),
+        places => format!(", in {} places", text::thousands(places)),
+    };
+    let promised = backup.retention.map_or(String::new(), |kept| format!(", {} promised", text::thousands(kept)));
     let few = backup.snapshots <= 1 || backup.retention.is_some_and(|kept| backup.snapshots < kept);
-    fact("copies", format!("{}{kept}", text::thousands(backup.snapshots)), if few { theme.bold(theme.warn) } else { theme.text });
+    let style = if few || backup.places.len() == 1 { theme.bold(theme.warn) } else { theme.text };
+    fact("copies", format!("{}{promised}{places}", text::thousands(backup.snapshots)), style);
     match backup.checked_at {
         Some(at) => fact("check", format!("{}: it is whole", when(scene, at)), theme.text),
         None => fact("check", "never: whether it is whole is not known".to_owned(), theme.bold(theme.warn)),
@@ -125,6 +132,23 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> Vec<L
             all.push(Line::text(format!("{more} more"), theme.dim));
         }
     }
+    all
+}
+
+/// The day that the cursor of the calendar is on, where it is not today: how it went, and its copies.
+fn of_day(scene: &Scene<'_>, entry: &Entry<'_>, width: u16) -> Vec<Line> {
+    let theme = scene.theme;
+    let back = usize::from(scene.view.day_back).min(calendar::DAYS - 1);
+    let today = text::local(scene.now, scene.view.zone).date();
+    let (true, Some(date)) = (back > 0, today.checked_sub_days(chrono::Days::new(back as u64))) else { return Vec::new() };
+    let day = calendar::days(entry, scene.now, scene.view.zone)[calendar::DAYS - 1 - back];
+    let (glyph, style) = day.glyph(theme);
+    let mut line = vec![Span::styled(date.format("%a %-d %b").to_string(), theme.bold(theme.text)), Span::raw("  ")];
+    line.push(Span::styled(format!("{glyph} {}", day.word()), style));
+    let mut all = vec![Line::of(line)];
+    let copies = entry.backup.map(|backup| backup.copies.as_slice()).unwrap_or_default();
+    all.extend(copies.iter().rev().filter(|copy| text::local(copy.at, scene.view.zone).date() == date).map(|copy| copy_line(scene, copy, width)));
+    all.push(Line::new());
     all
 }
 

@@ -121,14 +121,14 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     };
     let placed = listing::draw(pen, scene, body, &list, total, drawn);
     if let Some(below) = placed.below {
-        calendar::draw(pen, scene, &items, below);
+        calendar::draw(pen, scene, &items, selected, below);
     }
     let Some(mut area) = placed.detail else { return };
     if !placed.whole && placed.below.is_none() && body.height >= WITH_CALENDAR && class >= Class::Standard {
         let gap = u16::from(scene.rows.airy);
         let height = (items.len() as u16 + 2).min(area.height.saturating_sub(DETAIL + gap));
         if height > 2 {
-            calendar::draw(pen, scene, &items, Rect { height, ..area });
+            calendar::draw(pen, scene, &items, selected, Rect { height, ..area });
             area = Rect { y: area.y + height + gap, height: area.height - height - gap, ..area };
         }
     }
@@ -235,8 +235,12 @@ impl Table {
         if class >= Class::Standard {
             let (size, style) = backup.size_bytes.map_or_else(unknown, |size| (size_text(size), content));
             row = row.cell(size, if odd_size(backup) { theme.bold(theme.warn) } else { style });
-            let few = backup.snapshots <= 1 || backup.retention.is_some_and(|kept| backup.snapshots < kept);
-            row = row.cell(text::thousands(backup.snapshots), if few { theme.bold(theme.warn) } else { content });
+            // In one place only, they are lost with it.
+            let (places, style) = match backup.places.len() as u64 {
+                0 => ("–".to_owned(), theme.dim),
+                places => (text::thousands(places), if places == 1 { theme.bold(theme.warn) } else { content }),
+            };
+            row = row.cell(places, style);
         }
         let (check, style) = checked(scene, backup, content);
         row = row.cell(check, style);

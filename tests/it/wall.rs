@@ -1,0 +1,92 @@
+//! The wall as a whole program on a terminal: it turns pages, stops at trouble, and nobody who leans on the keyboard changes anything.
+
+use std::time::{Duration, Instant};
+
+use crate::cli::Place;
+use crate::pty::Terminal;
+use crate::several::Server;
+
+fn configured(place: &Place, more: &str) {
+    std::fs::write(place.path().join("work/rounds.toml"), more).unwrap();
+}
+
+fn endpoint(site: &str, name: &str, port: u16) -> String {
+    format!("[site.{site}.http.{name}]\nurl = \"http://127.0.0.1:{port}/\"\nevery = \"1s\"\nretry_every = \"1s\"\nfailures = 2\n")
+}
+
+#[test]
+fn calm_it_turns_its_pages_and_every_key_but_leaving_is_locked() {
+    let server = Server::answering(200);
+    let place = Place::new();
+    let wall = "[wall]\nrotate = \"1s\"\npages = [\"sites\", \"health\"]\n[site.shop]\n";
+    configured(&place, &format!("{wall}{}", endpoint("shop", "home", server.port)));
+    let mut terminal = Terminal::start(&place, &["--wall"], &[]);
+    terminal.wait_for_text("page 1 of 2");
+    terminal.wait_for_text("keys locked");
+    terminal.wait_for_text("page 2 of 2");
+    terminal.wait_for_text("page 1 of 2");
+    // Neither pages, nor help, nor acknowledging, nor acting; and the wall goes on.
+    for keys in ["0", "?", "x", "a", "z", "p", ":quit\r", "\u{1b}", "/shop\r"] {
+        terminal.press(keys);
+    }
+    terminal.wait_for_text("page 2 of 2");
+    terminal.wait_for_text("page 1 of 2");
+    let text = terminal.text();
+    assert!(text.contains("keys locked") && !text.contains("? help") && !text.contains("─ keys of"), "{text}");
+    terminal.press(":unlock\r");
+    terminal.wait_for_text("? help");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn trouble_stops_it_and_stays_a_while_after_it_is_over() {
+    let (well, ill) = (Server::answering(200), Server::answering(200));
+    let place = Place::new();
+    let wall = "[wall]\nrotate = \"1s\"\npages = [\"sites\", \"health\"]\n[site.shop]\n[site.blog]\n";
+    configured(&place, &format!("{wall}{}{}", endpoint("shop", "home", well.port), endpoint("blog", "feed", ill.port)));
+    let mut terminal = Terminal::start(&place, &["--wall"], &[]);
+    terminal.wait_for_text("page 2 of 2");
+    ill.answer(500);
+    terminal.wait_for_text("feed is down");
+    terminal.wait_for_text("rotation stands still");
+    // It stands although pages would have turned several times.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        let text = terminal.text();
+        assert!(text.contains("feed is down") && !text.contains("page 1 of 2") && !text.contains("page 2 of 2"), "{text}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // Over within its minute it still stands there, and says that it is over.
+    ill.answer(200);
+    terminal.wait_for_text("over, told for a minute");
+    assert!(terminal.text().contains("feed is down"), "{}", terminal.text());
+    // Nobody has been asked, nothing rings.
+    assert!(!terminal.raw().contains('\u{7}'), "the bell is off");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn what_is_old_is_not_green_on_the_wall() {
+    let server = Server::answering(200);
+    let place = Place::new();
+    configured(&place, &format!("[site.shop]\n{}", endpoint("shop", "home", server.port)));
+    let mut terminal = Terminal::start(&place, &["--wall"], &[]);
+    terminal.wait_for_text("the one source answered, nothing is stale");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    // What was known then is old when the wall comes up again and nothing answers in time.
+    std::thread::sleep(Duration::from_secs(15));
+    server.answer(0);
+    let mut terminal = Terminal::start(&place, &["--wall"], &[]);
+    terminal.wait_for_dashboard();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        let text = terminal.text();
+        assert!(!text.contains("✔ shop") && !text.contains("✔ OK") && !text.contains("nothing is stale"), "{text}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
