@@ -412,7 +412,7 @@ fn a_configuration_of_a_working_directory_runs_no_command_of_any_kind() {
     // Trusted it would: what was looked for can be found.
     assert_eq!(code(&place.run(&["trust"])), 0);
     place.run(&["check"]);
-    for name in ["bearer", "proxy", "header", "token", "log", "files", "index"] {
+    for name in ["bearer", "proxy", "header", "log", "files", "index"] {
         assert!(ran.join(name).exists(), "{name} would never have run");
     }
 }
