@@ -333,7 +333,7 @@ pub fn fuzz(bytes: &[u8]) {
     let status = first.split_whitespace().find_map(|word| word.parse().ok()).unwrap_or(200);
     let pointer = format!("/{}", text.chars().take(40).collect::<String>());
     let expect = Expect {
-        status: first.split(|c: char| c == ' ' || c == ',').filter_map(|word| StatusPattern::parse(word).ok()).collect(),
+        status: first.split([' ', ',']).filter_map(|word| StatusPattern::parse(word).ok()).collect(),
         warning: Some(Duration::from_millis(500)),
         critical: Some(Duration::from_secs(2)),
         body: Regex::new(first).ok(),
