@@ -17,11 +17,16 @@ pub(super) struct Mask {
 
 impl Mask {
     /// Longest first, so that one that holds another is masked whole.
-    pub(super) fn new(mut secrets: Vec<Secret>, redact: &[String]) -> Self {
+    pub(super) fn new(mut secrets: Vec<Secret>) -> Self {
         secrets.retain(|secret| secret.expose().trim().len() >= SHORTEST);
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        Self { secrets, redactor: Redactor::default() }
+    }
+
+    /// The same, and what these patterns of `[journal] redact` match.
+    pub(super) fn redacting(self, patterns: &[String]) -> Self {
         // A pattern that is none was told when the configuration was read.
-        Self { secrets, redactor: Redactor::new(redact).unwrap_or_default() }
+        Self { redactor: Redactor::new(patterns).unwrap_or_default(), ..self }
     }
 
     /// The text without them.

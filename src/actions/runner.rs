@@ -119,7 +119,7 @@ async fn secrets(action: &Action) -> Result<(Vec<(String, Secret)>, Mask), Stop>
     }
     // What was read for other ends is as secret: a token that a command gave, an index's password.
     all.extend(Known::of_process().all());
-    Ok((env, Mask::new(all, &action.redact)))
+    Ok((env, Mask::new(all).redacting(&action.redact)))
 }
 
 async fn steps(

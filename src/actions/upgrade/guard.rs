@@ -91,7 +91,7 @@ pub async fn run(order: &Order, look: &Look, place: &Place, stop: &CancellationT
 
 async fn inner(order: &Order, look: &Look, place: &Place, stop: &CancellationToken, tell: &mut (dyn FnMut(Said) + Send)) -> Result<Report, Broken> {
     let env = environment(order, look, place).await?;
-    let mask = Mask::new(Known::of_process().all(), &order.redact);
+    let mask = Mask::new(Known::of_process().all()).redacting(&order.redact);
     let mut commands = Commands::new(mask, stop, (order.step_limit, order.limit), &place.log(), tell);
     commands.env = env;
     let mut guard = Guard {
