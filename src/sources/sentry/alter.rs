@@ -206,7 +206,7 @@ impl Client {
     /// The issue that people call so: its number, or `SHOP-4K2`.
     ///
     /// # Errors
-    /// As [`Client::issues`].
+    /// As [`Client::page`].
     pub async fn named(&self, name: &str) -> Result<Option<(Issue, Server)>, SourceError> {
         if !parse::is_id(name) {
             return Ok(None);

@@ -50,7 +50,7 @@ impl Client {
     /// An event of an issue: the latest, or the one of this id. With it what is known of all of them, where the server tells it.
     ///
     /// # Errors
-    /// As [`Client::issues`]; also when the event is not kept any more.
+    /// As [`Client::page`]; also when the event is not kept any more.
     pub async fn event(&self, issue: &str, part: Option<&str>) -> Result<ErrorEvent, SourceError> {
         let which = part.unwrap_or("latest");
         if !parse::is_id(issue) || !parse::is_id(which) {
