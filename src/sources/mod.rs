@@ -320,6 +320,11 @@ pub trait SourceConfig: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The names of its saved queries, in order, where it has any.
+    fn saved_queries(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What reads this source further back, where it is a log in files.
     ///
     /// # Errors

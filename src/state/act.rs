@@ -50,6 +50,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::PageUp => step(state, -screen(state)),
         Command::HalfDown => step(state, (screen(state) / 2).max(1)),
         Command::HalfUp => step(state, -(screen(state) / 2).max(1)),
+        Command::Left | Command::Right if super::saved::walk(state, command == Command::Right) => {}
         Command::Left | Command::Right if super::stack::neighbour(state, command == Command::Right, now, effects) => {}
         Command::Left | Command::Right if state.view.page == Page::Backups => {
             let back = state.view.day_back;
@@ -216,6 +217,10 @@ fn submit(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
             Some((Choice::Run(chosen), None)) => command(state, chosen, now, effects),
             Some((Choice::Act(id), None)) => acting::choose(state, &id, now),
             Some((Choice::Notice, None)) => state.view.overlay = Some(Overlay::Notice),
+            Some((Choice::Errors(filter), None)) => {
+                command(state, Command::Page(Page::Errors), now, effects);
+                filter.clone_into(&mut state.view.list_mut().filter);
+            }
             Some((Choice::Site(site), None)) => state.view.site = site,
             Some((Choice::Poll(id), None)) => {
                 toast(state, format!("looking at {id} again"), now);

@@ -2,7 +2,7 @@
 
 use super::command::{COMMANDS, Command, CommandSpec, Scope};
 use super::matching::Query;
-use super::{PromptKind, State};
+use super::{Page, PromptKind, State};
 use crate::domain::SourceId;
 
 /// What choosing an entry of the palette does.
@@ -18,6 +18,8 @@ pub enum Choice {
     Act(SourceId),
     /// Shows the whole of what the banners say.
     Notice,
+    /// Shows the errors page narrowed by this filter.
+    Errors(&'static str),
 }
 
 /// One row of the palette.
@@ -43,7 +45,8 @@ fn typed(state: &State, kind: PromptKind) -> Query {
 #[must_use]
 pub fn filter_of(view: &super::View) -> Query {
     let typed = view.prompt.as_ref().filter(|prompt| prompt.kind == PromptKind::Filter).map(|prompt| prompt.input.value());
-    Query::new(typed.unwrap_or(&view.list().filter))
+    let keys: &[&str] = if view.page == Page::Errors { &super::asked::KEYS } else { &[] };
+    Query::asking(typed.unwrap_or(&view.list().filter), keys)
 }
 
 /// The commands of the help on this page, in the order of the table, narrowed by what is typed.
@@ -102,6 +105,7 @@ fn palette(state: &State) -> Vec<Entry> {
         entries.push(Entry { label, kind: if page { "page" } else { "command" }, key, choice: Choice::Run(spec.command), disabled });
     }
     let row = |label: String, kind, choice| Entry { label, kind, key: String::new(), choice, disabled: None };
+    entries.push(row("errors new since the last deploy".to_owned(), "filter", Choice::Errors("is:new-since-deploy")));
     for site in &state.world.sites {
         entries.push(row(format!("{}: only this site", site.name), "filter", Choice::Site(Some(site.name.clone()))));
     }
@@ -123,8 +127,8 @@ fn palette(state: &State) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::SiteState;
     use crate::state::view::Prompt;
-    use crate::state::{Page, SiteState};
 
     fn typing(kind: PromptKind, text: &str) -> State {
         let mut state = State::default();
@@ -156,6 +160,7 @@ mod tests {
         let best = |text: &str| palette_entries(&typing(PromptKind::Palette, text)).into_iter().next().map(|entry| entry.choice);
         assert_eq!(best("health"), Some(Choice::Run(Command::Page(Page::Health))));
         assert_eq!(best("only this site"), Some(Choice::Site(Some("shop".to_owned()))));
+        assert_eq!(best("new since"), Some(Choice::Errors("is:new-since-deploy")));
         // What cannot be chosen on this page comes after all that can.
         let mut state = typing(PromptKind::Palette, "ne");
         state.view.page = Page::Attention;

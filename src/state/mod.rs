@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod acting;
+pub mod asked;
 pub mod book;
 pub mod command;
 pub mod details;
@@ -23,6 +24,7 @@ pub mod offline;
 pub mod range;
 pub mod rank;
 pub mod releases;
+pub mod saved;
 pub mod silence;
 pub mod stack;
 #[cfg(test)]

@@ -285,6 +285,8 @@ pub struct View {
     pub read_only: bool,
     /// Only this site is shown.
     pub site: Option<String>,
+    /// The saved query whose issues page 3 shows; `None`: the whole list.
+    pub saved: Option<String>,
     /// Nobody sits here: input is locked and pages turn by themselves.
     pub wall: Option<super::wall::WallState>,
     /// Who sits here, for acknowledgements.

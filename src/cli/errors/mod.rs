@@ -8,11 +8,13 @@ pub mod show;
 use self::change::{Flags, Wanted};
 use super::{Context, Exit, Failure, check, load};
 use crate::app::pass;
+use crate::config::model::Config;
 use crate::domain::time::parse_duration;
 use crate::domain::{Capability, SourceError, Status};
 use crate::io::clock;
 use crate::journal::{Redactor, read_snapshot};
 use crate::report::{json, tables};
+use crate::state::saved;
 
 /// Its flags: those of `list`, which is what it does without a word.
 #[derive(Debug, clap::Args)]
@@ -159,6 +161,9 @@ pub struct List {
     /// Only of these sources: site/kind/name, or all of a site or of a site/kind
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
+    /// Only what this saved query of the trackers gives, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    pub query: Option<String>,
     /// Print one JSON document, one item for each issue
     #[arg(long)]
     pub json: bool,
@@ -194,7 +199,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     config.sources.retain(|entry| matches!(entry.config.spec(&entry.context).capability, Capability::Issues | Capability::Log));
     // What is new or resolved in a log is told by what was known before.
     let known = super::load::state_dir(context).as_deref().and_then(read_snapshot);
-    let state = pass::once(&config, args.timeout, known.as_ref())?;
+    if let Some(name) = &args.query
+        && let Err(failure) = only_with(&mut config, name)
+    {
+        if args.json {
+            context.print(&json::line(&json::no_items(&failure.as_source_error(), clock::now()))?)?;
+        }
+        return Err(failure);
+    }
+    let mut state = pass::once(&config, args.timeout, known.as_ref())?;
+    if let Some(name) = &args.query {
+        saved::only(&mut state.world, name);
+    }
     let sources = || state.world.sources.values();
     // Nothing was looked at, which is not the same as nothing found.
     let nothing = state
@@ -242,4 +258,18 @@ fn shown(args: &Show, context: &Context) -> Result<Exit, Failure> {
     let text = if args.json { json::line(&json::items(vec![show::data(&one, detail.as_ref())], clock::now()))? } else { show::text(&one, detail.as_ref()) };
     context.print(&text)?;
     Ok(Exit(u8::from(failed)))
+}
+
+/// Leaves only the trackers that have a saved query of this name.
+fn only_with(config: &mut Config, name: &str) -> Result<(), Failure> {
+    let mut known: Vec<String> = config.sources.iter().flat_map(|entry| entry.config.saved_queries()).collect();
+    config.sources.retain(|entry| entry.config.saved_queries().iter().any(|known| known == name));
+    if !config.sources.is_empty() {
+        return Ok(());
+    }
+    known.sort();
+    known.dedup();
+    let known =
+        if known.is_empty() { "none is configured; write `queries` in [site.NAME.sentry.NAME]".to_owned() } else { format!("there is {}", known.join(", ")) };
+    Err(Failure::Usage(format!("no saved query is named {name}: {known}")))
 }

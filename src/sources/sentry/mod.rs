@@ -178,6 +178,10 @@ impl SourceConfig for Config {
         self.token.iter().map(|token| (vec!["token".to_owned()], token)).collect()
     }
 
+    fn saved_queries(&self) -> Vec<String> {
+        self.queries.iter().flatten().map(|(name, _)| name.clone()).collect()
+    }
+
     fn reaches(&self, _: &BuildContext) -> Vec<Reach> {
         let Ok(url) = server(&self.url) else { return Vec::new() };
         let target = url.as_str().parse::<hyper::Uri>().ok();

@@ -13,9 +13,9 @@ use ratatui::text::Span;
 use super::attention::short;
 use super::listing;
 use crate::domain::{Capability, Issue, IssueState, SourceId, Timestamp};
-use crate::state::matching::Query;
+use crate::state::matching::{Asked, Query};
 use crate::state::menu::filter_of;
-use crate::state::{Drawn, LogState, Page, Part, SourceState, book, item, offering};
+use crate::state::{Drawn, LogState, Page, Part, SourceState, asked, book, item, offering, saved};
 use crate::ui::layout::Class;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -112,10 +112,12 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         return super::empty::draw(pen, scene, body, Page::Errors);
     }
     let view = scene.view.list();
-    let all = entries(scene, &sources);
-    let query = filter_of(scene.view).fitting(all.iter().map(haystack));
+    let tab = saved::shown(scene.world, scene.view);
+    let all = tab.map_or_else(|| entries(scene, &sources), |tab| entries_of(scene, &sources, tab));
+    let mut query = filter_of(scene.view);
     let total = all.len();
-    let (mut items, hidden): (Vec<Entry<'_>>, Vec<Entry<'_>>) = all.into_iter().partition(|entry| query.is_empty() || query.accepts(&haystack(entry)));
+    let mut picked = query.pick(&all, haystack, |entry, asked| answer(scene, entry, asked)).into_iter();
+    let (mut items, hidden): (Vec<Entry<'_>>, Vec<Entry<'_>>) = all.into_iter().partition(|_| picked.next().unwrap_or(true));
     sort(&mut items, view.sort);
     drawn.keys = items.iter().map(Entry::key).collect();
     let selected = super::selected(view, &drawn.keys);
@@ -125,14 +127,20 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     let names = items.iter().map(|entry| text::width(&entry.name())).max().unwrap_or(8).clamp(8, 14) as u16;
     let columns = columns(class, names);
     let row = |at: usize| items.get(at).map_or_else(Row::new, |entry| row(scene, entry, class, names, &query));
-    let title = listing::title(scene, "issues", ORDERS[view.sort % ORDERS.len()]);
+    let title = listing::title(scene, &heading(scene, tab), ORDERS[view.sort % ORDERS.len()]);
     let trackers = sources.iter().any(|source| source.spec.capability == Capability::Issues);
-    let what = if trackers { "No issue in the last 24 h" } else { "No error in the logs since rounds began to look" };
+    let what = if tab.is_some() {
+        "No issue of this saved query"
+    } else if trackers {
+        "No issue in the last 24 h"
+    } else {
+        "No error in the logs since rounds began to look"
+    };
     let mut after = Vec::new();
     if total == 0 {
         after.extend(listing::verified(scene, sources.iter().copied(), what));
     }
-    after.extend(cut(scene, &sources));
+    after.extend(cut(&sources, tab).map(|words| vec![Span::styled(words, scene.theme.dim)]));
     let list = List {
         title: &title,
         remark: vec![],
@@ -158,6 +166,30 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     }
 }
 
+/// What stands on the rule: `issues`, and the tabs of the saved queries where there are any, the chosen one in brackets.
+fn heading(scene: &Scene<'_>, tab: Option<&str>) -> String {
+    let names = saved::names(scene.world, scene.view.site.as_deref());
+    if names.is_empty() {
+        return "issues".to_owned();
+    }
+    let tabs = std::iter::once(None).chain(names.into_iter().map(Some));
+    let said = tabs.map(|name| if name == tab { format!("[{}]", name.unwrap_or("all")) } else { name.unwrap_or("all").to_owned() });
+    format!("issues {}", said.collect::<Vec<_>>().join(" "))
+}
+
+/// What one saved query of the trackers gave.
+fn entries_of<'a>(scene: &Scene<'a>, sources: &[&'a SourceState], tab: &str) -> Vec<Entry<'a>> {
+    let mut entries = Vec::new();
+    for source in sources.iter().filter(|source| source.spec.capability == Capability::Issues) {
+        let given = source.issues.iter().flat_map(|(_, issues)| &issues.saved).filter(|saved| saved.name == tab).flat_map(|saved| &saved.items);
+        entries.extend(given.map(|issue| Entry { source, what: What::Issue(issue), beside: Vec::new() }));
+        if let Some((sign, why)) = listing::trouble(scene, source) {
+            entries.push(Entry { source, what: What::Trouble(sign, why), beside: Vec::new() });
+        }
+    }
+    entries
+}
+
 fn entries<'a>(scene: &Scene<'a>, sources: &[&'a SourceState]) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();
     let book::Rows { own, mut beside } = book::rows(scene.world, sources, scene.now);
@@ -176,10 +208,20 @@ fn entries<'a>(scene: &Scene<'a>, sources: &[&'a SourceState]) -> Vec<Entry<'a>>
     entries
 }
 
-/// What the trackers did not give: `312 more`.
-fn cut(scene: &Scene<'_>, sources: &[&SourceState]) -> Option<Vec<Span<'static>>> {
-    let more: u64 = sources.iter().filter_map(|source| source.issues.as_ref()).map(|(_, issues)| issues.total.saturating_sub(issues.items.len() as u64)).sum();
-    (more > 0).then(|| vec![Span::styled(format!("{} more were not read", text::thousands(more)), scene.theme.dim)])
+/// What the trackers did not give, of the list or of one saved query: `312 more`.
+fn cut(sources: &[&SourceState], tab: Option<&str>) -> Option<String> {
+    let known = sources.iter().filter_map(|source| source.issues.as_ref()).map(|(_, issues)| issues);
+    let more = |total: u64, read: usize| total.saturating_sub(read as u64);
+    let more: u64 = match tab {
+        None => known.map(|issues| more(issues.total, issues.items.len())).sum(),
+        Some(tab) => known.flat_map(|issues| &issues.saved).filter(|saved| saved.name == tab).map(|saved| more(saved.total, saved.items.len())).sum(),
+    };
+    (more > 0).then(|| format!("{} more were not read", text::thousands(more)))
+}
+
+/// Whether a word like `is:new` is true of an entry; `None` of what is not known.
+fn answer(scene: &Scene<'_>, entry: &Entry<'_>, asked: &Asked) -> Option<bool> {
+    entry.issue().map(|issue| asked::holds(scene.world, &scene.view.person, &entry.source.spec.id, issue, asked))
 }
 
 fn haystack(entry: &Entry<'_>) -> String {

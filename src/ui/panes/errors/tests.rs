@@ -232,6 +232,58 @@ fn a_filter_says_what_it_hides() {
 }
 
 #[test]
+fn a_filter_asks_the_issues_themselves_and_hides_no_source_that_is_not_known() {
+    let mut state = told();
+    state.world.sites.iter_mut().find(|site| site.name == "shop").unwrap().release = Some(("v214".to_owned(), ago(780)));
+    state.view.person = "mara@example.com".to_owned();
+    let unknown = ["blog/log/app#?", "blog/sentry/blog#?"];
+    for (filter, first) in [
+        ("is:new-since-deploy", "shop/sentry/backend#4101"),
+        ("is:mine", "shop/sentry/backend#4103"),
+        ("is:regressed|is:odd", "shop/sentry/backend#4103"),
+        ("!is:unresolved !is:archived", ""),
+    ] {
+        state.view.list_mut().filter = filter.to_owned();
+        let keys = screen(&state, &rich(), 120, 40).1.keys;
+        let expected: Vec<&str> = Some(first).filter(|key| !key.is_empty()).into_iter().chain(unknown).collect();
+        assert_eq!(keys, expected, "{filter}");
+    }
+    assert!(text(&screen(&state, &rich(), 120, 40).0).contains("are hidden by the filter"));
+}
+
+#[test]
+fn saved_queries_are_tabs_of_the_list() {
+    let mut state = told();
+    let (_, issues) = state.world.sources.get_mut(&id("shop/sentry/backend")).unwrap().issues.as_mut().unwrap();
+    let items = issues.items.iter().filter(|issue| issue.id == "4103").cloned().collect();
+    issues.saved = vec![
+        crate::domain::Saved { name: "mine".to_owned(), query: "assigned:me".to_owned(), total: 3, items },
+        crate::domain::Saved { name: "unhandled".to_owned(), ..Default::default() },
+    ];
+    let (buffer, drawn) = screen(&state, &rich(), 80, 24);
+    assert!(text(&buffer).contains("issues [all] mine unhandled") && drawn.keys.len() > 3, "{}", text(&buffer));
+    state.view.saved = Some("mine".to_owned());
+    let (buffer, drawn) = screen(&state, &rich(), 80, 24);
+    let shown = text(&buffer);
+    assert_eq!(drawn.keys, ["shop/sentry/backend#4103", "blog/sentry/blog#?"]);
+    assert!(shown.contains("issues all [mine] unhandled") && shown.contains("2 more were not read"), "{shown}");
+}
+
+#[test]
+fn ten_thousand_issues_are_narrowed_with_bounded_work() {
+    let mut state = told();
+    let (_, issues) = state.world.sources.get_mut(&id("shop/sentry/backend")).unwrap().issues.as_mut().unwrap();
+    let one = issues.items[0].clone();
+    issues.items = (0..10_000).map(|at| crate::domain::Issue { id: (10_000 + at).to_string(), ..one.clone() }).collect();
+    state.view.list_mut().filter = "payment is:ongoing".to_owned();
+    let mut shown = 0;
+    let (matchers, looks) = crate::state::matching::count::of(|| shown = screen(&state, &rich(), 80, 24).1.keys.len());
+    assert_eq!(shown, 10_000 + 2);
+    // One look at each row; one matcher for the page, and one or two for what stands in front of it.
+    assert!(matchers <= 3 && looks <= 10_100, "{matchers} matchers, {looks} looks");
+}
+
+#[test]
 fn a_tracker_that_refuses_keeps_its_last_issues_and_says_since_when() {
     let mut state = told();
     let error = crate::domain::SourceError::auth("the server answers 403", "give the token `event:read`");
