@@ -60,6 +60,13 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::sentry::Config>,
     },
     Kind {
+        name: "bugsink",
+        doc: "A Bugsink, through its own API.",
+        capability: Capability::Issues,
+        schema: schema::<super::bugsink::Config>,
+        parse: parse::<super::bugsink::Config>,
+    },
+    Kind {
         name: "files",
         doc: "Backups that are plain files: dumps and archives in a folder.",
         capability: Capability::Backup,

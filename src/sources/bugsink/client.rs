@@ -50,7 +50,7 @@ impl Client {
     }
 
     /// The body of a good answer. The path is below `api/canonical/0/`; every address ends with a slash, as the server's own do.
-    async fn ask(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Result<Vec<u8>, SourceError> {
+    async fn ask(&self, method: Method, path: &[&str], query: &[(&str, &str)], sent: Option<&Value>) -> Result<Vec<u8>, SourceError> {
         let mut url = self.url.clone();
         if let Ok(mut parts) = url.path_segments_mut() {
             parts.pop_if_empty().extend(["api", "canonical", "0"]).extend(path).push("");
@@ -63,7 +63,10 @@ impl Client {
             SourceError::config("the token holds characters that no token has", "look for line breaks and quotes in the place that `token` points to")
         })?;
         value.set_sensitive(true);
-        let request = api::client(&url)?.request(method, url.clone()).timeout(self.timeout).header(ACCEPT, "application/json").header(AUTHORIZATION, value);
+        let mut request = api::client(&url)?.request(method, url.clone()).timeout(self.timeout).header(ACCEPT, "application/json").header(AUTHORIZATION, value);
+        if let Some(sent) = sent {
+            request = request.json(sent);
+        }
         let mut response = request.send().await.map_err(|error| api::failure(&error, &url, self.timeout))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = match api::body(&mut response, BODY_BYTES, self.timeout).await {
@@ -91,11 +94,15 @@ impl Client {
         let with = |sentence: String| said.as_ref().map_or(sentence.clone(), |said| format!("{sentence}: {said}"));
         let code = status.as_u16();
         match code {
-            401 => SourceError::auth(with(format!("{place} refuses the token")), "make a token on its page of tokens, 40 letters and digits, and put it where `token` points to"),
+            401 => SourceError::auth(
+                with(format!("{place} refuses the token")),
+                "make a token on its page of tokens, 40 letters and digits, and put it where `token` points to",
+            ),
             403 => SourceError::auth(with(format!("{place} does not let this token do that")), "give the token the right on its page of tokens"),
             404 if is_html(headers) || body.is_empty() => {
                 let mut error = SourceError::status(code, format!("{place} serves no such interface (404)"));
-                "check `url`: it names the server itself, and the Bugsink there must be new enough to have an interface of its own".clone_into(&mut error.remedy);
+                "check `url`: it names the server itself, and the Bugsink there must be new enough to have an interface of its own"
+                    .clone_into(&mut error.remedy);
                 error
             }
             404 => SourceError::status(code, format!("{place} does not know that any more (404)")),
@@ -116,7 +123,7 @@ impl Client {
     async fn page(&self, path: &[&str], query: &[(&str, &str)], cursor: Option<&str>) -> Result<Rows, SourceError> {
         let mut query = query.to_vec();
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let body = self.ask(Method::GET, path, &query).await?;
+        let body = self.ask(Method::GET, path, &query, None).await?;
         parse::rows(&body).map_err(SourceError::protocol)
     }
 
@@ -159,7 +166,7 @@ impl Client {
     /// # Errors
     /// As [`Client::projects`].
     pub async fn event(&self, event: &str) -> Result<Vec<u8>, SourceError> {
-        self.ask(Method::GET, &["events", event], &[]).await
+        self.ask(Method::GET, &["events", event], &[], None).await
     }
 
     /// One issue as it stands.
@@ -167,15 +174,15 @@ impl Client {
     /// # Errors
     /// As [`Client::projects`].
     pub async fn issue(&self, issue: &str) -> Result<Value, SourceError> {
-        parse::json(&self.ask(Method::GET, &["issues", issue], &[]).await?).map_err(SourceError::protocol)
+        parse::json(&self.ask(Method::GET, &["issues", issue], &[], None).await?).map_err(SourceError::protocol)
     }
 
     /// Does something to one issue; gives it as it stands then.
     ///
     /// # Errors
     /// As [`Client::projects`]; also when the issue is not in a state in which that can be done.
-    pub async fn act(&self, issue: &str, deed: &str) -> Result<Value, SourceError> {
-        parse::json(&self.ask(Method::POST, &["issues", issue, deed], &[]).await?).map_err(SourceError::protocol)
+    pub async fn act(&self, issue: &str, deed: &str, sent: Option<&Value>) -> Result<Value, SourceError> {
+        parse::json(&self.ask(Method::POST, &["issues", issue, deed], &[], sent).await?).map_err(SourceError::protocol)
     }
 }
 

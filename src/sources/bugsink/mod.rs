@@ -12,6 +12,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,9 +22,9 @@ use serde::Deserialize;
 use self::client::Client;
 use self::parse::Project;
 use super::sentry::{self, event};
-use super::{BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, DetailBody, ItemKey, Now, Offer, Outcome, Reach, Service, Source};
-use super::{SourceConfig, SourceSpec};
-use crate::domain::{Capability, Data, ErrorEvent, Issue, IssueState, Issues, Observation, Problem, SourceError};
+use super::{Ask, BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, DetailBody, Form, Found, ItemKey, Now, Offer, Outcome};
+use super::{Reach, Seen, Service, Source, SourceConfig, SourceSpec};
+use crate::domain::{Capability, Data, ErrorEvent, ErrorKind, Issue, IssueState, Issues, Observation, Problem, SourceError};
 use crate::io::secret::SecretRef;
 use crate::io::{api, clock};
 
@@ -154,7 +155,10 @@ impl Tracker {
         let mut all = self.client.projects().await?;
         let Some(wanted) = &self.project else {
             if all.is_empty() {
-                return Err(SourceError::nothing("the server has no project that the token sees, so no issue either", "make a project there, or another token"));
+                return Err(SourceError::nothing(
+                    "the server has no project that the token sees, so no issue either",
+                    "make a project there, or another token",
+                ));
             }
             return Ok(all);
         };
@@ -254,11 +258,19 @@ impl Tracker {
         Ok(event)
     }
 
-    async fn change(&self, issue: &str, offer: &str) -> Result<(IssueState, &'static str), SourceError> {
+    async fn change(&self, issue: &str, offer: &str, arguments: &BTreeMap<String, String>) -> Result<(IssueState, &'static str), SourceError> {
+        let mut sent = None;
         let (deed, done) = match offer {
             RESOLVE => ("resolve", "is resolved"),
             RESOLVE_NEXT => ("resolve-next", "is resolved by the next release"),
             MUTE => ("mute", "is muted"),
+            MUTE_FOR => {
+                let hours =
+                    arguments.get(FOR).and_then(|seconds| seconds.parse::<u64>().ok()).map(|seconds| seconds.div_ceil(3_600)).filter(|hours| *hours > 0);
+                let hours = hours.ok_or_else(|| SourceError::config("for how long was not said", "nothing was changed; say it again with a time"))?;
+                sent = Some(serde_json::json!({ "period_name": "hour", "nr_of_periods": hours }));
+                ("mute-for", "is muted for that time")
+            }
             UNRESOLVE => {
                 // Which of the two it needs is asked of the server: it refuses the other one.
                 match parse::state(&self.client.issue(issue).await?, clock::now()) {
@@ -267,12 +279,17 @@ impl Tracker {
                     state => return Ok((state, "was open")),
                 }
             }
-            other => return Err(SourceError::config(format!("an issue cannot be told to {other}"), "resolve, resolve_next, archive_forever or unresolve")),
+            other => {
+                return Err(SourceError::config(
+                    format!("an issue cannot be told to {other}"),
+                    "resolve, resolve_in_next_release, archive_forever, archive_for or unresolve",
+                ));
+            }
         };
-        let state = parse::state(&self.client.act(issue, deed).await?, clock::now());
+        let state = parse::state(&self.client.act(issue, deed, sent.as_ref()).await?, clock::now());
         let right = match deed {
             "resolve" | "resolve-next" => state == IssueState::Resolved,
-            "mute" => state == IssueState::Archived,
+            "mute" | "mute-for" => state == IssueState::Archived,
             _ => !matches!(state, IssueState::Resolved | IssueState::Archived),
         };
         if !right {
@@ -287,9 +304,14 @@ impl Tracker {
 }
 
 const RESOLVE: &str = "resolve";
-const RESOLVE_NEXT: &str = "resolve_next";
-/// The word that the other trackers have for it.
+/// The words that the other trackers have for these.
+const RESOLVE_NEXT: &str = "resolve_in_next_release";
 const MUTE: &str = "archive_forever";
+const MUTE_FOR: &str = "archive_for";
+/// The argument of the last, in seconds.
+const FOR: &str = "for";
+/// The longest time an issue is put aside for, in seconds: a year.
+const LONGEST_S: u64 = 365 * 86_400;
 const UNRESOLVE: &str = "unresolve";
 
 impl Service for Tracker {
@@ -304,26 +326,67 @@ impl Service for Tracker {
     }
 
     fn offers(&self, item: &ItemKey) -> Vec<Offer> {
+        self.offers_for(item, Seen::Nothing)
+    }
+
+    fn offers_for(&self, item: &ItemKey, seen: Seen<'_>) -> Vec<Offer> {
         if self.own(item).is_err() {
             return Vec::new();
         }
-        let offer = |id: &str, title: &str, undo: &str| Offer { undo: Some(undo.to_owned()), ..Offer::new(id, title) };
-        match self.state_of(&item.item) {
-            Some(IssueState::Resolved) => vec![offer(UNRESOLVE, "open again", RESOLVE)],
-            Some(IssueState::Archived) => vec![offer(RESOLVE, "resolve", UNRESOLVE), offer(UNRESOLVE, "open again", MUTE)],
+        let base = self.client.url.as_str().trim_end_matches('/');
+        let offer = |id: &str, title: &str, deed: &str, undo: &str, changes: &str| Offer {
+            undo: Some(undo.to_owned()),
+            calls: format!("POST {base}/api/canonical/0/issues/{}/{deed}/", item.item),
+            changes: changes.to_owned(),
+            undone: if undo == UNRESOLVE { "open it again".to_owned() } else { format!("{} again", if undo == RESOLVE { "resolve it" } else { "mute it" }) },
+            ..Offer::new(id, title)
+        };
+        let resolve = || offer(RESOLVE, "resolve", "resolve", UNRESOLVE, "it is done with until it comes again");
+        let state = match seen {
+            Seen::Issue(issue, _) => Some(issue.state),
+            Seen::Nothing => self.state_of(&item.item),
+        };
+        match state {
+            Some(IssueState::Resolved) => vec![offer(UNRESOLVE, "open again", "reopen", RESOLVE, "it is open, as before it was resolved")],
+            Some(IssueState::Archived) => vec![resolve(), offer(UNRESOLVE, "open again", "unmute", MUTE, "it is open, as before it was muted")],
             _ => vec![
-                offer(RESOLVE, "resolve", UNRESOLVE),
-                offer(RESOLVE_NEXT, "resolve by the next release", UNRESOLVE),
-                offer(MUTE, "mute", UNRESOLVE),
+                resolve(),
+                offer(RESOLVE_NEXT, "resolve by the next release", "resolve-next", UNRESOLVE, "it is done with until it comes in a later release"),
+                offer(MUTE, "mute", "mute", UNRESOLVE, "it is put aside until it is opened again"),
+                Offer {
+                    asks: vec![Ask::new(FOR, "for how long? 2h, 7d", Form::Time(3_600, LONGEST_S))],
+                    ..offer(MUTE_FOR, "mute for a time", "mute-for", UNRESOLVE, "it is put aside for that time")
+                },
             ],
         }
+    }
+
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, SourceError>> {
+        Box::pin(async move {
+            if !parse::is_id(name) {
+                return Ok(None);
+            }
+            match self.bounded(self.client.issue(name)).await {
+                Ok(row) => {
+                    let (mut issues, _) = parse::issues(std::slice::from_ref(&row), &self.client.url, clock::now());
+                    let found = |issue: Issue| Found {
+                        key: ItemKey { source: self.spec.id.clone(), item: issue.id.clone() },
+                        server: "bugsink".to_owned(),
+                        issue: Some(issue),
+                    };
+                    Ok(issues.pop().map(found))
+                }
+                Err(error) if error.kind == ErrorKind::Status && error.message.ends_with("(404)") => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
     }
 
     fn perform(&self, call: &Call) -> BoxFuture<'_, Result<Outcome, SourceError>> {
         let call = call.clone();
         Box::pin(async move {
             let issue = self.own(&call.key)?;
-            let (state, done) = self.bounded(self.change(issue, &call.offer)).await?;
+            let (state, done) = self.bounded(self.change(issue, &call.offer, &call.arguments)).await?;
             Ok(Outcome { message: format!("issue {issue} {done}"), now: Now { state: Some(state), assignee: None }, ..Outcome::default() })
         })
     }

@@ -38,10 +38,8 @@ impl StandIn {
                 }
                 let (status, body) = server.answer(&String::from_utf8(head).unwrap());
                 let body = body.to_string();
-                let answer = format!(
-                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                    body.len()
-                );
+                let answer =
+                    format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
                 let _ = socket.write_all(answer.as_bytes()).await;
             }
         });
@@ -74,7 +72,9 @@ impl StandIn {
         let list = |rows: Vec<Value>, next: Value| (200, json!({ "next": next, "previous": null, "results": rows }));
         let parts: Vec<&str> = path.split('/').collect();
         match (method, &parts[..]) {
-            ("GET", ["projects"]) => list(vec![json!({"id": 1, "slug": "shop", "name": "The Shop"}), json!({"id": 2, "slug": "blog", "name": "Blog"})], Value::Null),
+            ("GET", ["projects"]) => {
+                list(vec![json!({"id": 1, "slug": "shop", "name": "The Shop"}), json!({"id": 2, "slug": "blog", "name": "Blog"})], Value::Null)
+            }
             ("GET", ["issues"]) => match (of("project"), of("sort"), of("order"), of("cursor")) {
                 ("", ..) => (400, json!({ "project": ["This field is required."] })),
                 ("1", "last_seen", "desc", "") => {
@@ -88,12 +88,13 @@ impl StandIn {
             },
             ("GET", ["issues", id]) if [ONE, TWO].contains(id) => (200, self.issue(id)),
             ("POST", ["issues", ONE, deed]) => {
-                assert_eq!(header("content-length").unwrap_or("0"), "0");
+                // What takes no words is sent none.
+                assert_eq!(header("content-length").is_none_or(|length| length == "0"), *deed != "mute-for");
                 let mut first = self.first.lock().unwrap();
                 match (*deed, *first) {
                     ("resolve", (false, _)) => first.0 = true,
                     ("reopen", (true, _)) => first.0 = false,
-                    ("mute", (false, false)) => first.1 = true,
+                    ("mute" | "mute-for", (false, false)) => first.1 = true,
                     ("unmute", (false, true)) => first.1 = false,
                     ("resolve", _) => return detail(400, "Issue is already resolved."),
                     _ => return detail(400, "Issue is not in that state."),
@@ -204,7 +205,7 @@ async fn changes_are_made_to_one_issue_and_taken_back() {
     let ids = |offers: Vec<Offer>| offers.into_iter().map(|offer| offer.id).collect::<Vec<_>>();
     for (offer, state, after) in [(RESOLVE, IssueState::Resolved, vec![UNRESOLVE]), (MUTE, IssueState::Archived, vec![RESOLVE, UNRESOLVE])] {
         built.source.collect().await.unwrap();
-        assert_eq!(ids(service.offers(&key(ONE))), [RESOLVE, RESOLVE_NEXT, MUTE]);
+        assert_eq!(ids(service.offers(&key(ONE))), [RESOLVE, RESOLVE_NEXT, MUTE, MUTE_FOR]);
         let outcome = service.perform(&call(offer)).await.unwrap();
         assert_eq!(outcome.now.state, Some(state));
         assert_eq!(ids(service.offers(&key(ONE))), after);
@@ -213,6 +214,15 @@ async fn changes_are_made_to_one_issue_and_taken_back() {
         service.perform(&call(UNRESOLVE)).await.unwrap();
         assert_eq!(issues(&built.source.collect().await.unwrap()).items.len(), 2);
     }
+    assert!(service.perform(&call(MUTE_FOR)).await.unwrap_err().message.contains("for how long"));
+    let week = Call { arguments: BTreeMap::from([(FOR.to_owned(), "604800".to_owned())]), ..call(MUTE_FOR) };
+    assert_eq!(service.perform(&week).await.unwrap().now.state, Some(IssueState::Archived));
+    // What no list holds any more is found by its number, with what can be done to it.
+    let found = service.find(ONE).await.unwrap().unwrap();
+    let offers = service.offers_for(&found.key, Seen::Issue(&found.issue.unwrap(), &found.server));
+    assert_eq!(ids(offers), [RESOLVE, UNRESOLVE]);
+    assert!(service.find("nobody").await.unwrap().is_none() && service.find("../x").await.unwrap().is_none());
+    service.perform(&call(UNRESOLVE)).await.unwrap();
     service.perform(&call(RESOLVE)).await.unwrap();
     let error = service.perform(&call(RESOLVE)).await.unwrap_err();
     assert!(error.message.contains("Issue is already resolved"), "{error:?}");

@@ -97,7 +97,7 @@ fn complaint(key: &str, message: String, help: &str) -> Complaint {
 }
 
 /// The server's address as it is asked: without `/api/0`, which people copy along.
-fn server(url: &str) -> Result<Url, String> {
+pub(super) fn server(url: &str) -> Result<Url, String> {
     let mut url = Url::parse(url.trim()).map_err(|error| error.to_string())?;
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
         return Err("it begins with neither https:// nor http://".to_owned());
