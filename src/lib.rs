@@ -10,6 +10,7 @@
 //! | [`state`] | the reducer: world, view, messages, effects, commands; pure |
 //! | [`sources`] | one folder for each integration, the table of kinds, the runner |
 //! | [`actions`] | runs and audits every change of the outside world that a person asked for |
+//! | [`backups`] | what backup sources share: promises, repositories, judging, running tools |
 //! | [`packages`] | what dependency sources share: manifests, indexes, versions |
 //! | [`journal`] | the history kept on disk |
 //! | [`io`] | ports to the world: HTTP clients, file tails, commands, secrets |
@@ -22,6 +23,7 @@
 
 pub mod actions;
 pub mod app;
+pub mod backups;
 pub mod cli;
 pub mod config;
 pub mod demo;

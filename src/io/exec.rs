@@ -26,6 +26,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long the pipes of a program that has ended may stay open in a child it left behind.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// The niceness of what can wait.
+const LOW: i32 = 15;
+
 /// What is run. Its `Debug` shows no value of the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -33,13 +36,14 @@ pub struct Program {
     directory: Option<PathBuf>,
     env: Vec<(String, Secret)>,
     without: Vec<String>,
+    low: bool,
 }
 
 impl Program {
     /// The program is `argv[0]`, searched in `PATH` unless it has a slash.
     #[must_use]
     pub fn new(argv: Vec<String>) -> Self {
-        Self { argv, directory: None, env: Vec::new(), without: Vec::new() }
+        Self { argv, directory: None, env: Vec::new(), without: Vec::new(), low: false }
     }
 
     /// Runs it in this directory.
@@ -60,6 +64,13 @@ impl Program {
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.without.push(name.to_owned());
+        self
+    }
+
+    /// Runs it, and what it starts, behind the work of the machine it is on: what it does can wait.
+    #[must_use]
+    pub fn low_priority(mut self) -> Self {
+        self.low = true;
         self
     }
 
@@ -313,7 +324,12 @@ pub fn start(program: &Program) -> Result<Running, ExecError> {
         _ => ExecError::Start { tool: tool.clone(), source },
     })?;
     // The child leads its group, so the group's number is the child's.
-    let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw));
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    if program.low {
+        // Where this fails the program has ended already, or runs as ever.
+        let _ = rustix::process::setpriority_process(id.and_then(rustix::process::Pid::from_raw), LOW);
+    }
+    let group = Group(id.map(Pid::from_raw));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     Ok(Running { group, child, tool: tool.clone(), stdout, stderr })
 }
@@ -407,6 +423,13 @@ mod tests {
     }
 
     const LONG: Limits = Limits::within(Duration::from_secs(30));
+
+    #[tokio::test]
+    async fn what_can_wait_runs_behind_all_else() {
+        let usual = run(&sh("sleep 0.2; nice"), LONG).await.unwrap().stdout_text();
+        let low = run(&sh("sleep 0.2; nice").low_priority(), LONG).await.unwrap().stdout_text();
+        assert!(low.trim().parse::<i32>().unwrap() >= usual.trim().parse::<i32>().unwrap().max(LOW), "{low} after {usual}");
+    }
 
     /// Whether a process with this id still runs (a zombie does not).
     fn alive(pid: &str) -> bool {

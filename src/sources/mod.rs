@@ -335,6 +335,16 @@ pub trait SourceConfig: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Where copies of its data set are taken from: to restore one in a drill, to look into one, to let the tool check them.
+    /// `None`: this kind is no backup, or has nothing to restore from.
+    ///
+    /// # Errors
+    /// When it cannot work at all here.
+    fn repository(&self, context: &BuildContext) -> Option<Result<Arc<dyn crate::backups::Repository>, SourceError>> {
+        let _ = context;
+        None
+    }
+
     /// Makes the source. Called again after a panic.
     ///
     /// # Errors

@@ -4,35 +4,18 @@ use std::collections::BTreeMap;
 
 use super::list::File;
 use super::whole::Whole;
+use crate::backups::{self, Promise};
 use crate::domain::backup::Place;
 use crate::domain::{Backup, Copy, SourceError, Timestamp};
 
 /// A copy that was written within so many seconds may still be growing: the one before it counts.
 const STILL_WRITTEN_S: i64 = 20;
-/// Copies that a median needs.
-const ENOUGH: usize = 3;
 /// Copies before the last that the median is of.
 const PAST: usize = 14;
-/// Below this share of the median it shrank oddly; above this many times it grew oddly.
-const SHRANK: f64 = 0.67;
-const GREW: f64 = 3.0;
 /// Copies told by name.
 const TOLD: usize = 60;
 /// Copies looked into before giving up on finding a good one.
 const LOOKED_INTO: usize = 5;
-
-/// What was promised.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Promise {
-    pub max_age_s: Option<u64>,
-    pub min_size_bytes: Option<u64>,
-    pub retention: Option<u64>,
-}
-
-/// Bytes for reading: `254 MiB`.
-fn bytes(n: u64) -> String {
-    crate::domain::size_text(n)
-}
 
 /// The places of the copies, where each could be told. Two folders of one disk are lost together: they are one place.
 fn places(files: &[File]) -> Vec<Place> {
@@ -97,23 +80,10 @@ pub(super) fn judge(mut files: Vec<File>, now: Timestamp, promise: Promise, plac
             }
         }
     }
-    let median = good.and_then(|(place, _)| {
-        let mut sizes: Vec<u64> = files.iter().rev().skip(place + 1).take(PAST).map(|f| f.size).filter(|size| *size > 0).collect();
-        sizes.sort_unstable();
-        (sizes.len() >= ENOUGH).then(|| sizes[sizes.len() / 2])
-    });
+    let median =
+        good.and_then(|(place, _)| backups::judge::median(files.iter().rev().skip(place + 1).take(PAST).map(|f| f.size).filter(|size| *size > 0).collect()));
     if let Some((_, file)) = good {
-        if let Some(median) = median {
-            let share = file.size as f64 / median as f64;
-            if share < SHRANK {
-                complaints.push(format!("shrank {:.0} %: {}, median {}", (1.0 - share) * 100.0, bytes(file.size), bytes(median)));
-            } else if share > GREW {
-                complaints.push(format!("grew {share:.1} times: {}, median {}", bytes(file.size), bytes(median)));
-            }
-        }
-        if let Some(least) = promise.min_size_bytes.filter(|least| file.size < *least) {
-            complaints.push(format!("is too small: {}, at least {} promised", bytes(file.size), bytes(least)));
-        }
+        complaints.extend(backups::judge::odd_size(file.size, median, &promise));
         if file.at > now + chrono::Duration::minutes(5) {
             complaints.push("is dated in the future: a clock is wrong".to_owned());
         }
@@ -135,6 +105,8 @@ pub(super) fn judge(mut files: Vec<File>, now: Timestamp, promise: Promise, plac
         max_age_s: promise.max_age_s,
         min_size_bytes: promise.min_size_bytes,
         retention: promise.retention,
+        check_every_s: promise.check_every_s,
+        drill_every_s: promise.drill_every_s,
         median_size_bytes: median,
         copies,
         complaints,

@@ -23,6 +23,7 @@ use serde::Deserialize;
 
 pub use self::whole::fuzz_end as fuzz_dump_end;
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
+use crate::backups::{DrillConfig, Promise, plan};
 use crate::config::value::{Dur, Size};
 use crate::domain::{Capability, Data, Observation, SourceError};
 use crate::io::clock;
@@ -51,27 +52,8 @@ pub struct Config {
     pub retention: Option<u32>,
     /// A command that lists the copies elsewhere, a line each: seconds since 1970, bytes, name (as `find DIR -printf '%T@ %s %p\n'` prints them).
     pub command: Option<Vec<String>>,
-    /// Restoring into a scratch place now and then; kept for a later version, which will run it.
+    /// Restoring into a scratch place now and then.
     pub drill: Option<DrillConfig>,
-}
-
-/// A restore into a scratch place.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DrillConfig {
-    /// How often.
-    pub every: Option<Dur>,
-    /// What must hold of what was restored.
-    #[serde(default)]
-    pub assert: AssertConfig,
-}
-
-/// What must hold of what was restored.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AssertConfig {
-    /// Files that must be there.
-    pub files: Vec<String>,
 }
 
 /// What a copy is.
@@ -110,9 +92,7 @@ impl SourceConfig for Config {
         if self.command.as_ref().is_some_and(Vec::is_empty) {
             all.push(complaint("command", "the command is empty".to_owned(), "write the program and its arguments as a list"));
         }
-        if self.max_age.is_some_and(|age| age.get().is_zero()) {
-            all.push(complaint("max_age", "no copy is zero seconds old".to_owned(), "write how old the last copy may be, such as \"26h\""));
-        }
+        all.extend(plan::complaints(self.max_age, None, self.drill.as_ref()));
         if self.drill.is_some() {
             let mut one = complaint("drill", "drills are not run by this version".to_owned(), "the rest of the data set is watched");
             one.warning = true;
@@ -134,11 +114,7 @@ impl SourceConfig for Config {
             return Err(SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`"));
         }
         let spec = self.spec(context);
-        let promise = judge::Promise {
-            max_age_s: Some(self.max_age.map_or(26 * 3_600, |age| age.get().as_secs())),
-            min_size_bytes: self.min_size.map(Size::bytes),
-            retention: self.retention.map(u64::from),
-        };
+        let promise = Promise::new(self.max_age, self.min_size, self.retention, None, self.drill.as_ref());
         let pattern = if self.command.is_some() { self.path.clone() } else { context.base.join(&self.path).to_string_lossy().into_owned() };
         let source = FilesSource {
             place: pattern.clone(),
@@ -177,7 +153,7 @@ struct FilesSource {
     listing: list::Listing,
     place: String,
     kind: FileKind,
-    promise: judge::Promise,
+    promise: Promise,
     every: Duration,
     /// What was found out of files that did not change since: reading a dump to its end is done once.
     looked: Arc<std::sync::Mutex<whole::Memory>>,

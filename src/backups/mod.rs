@@ -1,0 +1,21 @@
+//! What backup sources share: the promises of a data set, what its copies say of it, running a backup tool, and the repository
+//! that a restore drill takes a copy from.
+//!
+//! What does not belong here: one tool's output (its folder in `sources`), the verdict on a promise (`rules::backups`), a drill
+//! itself (`actions::drill`).
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `plan` | keys that every kind of backup has: promises, `check`, `drill` |
+//! | `judge` | what the copies say of the data set; pure |
+//! | `repository` | where copies are taken from: listing, restoring, checking |
+//! | `tool` | running a backup tool: quiet, at low priority, never twice at once |
+
+pub mod judge;
+pub mod plan;
+pub mod repository;
+pub mod tool;
+
+pub use judge::judge;
+pub use plan::{AssertConfig, CheckConfig, DrillConfig, Into as DrillInto, Promise};
+pub use repository::{Entry, Repository, Restored};
