@@ -1,6 +1,7 @@
 //! `rounds doctor`: what rounds needs of its surroundings, one line each, with what to do about what is missing.
 //!
-//! It runs nothing of the configuration and asks nothing of a service: names are resolved, connections opened and closed.
+//! It runs nothing of the configuration but what gives a token, and that only when it is trusted. Names are resolved, connections opened
+//! and closed; what can tell more of itself (a tracker: which program it is and what a token may; a log: its format) is asked once.
 
 use std::fs;
 use std::io::IsTerminal;
@@ -16,15 +17,17 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::app::terminal;
 use crate::config::model::{Config, Entry};
 use crate::domain::time::millis_text;
-use crate::io::secret::SecretRef;
+use crate::io::secret::{self, Known, SecretRef};
 use crate::journal;
 use crate::report::clean;
 use crate::report::text::Signs;
-use crate::sources::Reach;
+use crate::sources::{Examined, Reach, Verdict};
 use crate::ui::theme::Theme;
 
 /// How long one name or connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long one source may be examined; less where its own time limit is.
+const EXAMINING: Duration = Duration::from_secs(15);
 /// Looked at in one go; the rest waits.
 const PARALLEL: usize = 32;
 
@@ -93,6 +96,7 @@ pub fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
             say(credentials(&config))?;
             say(tools(&config))?;
             say(reachability(&config))?;
+            say(examined(&config)?)?;
             Some(config)
         }
         Err(failure) => {
@@ -185,6 +189,34 @@ fn find_tool(tool: &str) -> Option<PathBuf> {
         return Some(PathBuf::from(tool)).filter(|path| runs(path));
     }
     std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join(tool)).find(|path| runs(path))
+}
+
+/// What the other ends tell of themselves, all at a time, each within its own time limit.
+fn examined(config: &Config) -> std::io::Result<Vec<Line>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("rounds-io").enable_all().build()?;
+    let entries = || config.sources.iter().filter(|entry| entry.config.spec(&entry.context).enabled);
+    let all = futures_util::future::join_all(entries().map(|entry| async move {
+        let limit = entry.config.spec(&entry.context).timeout.min(EXAMINING);
+        secret::remember_literals(&entry.config.secrets());
+        match tokio::time::timeout(limit, entry.config.examine(&entry.context)).await {
+            Ok(told) => told,
+            Err(_) => vec![Examined::bad("no answer in time", "see above whether it can be reached")],
+        }
+    }));
+    let told = runtime.block_on(all);
+    // A name that is being resolved cannot be cancelled and must not keep us.
+    runtime.shutdown_background();
+    let known = Known::of_process();
+    let line = |entry: &Entry, one: Examined| {
+        let sign = match one.verdict {
+            Verdict::Good => Sign::Ok,
+            Verdict::Odd => Sign::Warning,
+            Verdict::Bad => Sign::Bad,
+        };
+        let hidden = |text: String| known.all().iter().fold(text, |text, secret| text.replace(secret.expose(), "***"));
+        Line { sign, what: entry.id.kind().to_owned(), seen: hidden(format!("{}: {}", entry.id, one.seen)), remedy: hidden(one.remedy) }
+    };
+    Ok(entries().zip(told).flat_map(|(entry, told)| told.into_iter().map(move |one| line(entry, one))).collect())
 }
 
 /// Each distinct server and file once, several at a time: a silent one costs its time-out, not the sum of all.

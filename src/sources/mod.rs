@@ -291,6 +291,48 @@ pub enum Reach {
     Files(PathBuf),
 }
 
+/// How something that was examined is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// It works, and not as well as it could.
+    Odd,
+    /// It does not work so.
+    Bad,
+}
+
+/// One thing that was found out about the other end of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// How it is meant.
+    pub verdict: Verdict,
+    /// What was seen, one sentence.
+    pub seen: String,
+    /// What to do; empty when nothing.
+    pub remedy: String,
+}
+
+impl Examined {
+    /// It is as it should be.
+    #[must_use]
+    pub fn good(seen: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Good, seen: seen.into(), remedy: String::new() }
+    }
+
+    /// It works, and not as well as it could.
+    #[must_use]
+    pub fn odd(seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Odd, seen: seen.into(), remedy: remedy.into() }
+    }
+
+    /// It does not work so.
+    #[must_use]
+    pub fn bad(seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Bad, seen: seen.into(), remedy: remedy.into() }
+    }
+}
+
 /// The keys of one source of one kind, deserialised.
 pub trait SourceConfig: fmt::Debug + Send + Sync {
     /// Checks values that types cannot: URLs, regular expressions, limits, contradictions. Looks at nothing outside.
@@ -313,6 +355,13 @@ pub trait SourceConfig: fmt::Debug + Send + Sync {
     fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
         let _ = context;
         Vec::new()
+    }
+
+    /// What stands at its other end beyond that it can be reached: which server answers, what a token may not do, which format a file has.
+    /// `doctor` tells it. It may ask as a poll does, changes nothing, and runs no command but a trusted one that gives a secret.
+    fn examine(&self, context: &BuildContext) -> BoxFuture<'_, Vec<Examined>> {
+        let _ = context;
+        Box::pin(async { Vec::new() })
     }
 
     /// The project whose packages it looks at, where they can be upgraded (`rounds upgrade`).

@@ -460,8 +460,13 @@ fn doctor_has_a_line_for_each_thing_and_what_to_do() {
     let (good, gone) = (serve("200 OK", ""), nobody());
     configure(
         &place,
-        &(endpoint("home", good, "") + &endpoint("gone", gone, "bearer = { env = \"SHOP_TOKEN\" }") + "[site.shop.log.app]\npath = \"app.log\"\n"),
+        &(endpoint("home", good, "")
+            + &endpoint("gone", gone, "bearer = { env = \"SHOP_TOKEN\" }")
+            + "[site.shop.log.app]\npath = \"app.log\"\n"
+            + "[site.shop.log.web]\npath = \"*.txt\"\n"),
     );
+    std::fs::write(place.path().join("work/access.txt"), "192.0.2.1 - - [20/Nov/2026:03:12:01 +0000] \"GET /a HTTP/1.1\" 404 12 \"-\" \"x\"\n").unwrap();
+    std::fs::write(place.path().join("work/cron.txt"), "the job is done\n").unwrap();
     let output = run(place.command().arg("doctor").env("SHOP_TOKEN", "s3cret").env("SSL_CERT_FILE", "/no/such.pem"));
     let said = stdout(&output);
     assert_eq!(code(&output), 1, "{said}");
@@ -471,6 +476,9 @@ fn doctor_has_a_line_for_each_thing_and_what_to_do() {
         format!("✔ reach          127.0.0.1:{good}"),
         format!("✖ reach          127.0.0.1:{gone}"),
         "app.log is not there yet".to_owned(),
+        "✔ log            shop/log/web: ".to_owned(),
+        "work/access.txt is read as access".to_owned(),
+        "work/cron.txt is read as plain text".to_owned(),
         "✖ authorities".to_owned(),
         "terminal".to_owned(),
         "✔ journal".to_owned(),

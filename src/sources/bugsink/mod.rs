@@ -22,7 +22,9 @@ use serde::Deserialize;
 use self::client::Client;
 use self::parse::Project;
 use super::sentry::{self, event};
-use super::{Ask, BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, DetailBody, Form, Found, ItemKey, Now, Offer, Outcome};
+use super::{
+    Ask, BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, DetailBody, Examined, Form, Found, ItemKey, Now, Offer, Outcome,
+};
 use super::{Reach, Seen, Service, Source, SourceConfig, SourceSpec};
 use crate::domain::{Capability, Data, ErrorEvent, ErrorKind, Issue, IssueState, Issues, Observation, Problem, SourceError};
 use crate::io::secret::SecretRef;
@@ -54,6 +56,13 @@ pub struct Config {
 fn server(url: &str) -> Result<url::Url, String> {
     let url = url.trim().trim_end_matches('/');
     sentry::server(url.strip_suffix("/api/canonical/0").unwrap_or(url))
+}
+
+impl Config {
+    fn client(&self, context: &BuildContext) -> Result<Client, SourceError> {
+        let url = server(&self.url).map_err(|reason| SourceError::config(format!("the address of the server is not right: {reason}"), "correct `url`"))?;
+        Ok(Client { url, token: self.token.clone(), timeout: self.spec(context).timeout, context: context.clone(), kept: Mutex::default() })
+    }
 }
 
 impl SourceConfig for Config {
@@ -92,10 +101,25 @@ impl SourceConfig for Config {
         vec![Reach::Tcp(host, url.port_or_known_default().unwrap_or(443))]
     }
 
+    fn examine(&self, context: &BuildContext) -> BoxFuture<'_, Vec<Examined>> {
+        let client = self.client(context);
+        Box::pin(async move {
+            let found = match client {
+                Ok(client) => client.projects().await.map(|projects| (api::place(&client.url), projects.len())),
+                Err(error) => Err(error),
+            };
+            vec![match found {
+                Ok((place, projects)) => {
+                    Examined::good(format!("{place} is a Bugsink; the token sees {projects} project{}", if projects == 1 { "" } else { "s" }))
+                }
+                Err(error) => Examined::bad(error.message, error.remedy),
+            }]
+        })
+    }
+
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
         let spec = self.spec(context);
-        let url = server(&self.url).map_err(|reason| SourceError::config(format!("the address of the server is not right: {reason}"), "correct `url`"))?;
-        let client = Client { url, token: self.token.clone(), timeout: spec.timeout, context: context.clone(), kept: Mutex::default() };
+        let client = self.client(context)?;
         let tracker = Arc::new(Tracker { client, project: self.project.clone(), spec: spec.clone(), seen: Mutex::default() });
         Ok(Built { spec, source: Box::new(Polls(Arc::clone(&tracker))), service: Some(tracker) })
     }

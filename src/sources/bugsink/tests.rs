@@ -176,6 +176,14 @@ async fn all_projects_are_read_and_a_wrong_one_is_told_with_the_right_ones() {
     assert!(place.asked.lock().unwrap().iter().any(|asked| asked.contains("project=2")));
     let error = built(address, &format!("project = \"shp\"\ntoken = \"{TOKEN}\"")).source.collect().await.unwrap_err();
     assert_eq!((error.kind, error.remedy.as_str()), (ErrorKind::Config, "it sees shop, blog"));
+    for (keys, words) in [(TOKEN, "is a Bugsink; the token sees 2 projects"), ("wrong", "refuses the token")] {
+        let examined = config(&format!("url = \"http://{address}\"\ntoken = \"{keys}\"")).examine(&context()).await;
+        assert!(examined[0].seen.contains(words), "{examined:?}");
+    }
+    // As a tracker of another kind it is told to be what it is.
+    let other: crate::sources::sentry::Config = toml::from_str(&format!("url = \"http://{address}\"\norganization = \"acme\"\ntoken = \"{TOKEN}\"")).unwrap();
+    let examined = other.examine(&context()).await;
+    assert!(examined[0].seen.ends_with("is a Bugsink, which speaks an API of its own"), "{examined:?}");
     let error = built(address, "token = \"wrong\"").source.collect().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Auth);
 }

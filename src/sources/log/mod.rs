@@ -25,7 +25,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::mpsc;
 
-use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Past, Reach, Source, SourceConfig, SourceSpec};
+use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Examined, Past, Reach, Source, SourceConfig, SourceSpec};
 use crate::config::value::{Dur, Size};
 use crate::domain::{Capability, Data, LogBatch, LogLimits, Observation, Problem, SourceError};
 use crate::io::clock;
@@ -409,6 +409,25 @@ impl SourceConfig for Config {
         self.path.list().into_iter().map(|path| Reach::Files(context.base.join(path))).collect()
     }
 
+    fn examine(&self, context: &BuildContext) -> BoxFuture<'_, Vec<Examined>> {
+        let built = if self.command.is_some() { None } else { Some(self.build(context)) };
+        Box::pin(async move {
+            let collected = match built {
+                // It is not run for this.
+                None => return Vec::new(),
+                Some(Err(error)) => Err(error),
+                Some(Ok(mut built)) => {
+                    tokio::time::timeout(built.spec.timeout, built.source.collect()).await.unwrap_or_else(|_| Err(SourceError::timeout(MUTE)))
+                }
+            };
+            match collected {
+                Ok(collected) => formats(&collected),
+                // That no file can be read is told already.
+                Err(_) => Vec::new(),
+            }
+        })
+    }
+
     fn past(&self, context: &BuildContext) -> Option<Result<Arc<dyn Past>, SourceError>> {
         if self.command.is_some() {
             return None;
@@ -452,6 +471,30 @@ impl SourceConfig for Config {
             target,
         }
     }
+}
+
+/// How many files of one source `doctor` names.
+const EXAMINED: usize = 12;
+
+/// How each file is read, by what its last lines look like.
+fn formats(collected: &Collected) -> Vec<Examined> {
+    let Some(batch) = collected.observations.iter().find_map(|one| if let Data::Log(batch) = &one.data { Some(batch) } else { None }) else {
+        return Vec::new();
+    };
+    let name = |file: &crate::domain::LogFile| batch.files.get(usize::from(file.file)).cloned().unwrap_or_default();
+    let one = |file: &crate::domain::LogFile| match file.format.as_str() {
+        "" => Examined::odd(format!("{} has no line yet, so its format is not known", name(file)), ""),
+        "plain" => Examined::odd(
+            format!("{} is read as plain text: its lines name neither time nor level", name(file)),
+            "give a `pattern` if they do in a way that is not recognised",
+        ),
+        format => Examined::good(format!("{} is read as {format}", name(file))),
+    };
+    let mut all: Vec<Examined> = batch.about.iter().take(EXAMINED).map(one).collect();
+    if batch.about.len() > EXAMINED {
+        all.push(Examined::good(format!("and {} more files", batch.about.len() - EXAMINED)));
+    }
+    all
 }
 
 #[derive(Debug, Clone)]

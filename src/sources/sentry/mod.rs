@@ -14,6 +14,7 @@
 //! | `change` | what can be done to an issue; pure |
 //! | `alter` | changes told to a tracker, and issues found by name |
 //! | `parse`, `facts` | what it says of issues, and beside them; pure |
+//! | `examine` | which server it is and what the token lacks, for `doctor` |
 //! | `refusal` | what an answer that is none means; pure |
 //! | `token` | where the token is |
 
@@ -23,6 +24,7 @@ mod change;
 mod client;
 mod details;
 pub mod event;
+mod examine;
 mod facts;
 mod list;
 mod parse;
@@ -46,7 +48,7 @@ use self::client::{Client, Keys, Server, Sort};
 pub use self::event::fuzz as fuzz_event;
 pub use self::parse::fuzz as fuzz_answer;
 use self::wire::Wire;
-use super::{BoxFuture, BuildContext, Built, Call, Complaint, Detail, DetailBody, Found, ItemKey, Offer, Outcome, Reach, Seen, Service};
+use super::{BoxFuture, BuildContext, Built, Call, Complaint, Detail, DetailBody, Examined, Found, ItemKey, Offer, Outcome, Reach, Seen, Service};
 use super::{SourceConfig, SourceSpec};
 use crate::config::value::Dur;
 use crate::domain::{Capability, SourceError};
@@ -117,6 +119,27 @@ pub(super) fn server(url: &str) -> Result<Url, String> {
 impl Config {
     fn is_slug(text: &str) -> bool {
         parse::is_id(text)
+    }
+
+    fn client(&self, context: &BuildContext) -> Result<Client, SourceError> {
+        let url = server(&self.url).map_err(|reason| SourceError::config(format!("the address of the tracker is not right: {reason}"), "correct `url`"))?;
+        let wire = Wire {
+            url,
+            organization: self.organization.clone(),
+            project: self.project.clone(),
+            token: self.token.clone(),
+            timeout: self.spec(context).timeout,
+            context: context.clone(),
+            kept: Mutex::default(),
+        };
+        let keys = Keys {
+            environment: self.environment.clone(),
+            query: self.query.clone(),
+            period: self.period.unwrap_or(Dur::days(1)),
+            sort: self.sort,
+            queries: self.queries.clone().unwrap_or_default(),
+        };
+        Ok(Client::new(wire, keys))
     }
 }
 
@@ -193,26 +216,19 @@ impl SourceConfig for Config {
         vec![Reach::Tcp(host, url.port_or_known_default().unwrap_or(443))]
     }
 
+    fn examine(&self, context: &BuildContext) -> BoxFuture<'_, Vec<Examined>> {
+        let client = self.client(context);
+        Box::pin(async move {
+            vec![match client {
+                Ok(client) => examine::look(&client).await,
+                Err(error) => Examined::bad(error.message, error.remedy),
+            }]
+        })
+    }
+
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
         let spec = self.spec(context);
-        let url = server(&self.url).map_err(|reason| SourceError::config(format!("the address of the tracker is not right: {reason}"), "correct `url`"))?;
-        let wire = Wire {
-            url,
-            organization: self.organization.clone(),
-            project: self.project.clone(),
-            token: self.token.clone(),
-            timeout: spec.timeout,
-            context: context.clone(),
-            kept: Mutex::default(),
-        };
-        let keys = Keys {
-            environment: self.environment.clone(),
-            query: self.query.clone(),
-            period: self.period.unwrap_or(Dur::days(1)),
-            sort: self.sort,
-            queries: self.queries.clone().unwrap_or_default(),
-        };
-        let client = Arc::new(Client::new(wire, keys));
+        let client = Arc::new(self.client(context)?);
         let source = poll::SentrySource::new(Arc::clone(&client), spec.every, spec.timeout);
         let service = SentryService { client, spec: spec.clone() };
         Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(service)) })

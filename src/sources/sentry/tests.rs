@@ -38,6 +38,10 @@ impl Place {
         built(&format!("url = \"http://{}\"\n{keys}", self.address)).unwrap()
     }
 
+    pub(super) async fn examined(&self, keys: &str) -> Vec<Examined> {
+        config(&format!("url = \"http://{}\"\n{keys}", self.address)).examine(&context()).await
+    }
+
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.tracker.seen()
     }
