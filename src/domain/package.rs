@@ -27,6 +27,25 @@ impl Bump {
     }
 }
 
+/// How far it is from one version to another by their first three numbers; `None` for the same one. Epochs, and what is no number,
+/// are not told apart here: who compares versions by the rules of their kind is `packages`.
+#[must_use]
+pub fn step(from: &str, to: &str) -> Option<Bump> {
+    if from == to {
+        return None;
+    }
+    let part = |text: &str, at: usize| {
+        let bare = text.trim_start_matches(['v', 'V']);
+        let digits: String = bare.split(['.', '-', '+']).nth(at).unwrap_or("0").chars().take_while(char::is_ascii_digit).collect();
+        digits.trim_start_matches('0').to_owned()
+    };
+    Some(match (part(from, 0) == part(to, 0), part(from, 1) == part(to, 1)) {
+        (false, _) => Bump::Major,
+        (true, false) => Bump::Minor,
+        (true, true) => Bump::Patch,
+    })
+}
+
 /// A known weakness of the installed version.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Advisory {
@@ -56,6 +75,9 @@ pub struct Advisory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignored_until: Option<NaiveDate>,
 }
+
+/// Days from the day a cure is out until it should be in, by how grave the gravest weakness is.
+pub const CURE_DAYS: [(&str, i64); 4] = [("critical", 2), ("high", 14), ("medium", 30), ("low", 90)];
 
 /// From this base score on, a weakness is critical.
 pub const CRITICAL_CVSS: f64 = 9.0;
@@ -209,6 +231,39 @@ impl Package {
         self.bump.is_some()
     }
 
+    /// How far the upgrade goes that is at hand: to what is wanted, and to the latest where nothing newer is wanted.
+    #[must_use]
+    pub fn at_hand(&self) -> Option<Bump> {
+        let bump = self.bump?;
+        let near = self.current().zip(self.wanted.as_deref()).and_then(|(from, to)| step(from, to));
+        Some(near.unwrap_or(bump))
+    }
+
+    /// When a release came out, where that is known.
+    #[must_use]
+    pub fn out(&self, version: &str) -> Option<DateTime<Utc>> {
+        if self.latest.as_deref() == Some(version) && self.released_at.is_some() {
+            return self.released_at;
+        }
+        if self.current() == Some(version) && self.current_released_at.is_some() {
+            return self.current_released_at;
+        }
+        self.releases.iter().find(|out| out.version == version)?.at
+    }
+
+    /// The day by which its weaknesses should be cured: so many days from when a cure was out, by how grave the gravest is
+    /// ([`CURE_DAYS`]); none as long as no cure is out.
+    #[must_use]
+    pub fn due(&self) -> Option<DateTime<Utc>> {
+        self.cure.as_ref()?;
+        let of = |advisory: &Advisory| {
+            let word = if advisory.is_critical() { "critical" } else { advisory.severity.as_deref().unwrap_or("medium") };
+            let days = CURE_DAYS.iter().find(|(name, _)| *name == word).map_or(30, |(_, days)| *days);
+            advisory.fixed_at.or(advisory.published)?.checked_add_signed(chrono::Duration::days(days))
+        };
+        self.advisories.iter().filter_map(of).min()
+    }
+
     /// The gravest of its advisories that are not borne.
     #[must_use]
     pub fn worst(&self) -> Option<&Advisory> {
@@ -254,5 +309,35 @@ impl Packages {
     #[must_use]
     pub fn libyears(&self) -> f64 {
         self.items.iter().filter_map(|package| package.libyears).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_at_hand_is_the_one_to_what_is_wanted() {
+        for (from, to, expected) in [
+            ("5.2.15", "5.2.19", Some(Bump::Patch)),
+            ("5.2", "5.2.1", Some(Bump::Patch)),
+            ("5.2.15", "5.3", Some(Bump::Minor)),
+            ("4.2.30", "6.1.3", Some(Bump::Major)),
+            ("v1.2.3", "1.2.4-rc.1", Some(Bump::Patch)),
+            ("2024.08", "2024.8.1", Some(Bump::Patch)),
+            ("1.0", "1.0", None),
+        ] {
+            assert_eq!(step(from, to), expected, "{from} {to}");
+        }
+        let package = |wanted: &str| Package {
+            installed: Some("5.2.15".to_owned()),
+            wanted: Some(wanted.to_owned()),
+            latest: Some("6.1.3".to_owned()),
+            bump: Some(Bump::Major),
+            ..Package::default()
+        };
+        assert_eq!(package("5.2.19").at_hand(), Some(Bump::Patch));
+        assert_eq!(package("5.2.15").at_hand(), Some(Bump::Major));
+        assert_eq!(Package { bump: None, ..package("5.2.15") }.at_hand(), None);
     }
 }

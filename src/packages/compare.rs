@@ -282,11 +282,8 @@ fn one(name: &str, entry: Option<&Entry>, facts: Facts<'_>, bounds: &[(&str, &Co
             let shown = candidates.iter().filter(|one| one.version >= *current && (pre || !one.version.is_prerelease()));
             let mut releases: Vec<Out> =
                 shown.map(|one| Out { version: one.version.to_string(), at: time(one.release), yanked: one.release.yanked.is_some() }).collect();
-            if releases.len() > RELEASES {
-                // The newest, and the one that is there.
-                releases.drain(RELEASES - 1..releases.len() - 1);
-            }
             releases.reverse();
+            thin(&mut releases, [package.wanted.as_deref(), package.patch.as_deref()]);
             package.releases = releases;
         }
     }
@@ -295,6 +292,21 @@ fn one(name: &str, entry: Option<&Entry>, facts: Facts<'_>, bounds: &[(&str, &Co
         _ => None,
     };
     package
+}
+
+/// Leaves the release that is there, what one would move to with the one before it, and the newest; `releases` are oldest first.
+fn thin(releases: &mut Vec<Out>, goals: [Option<&str>; 2]) {
+    let goal = |out: &Out| goals.contains(&Some(out.version.as_str()));
+    let mut kept: Vec<bool> = (0..releases.len()).map(|at| at == 0 || goal(&releases[at]) || releases.get(at + 1).is_some_and(goal)).collect();
+    let mut room = RELEASES.saturating_sub(kept.iter().filter(|kept| **kept).count());
+    for kept in kept.iter_mut().rev().filter(|kept| !**kept) {
+        if room == 0 {
+            break;
+        }
+        (*kept, room) = (true, room - 1);
+    }
+    let mut kept = kept.into_iter();
+    releases.retain(|_| kept.next().unwrap_or(false));
 }
 
 /// What could be moved to, for who looks for a cure.

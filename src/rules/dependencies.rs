@@ -1,11 +1,8 @@
 //! What must be upgraded, and why? One finding for each manifest or environment.
 
 use super::{Answer, Context, Rule, finding};
-use crate::domain::{Advisory, Block, Bump, Finding, FindingId, Package, Packages, Severity, Term, Timestamp};
+use crate::domain::{Advisory, Block, Bump, Finding, FindingId, Package, Packages, Severity, Term};
 use crate::state::SourceState;
-
-/// Days from the day a cure is out until it should be in, by how grave the gravest weakness is.
-const DAYS: [(&str, i64); 4] = [("critical", 2), ("high", 14), ("medium", 30), ("low", 90)];
 
 /// Vulnerable, withdrawn, abandoned and outdated packages.
 #[derive(Debug)]
@@ -13,17 +10,6 @@ pub struct Dependencies;
 
 fn worst(package: &Package) -> Option<f64> {
     package.advisories.iter().filter_map(|a| a.cvss).max_by(f64::total_cmp)
-}
-
-/// The day by which the weaknesses of a package should be cured; none as long as no cure is out.
-fn due(package: &Package) -> Option<Timestamp> {
-    package.cure.as_ref()?;
-    let of = |advisory: &Advisory| {
-        let word = if advisory.is_critical() { "critical" } else { advisory.severity.as_deref().unwrap_or("medium") };
-        let days = DAYS.iter().find(|(name, _)| *name == word).map_or(30, |(_, days)| *days);
-        Some(advisory.fixed_at.or(advisory.published)? + chrono::Duration::days(days))
-    };
-    package.advisories.iter().filter_map(of).min()
 }
 
 /// `Django 5.2.15 → 5.2.19 cures 2 advisories, CVSS 7.5`.
@@ -175,7 +161,7 @@ impl Rule for Dependencies {
         }
         found.blocks = vec![Block::Sentences(lines)];
         // Of the package that the title is about.
-        found.due = vulnerable.first().and_then(|p| due(p));
+        found.due = vulnerable.first().and_then(|p| p.due());
         findings.insert(0, found);
         Answer::Firing(findings)
     }

@@ -196,7 +196,7 @@ const LOGS: &[Page] = &[Page::Logs];
 const FINDINGS: &[Page] = &[Page::Attention, Page::Errors, Page::Dependencies, Page::Backups];
 const GRAPHS: &[Page] = &[Page::Health];
 /// Lists with more than one order.
-const SORTED: &[Page] = &[Page::Health, Page::Errors];
+const SORTED: &[Page] = &[Page::Health, Page::Errors, Page::Dependencies];
 
 /// All commands, in the order of the help.
 pub static COMMANDS: &[CommandSpec] = &[

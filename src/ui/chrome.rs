@@ -369,7 +369,21 @@ fn keys_of(page: Page) -> &'static [(&'static [Command], &'static str)] {
             (&[C::Poll], "poll"),
             (&[C::Palette], "command"),
         ],
-        Page::Dependencies | Page::Backups => &[
+        Page::Dependencies => &[
+            (&[C::Enter], "open"),
+            (&[C::Mark], "mark"),
+            (&[C::Actions], "actions"),
+            (&[C::Why], "why?"),
+            (&[C::Open], "link"),
+            (&[C::Sort], "sort"),
+            (&[C::Filter], "filter"),
+            (&[C::Copy], "copy"),
+            (&[C::Poll], "look again"),
+            (&[C::Acknowledge], "ack"),
+            (&[C::Zoom], "zoom"),
+            (&[C::Palette], "command"),
+        ],
+        Page::Backups => &[
             (&[C::Enter], "open"),
             (&[C::Actions], "actions"),
             (&[C::Poll], "look again"),

@@ -4,9 +4,11 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::{Entry, Group, judged};
-use crate::domain::{Advisory, Package};
+use super::{Entry, Group, end_of, judged, released, versions};
+use crate::domain::{Advisory, Need, Package};
+use crate::packages::versions::{Constraint, Version};
 use crate::state::{Command, Drawn, Part};
+use crate::ui::panes::attention::short;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
 use crate::ui::text;
@@ -16,6 +18,10 @@ use crate::ui::widgets::detail::{At, Line};
 const LINE: u16 = 76;
 /// Column of the values of facts.
 const VALUE: u16 = 13;
+/// From this width on there is room for labels before advisories.
+const WIDE: u16 = 100;
+/// Lines of one fact.
+const FACT_LINES: usize = 3;
 /// Packages that a manifest could not tell of, named at most.
 const NAMED: usize = 12;
 
@@ -32,7 +38,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
                 (Some(from), Some(to)) if from != to => format!("{}  {} {from} → {to}", id.site(), package.name),
                 (from, _) => format!("{}  {} {}", id.site(), package.name, from.unwrap_or("?")),
             };
-            (title, remark(scene, package), about(scene, entry, package, area.width))
+            (title, remark(scene, package, area.width), about(scene, entry, package, area.width))
         }
         None => (id.to_string(), entry.source.packages.as_ref().map_or(String::new(), |(_, packages)| packages.manifest.clone()), trouble(scene, entry, cells)),
     };
@@ -45,12 +51,20 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
     super::listing::lines(pen, scene, inner, &all, whole);
 }
 
-/// `direct · requirements.txt:3 · released 4 d ago`.
-fn remark(scene: &Scene<'_>, package: &Package) -> String {
+/// `direct · requirements.txt:3 · released 4 d ago`; where there is room, what is deployed, locked and declared.
+fn remark(scene: &Scene<'_>, package: &Package, width: u16) -> String {
     let mut parts = Vec::new();
     parts.extend(package.direct.map(|direct| if direct { "direct" } else { "brought by others" }.to_owned()));
     parts.extend(package.place.clone());
-    parts.extend(package.released_at.map(|at| format!("released {} ago", scene.age(at))));
+    let released = || released(package).map(|at| format!("released {} ago", scene.age(at)));
+    if width < WIDE {
+        parts.extend(released());
+    } else {
+        let versions = [("deployed", &package.installed), ("locked", &package.locked), ("declared", &package.declared)];
+        let known: Vec<String> = versions.into_iter().filter_map(|(name, version)| Some(format!("{name} {}", version.as_ref()?))).collect();
+        parts.push(known.join(", "));
+    }
+    parts.retain(|part| !part.is_empty());
     parts.join(" · ")
 }
 
@@ -80,19 +94,22 @@ fn trouble(scene: &Scene<'_>, entry: &Entry<'_>, cells: usize) -> Vec<Line> {
 fn about(scene: &Scene<'_>, entry: &Entry<'_>, package: &Package, width: u16) -> Vec<Line> {
     let theme = scene.theme;
     let mut all = Vec::new();
-    if width > LINE && scene.rows.airy {
-        all.extend(on_a_line(scene, package, width));
+    let airy = scene.rows.airy;
+    let on_a_line = if width > LINE && airy { versions::on_a_line(scene, package, width) } else { Vec::new() };
+    let drawn = !on_a_line.is_empty();
+    all.extend(on_a_line);
+    for (at, advisory) in package.advisories.iter().enumerate() {
+        all.push(weakness(scene, package, advisory, width, at == 0));
     }
-    for advisory in &package.advisories {
-        all.extend(weakness(scene, advisory, width));
-    }
-    let blank = !all.is_empty() && scene.rows.airy;
-    if blank && !package.advisories.is_empty() {
+    if airy && !package.advisories.is_empty() {
         all.push(Line::new());
     }
+    let cells = usize::from(width.saturating_sub(VALUE + 2)).max(10);
     let mut fact = |name: &'static str, value: String, style: Style| {
-        if !value.is_empty() {
-            all.push(Line::new().put(1, name, theme.dim).put(VALUE, value, style));
+        for (at, line) in text::wrap(&value, cells).into_iter().take(FACT_LINES).enumerate() {
+            if !line.is_empty() {
+                all.push(Line::new().put(1, if at == 0 { name } else { "" }, theme.dim).put(VALUE, line, style));
+            }
         }
     };
     fact("problem", package.problem.clone().unwrap_or_default(), theme.unknown);
@@ -103,79 +120,102 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, package: &Package, width: u16) ->
     if let Some(status) = package.project_status.as_deref().filter(|status| *status != "active") {
         fact("project", format!("{status}: nobody mends it"), theme.text);
     }
+    if let Some(line) = end_of(scene, entry.source, package) {
+        let end = line.security_until.map_or_else(String::new, |end| format!(" on {}", end.format("%-d %b %Y")));
+        let next = line.next.as_ref().map_or_else(String::new, |next| format!("; {} {}{} is out", line.label, next.cycle, if next.lts { " LTS" } else { "" }));
+        fact("end of life", format!("{} ended{end}{next}", line.title()), theme.text);
+    }
     if entry.group == Group::Vulnerable {
         let cure = package.cure.as_ref().map_or_else(|| "none yet".to_owned(), |cure| format!("{cure} and later"));
-        fact("cured by", cure, theme.bold(theme.text));
+        let due = package.due().map_or_else(String::new, |due| format!(", {}", scene.due(due).text));
+        fact("cured by", format!("{cure}{due}"), theme.bold(theme.text));
     }
+    for borne in &package.borne {
+        let until = borne.until.map_or_else(String::new, |until| format!(" until {until}"));
+        fact("borne", format!("{}{until}: {}", borne.advisory.id, borne.reason), theme.dim);
+    }
+    fact("differs", package.drift.clone().unwrap_or_default(), theme.text);
+    fact("also at", package.confusable.as_ref().map_or_else(String::new, |place| format!("{place}, where it may be somebody else's")), theme.warn);
     let held = match (&package.held_by, &package.wanted, &package.latest) {
         (Some(held), Some(wanted), Some(latest)) => format!("{held}: {wanted} is wanted, {latest} is the latest"),
         (Some(held), _, _) => held.clone(),
         _ => String::new(),
     };
     fact("held by", held, theme.text);
-    let versions = [("installed", &package.installed), ("locked", &package.locked), ("wanted", &package.wanted), ("latest", &package.latest)];
-    let mut parts: Vec<String> = versions.into_iter().filter_map(|(name, version)| version.as_ref().map(|version| format!("{name} {version}"))).collect();
-    if package.newest.is_some() && package.newest != package.latest {
-        parts.extend(package.newest.as_ref().map(|version| format!("newest of all {version}")));
+    fact("needed by", needed(entry, package, width), theme.text);
+    if !package.via.is_empty() {
+        fact("came by", format!("{} → {}", package.via.join(" → "), package.name), theme.text);
     }
-    fact("versions", parts.join("   "), theme.text);
-    if let Some(at) = package.current_released_at {
-        fact("from", text::moment(at, scene.now, scene.view.zone), theme.text);
+    if !drawn {
+        let known = [("installed", &package.installed), ("locked", &package.locked), ("wanted", &package.wanted), ("latest", &package.latest)];
+        let mut parts: Vec<String> = known.into_iter().filter_map(|(name, version)| Some(format!("{name} {}", version.as_ref()?))).collect();
+        if package.newest.is_some() && package.newest != package.latest {
+            parts.extend(package.newest.as_ref().map(|version| format!("newest of all {version}")));
+        }
+        fact("versions", parts.join("   "), theme.text);
     }
-    fact("python", package.requires_python.as_ref().map_or(String::new(), |needs| format!("the latest needs {needs}")), theme.text);
+    let behind = package.libyears.filter(|years| *years > 0.0).map(|years| format!("{years:.1} libyears behind"));
+    let from = package.current_released_at.map(|at| format!("from {}", text::day(at, scene.now, scene.view.zone)));
+    let age: Vec<String> = from.into_iter().chain(behind).collect();
+    fact("age", age.join(", "), theme.dim);
+    fact("python", package.requires_python.as_ref().map_or(String::new(), |needs| format!("the latest needs {needs}")), theme.dim);
     let manifest = entry.source.packages.as_ref().map_or("", |(_, packages)| packages.manifest.as_str());
     let index = entry.source.packages.as_ref().and_then(|(_, packages)| packages.index.as_deref()).map_or(String::new(), |index| format!(", {index}"));
     fact("source", format!("{}: {}{index}", entry.source.spec.id, package.place.as_deref().unwrap_or(manifest)), theme.dim);
     all
 }
 
-/// `GHSA-…  7.5 high    denial of service in …    cured by 5.2.18`.
-fn weakness(scene: &Scene<'_>, advisory: &Advisory, width: u16) -> Vec<Line> {
-    let theme = scene.theme;
-    let style = judged(advisory.cvss, theme);
-    let score = advisory.cvss.map_or_else(|| "?".to_owned(), |score| format!("{score:.1}"));
-    let cured = match advisory.fixed_in.first() {
-        Some(version) => format!("cured by {version}"),
-        None => "no cure yet".to_owned(),
-    };
-    let line = Line::new().put(1, advisory.id.clone(), style).put(22, score, style).put(27, advisory.severity.clone().unwrap_or_default(), theme.text);
-    let summary = advisory.summary.clone().or_else(|| advisory.aliases.first().cloned()).unwrap_or_default();
-    let room = usize::from(width).saturating_sub(37 + text::width(&cured) + 4);
-    if room < 10 {
-        return vec![line.spans(At::Edge(0), vec![Span::styled(cured, theme.dim)]), Line::new().put(3, summary, theme.text)];
+/// Who asks for it, and whether one of them forbids what would be moved to.
+fn needed(entry: &Entry<'_>, package: &Package, width: u16) -> String {
+    let needs = &package.needed_by;
+    if needs.is_empty() {
+        return String::new();
     }
-    vec![line.put(37, text::clip(&summary, room).into_owned(), theme.text).spans(At::Edge(0), vec![Span::styled(cured, theme.dim)])]
+    let named = if width < WIDE { 2 } else { 4 };
+    let names: Vec<&str> = needs.iter().take(named).map(|need| need.name.as_str()).collect();
+    let more = if needs.len() > named { format!(" and {} more", needs.len() - named) } else { String::new() };
+    let who = format!("{}{more}", names.join(", "));
+    // Constraints of other kinds of packages are not read by these rules.
+    let python = entry.source.packages.as_ref().is_some_and(|(_, packages)| packages.ecosystem.as_deref().is_none_or(|word| word == "PyPI"));
+    let newer = package.wanted.as_deref().filter(|wanted| Some(*wanted) != package.current()).or(package.latest.as_deref());
+    let Some((text, version)) = newer.filter(|_| python).and_then(|text| Some((text, Version::parse(text)?))) else { return who };
+    let against = |need: &&Need| Constraint::parse(&need.constraint).is_some_and(|bound| !bound.allows(&version));
+    match needs.iter().find(against) {
+        Some(one) => format!("{who}; {} wants {} and forbids {text}", one.name, one.constraint),
+        None => format!("{who}; {} {text}", if needs.len() == 1 { "it allows" } else { "none forbids" }),
+    }
 }
 
-/// The known versions on a line, evenly spaced, what they are under them.
-fn on_a_line(scene: &Scene<'_>, package: &Package, width: u16) -> Vec<Line> {
+/// `GHSA-…  7.5 high    denial of service in …    fix out 16 d`.
+fn weakness(scene: &Scene<'_>, package: &Package, advisory: &Advisory, width: u16, first: bool) -> Line {
     let theme = scene.theme;
-    let mut stops: Vec<(&str, Vec<&str>)> = Vec::new();
-    let here = if package.installed.is_some() { "installed" } else { "locked" };
-    let known = [(package.current(), here), (package.cure.as_deref(), "cures"), (package.wanted.as_deref(), "wanted"), (package.latest.as_deref(), "latest")];
-    for (version, word) in known {
-        let Some(version) = version else { continue };
-        match stops.iter_mut().find(|(known, _)| *known == version) {
-            Some((_, words)) => words.push(word),
-            None => stops.push((version, vec![word])),
+    let style = judged(advisory.cvss, theme);
+    let wide = width >= WIDE;
+    let x = if wide { VALUE } else { 1 };
+    let score = advisory.cvss.map_or_else(|| "?".to_owned(), |score| format!("{score:.1}"));
+    let out = advisory.fixed_at.map(|at| short(&scene.age(at)));
+    let cured = match (advisory.fixed_in.first(), out) {
+        // Of several series the one that would be moved to says more than the first.
+        (Some(version), out) if wide => {
+            let version = package.cure.as_ref().filter(|cure| advisory.fixed_in.contains(cure)).unwrap_or(version);
+            format!("cured by {version}{}", out.map_or_else(String::new, |out| format!(", out {out}")))
         }
+        (Some(_), Some(out)) => format!("fix out {out}"),
+        (Some(version), None) => format!("cured by {version}"),
+        (None, _) => "no cure yet".to_owned(),
+    };
+    let mut line = Line::new();
+    if wide && first {
+        line = line.put(1, "advisories", theme.dim);
     }
-    if stops.len() < 2 {
-        return Vec::new();
+    let word = advisory.severity.clone().unwrap_or_default();
+    let weight = if advisory.cvss.is_some_and(|score| score >= 7.0) || advisory.is_critical() { style } else { theme.text };
+    line = line.put(x, advisory.id.clone(), theme.warn).put(x + 21, score, weight).put(x + 25, word, weight);
+    let summary = advisory.summary.clone().or_else(|| advisory.aliases.first().cloned()).unwrap_or_default();
+    let at = x + 35;
+    let room = usize::from(width).saturating_sub(usize::from(at) + text::width(&cured) + 4);
+    if room >= 8 {
+        line = line.put(at, text::clip(&summary, room).into_owned(), theme.text);
     }
-    let gap = ((width - 3) / stops.len() as u16).clamp(12, 30);
-    let (mut versions, mut line, mut words) = (Line::new(), Vec::new(), Line::new());
-    let last = stops.len() - 1;
-    for (at, (version, said)) in stops.iter().enumerate() {
-        let column = 1 + gap * at as u16;
-        let wanted = said.contains(&"wanted");
-        let style = if wanted { theme.bold(theme.text) } else { theme.text };
-        versions = versions.put(column, text::clip(version, usize::from(gap) - 2).into_owned(), style);
-        words = words.put(column, said.join(", "), if wanted { theme.text } else { theme.dim });
-        line.push(Span::styled(if at == 0 { "●" } else { "○" }, if wanted { theme.accent } else { theme.text }));
-        if at < last {
-            line.push(Span::styled("─".repeat(usize::from(gap) - 1), theme.faint));
-        }
-    }
-    vec![versions, Line::of(line), words, Line::new()]
+    line.spans(At::Edge(0), vec![Span::styled(cured, theme.dim)])
 }

@@ -1,32 +1,44 @@
-//! Page 6: the packages that need care, in groups by what they need, and what is known of the selected one.
+//! Page 6: the life lines, the packages that need care in groups by what they need, and what is known of the selected one.
 //!
-//! What is up to date is counted, not listed; a manifest that could not be read is the first row, never a shorter list.
+//! What is up to date is counted, not listed; a manifest that could not be read is the first row, never a shorter list. The tail of
+//! the least urgent groups is folded where the list would not fit.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `life` | the life lines above the list |
+//! | `table` | the columns of the list |
+//! | `detail` | what is known of the selected package |
+//! | `versions` | its versions on a line |
 
 mod detail;
+mod life;
+mod table;
+mod versions;
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::attention::short;
 use super::listing;
-use crate::domain::{Bump, Capability, Package};
-use crate::state::matching::Query;
+use crate::domain::package::CRITICAL_CVSS;
+use crate::domain::{Bump, Capability, LifeLine, Package, Phase};
 use crate::state::menu::filter_of;
-use crate::state::{Drawn, Page, Part, SourceState, item};
-use crate::ui::layout::Class;
+use crate::state::{Command, Drawn, Page, Part, SourceState, item};
+use crate::ui::layout::{self, Class};
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
 use crate::ui::signs::Sign;
 use crate::ui::text;
 use crate::ui::theme::Theme;
-use crate::ui::widgets::list::{Column, Hidden, List, Row, matched};
+use crate::ui::widgets::list::{Hidden, List, Row};
 
-/// From this base score on, a weakness is critical.
-const CRITICAL_CVSS: f64 = 9.0;
-
-/// Cells of the last column where there is no room for two.
-const WHY: usize = 14;
+/// The orders; the first is by urgency.
+const ORDERS: [&str; 5] = ["", "name", "score", "released", "libyears"];
+/// Rows of a group that are never folded.
+const KEPT: usize = 2;
 
 /// What a package needs, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +47,7 @@ enum Group {
     Vulnerable,
     Yanked,
     Abandoned,
+    EndOfLife,
     NotKnown,
     Major,
     Minor,
@@ -42,8 +55,8 @@ enum Group {
 }
 
 impl Group {
-    /// What a package needs; `None`: nothing.
-    fn of(package: &Package) -> Option<Self> {
+    /// What a package needs; `None`: nothing. `ended`: its release is supported no longer.
+    fn of(package: &Package, ended: bool) -> Option<Self> {
         if !package.advisories.is_empty() {
             return Some(Self::Vulnerable);
         }
@@ -53,10 +66,13 @@ impl Group {
         if package.project_status.as_deref().is_some_and(|status| status != "active") {
             return Some(Self::Abandoned);
         }
+        if ended {
+            return Some(Self::EndOfLife);
+        }
         if package.problem.is_some() {
             return Some(Self::NotKnown);
         }
-        package.bump.map(|bump| match bump {
+        package.at_hand().map(|bump| match bump {
             Bump::Major => Self::Major,
             Bump::Minor => Self::Minor,
             Bump::Patch => Self::Patch,
@@ -69,6 +85,7 @@ impl Group {
             Self::Vulnerable => "vulnerable",
             Self::Yanked => "yanked",
             Self::Abandoned => "abandoned",
+            Self::EndOfLife => "end of life",
             Self::NotKnown => "not known",
             Self::Major => "major",
             Self::Minor => "minor",
@@ -109,22 +126,42 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         return super::empty::draw(pen, scene, body, Page::Dependencies);
     }
     let theme = scene.theme;
+    let lives = life::lines(scene);
+    let above = life::height(scene, &lives, body);
+    if above > 0 {
+        life::draw(pen, scene, &lives, Rect { height: above, ..body });
+    }
+    let body = Rect { y: body.y + above, height: body.height - above, ..body };
     let view = scene.view.list();
     let (mut all, current) = entries(scene, &sources);
-    sort(&mut all, scene);
+    let order = view.sort % ORDERS.len();
+    sort(&mut all, scene, order);
     let query = filter_of(scene.view).fitting(all.iter().map(haystack));
     let total = all.len();
     let (items, hidden): (Vec<Entry<'_>>, Vec<Entry<'_>>) = all.into_iter().partition(|entry| query.is_empty() || query.accepts(&haystack(entry)));
-    drawn.keys = items.iter().map(Entry::key).collect();
-    let selected = super::selected(view, &drawn.keys);
     scene.counted.set(Some((items.len(), total)));
 
     let class = listing::class(scene);
-    let table = Table::of(class, &items);
+    let table = table::Table::of(class, &items);
+    let sizes = items.iter().fold(BTreeMap::new(), |mut sizes, entry| {
+        *sizes.entry(entry.group).or_insert(0) += 1;
+        sizes
+    });
+    let plain = order == 0 && query.is_empty() && !scene.view.zoom;
+    let (items, folded) = if plain { fold(scene, body, items) } else { (items, Vec::new()) };
+    drawn.keys = items.iter().map(Entry::key).collect();
+    let selected = super::selected(view, &drawn.keys);
     let columns = table.columns();
-    let row = |at: usize| items.get(at).map_or_else(Row::new, |entry| table.row(scene, entry, lead(&items, at), &query));
-    let title = listing::title(scene, "packages", "");
-    let mut after = Vec::new();
+    let lead = |at: usize| lead(&items, at, order == 0, &sizes);
+    let row = |at: usize| items.get(at).map_or_else(Row::new, |entry| table.row(scene, entry, lead(at), &query));
+    let title = listing::title(scene, "packages", ORDERS[order]);
+    let mut after: Vec<Vec<Span<'static>>> = Vec::new();
+    if !folded.is_empty() {
+        let mut words = vec![Span::styled(format!("{:indent$}{}", "", tail(&folded), indent = table.indent()), theme.dim)];
+        words.push(Span::styled("   ", theme.dim));
+        words.extend(scene.hint(Command::Zoom, "shows all"));
+        after.push(words);
+    }
     let count = |n: usize| format!("{} package{}", text::thousands(n as u64), if n == 1 { "" } else { "s" });
     match (total, current) {
         (0, 0) => after.extend(listing::verified(scene, sources.iter().copied(), "No package is listed")),
@@ -170,7 +207,7 @@ fn entries<'a>(scene: &Scene<'a>, sources: &[&'a SourceState]) -> (Vec<Entry<'a>
             entries.push(Entry { source, group: Group::Trouble, package: None, trouble: Some(trouble) });
         }
         for package in items {
-            match Group::of(package) {
+            match Group::of(package, ended(scene, source, package)) {
                 Some(group) => entries.push(Entry { source, group, package: Some(package), trouble: None }),
                 // What was up to date when it was last seen is not said to be so now.
                 None => current += usize::from(!listing::pale(scene, source)),
@@ -190,196 +227,106 @@ fn haystack(entry: &Entry<'_>) -> String {
     format!("{name} {} {} {more} {why}", entry.group.word(), entry.source.spec.id)
 }
 
-fn sort(entries: &mut [Entry<'_>], scene: &Scene<'_>) {
+/// Whether the release of a package that has dates of its own (`django`) is supported no longer.
+fn ended(scene: &Scene<'_>, source: &SourceState, package: &Package) -> bool {
+    end_of(scene, source, package).is_some()
+}
+
+/// The life line of such a release, where it has ended.
+fn end_of<'a>(scene: &Scene<'a>, source: &SourceState, package: &Package) -> Option<&'a LifeLine> {
+    let today = text::local(scene.now, scene.view.zone).date();
+    let current = package.current()?;
+    let of_site = scene.sources().filter(|(id, _)| id.site() == source.spec.id.site());
+    let mut lines = of_site.flat_map(|(_, source)| source.life.iter().flat_map(|(_, lines)| &lines.items));
+    lines.find(|line| {
+        let series = line.cycle.as_deref().and_then(|cycle| current.strip_prefix(cycle));
+        line.product == package.name && series.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) && line.phase(today) == Phase::Ended
+    })
+}
+
+fn sort(entries: &mut [Entry<'_>], scene: &Scene<'_>, order: usize) {
     entries.sort_by(|a, b| {
         let scored = |entry: &Entry<'_>| entry.package.and_then(score).unwrap_or(-1.0);
+        let by_score = || scored(b).total_cmp(&scored(a));
         // What waits longest comes first; where nothing tells, last.
-        let out = |entry: &Entry<'_>| entry.package.and_then(|package| package.released_at).unwrap_or(scene.now);
-        a.group
-            .cmp(&b.group)
-            .then_with(|| scored(b).total_cmp(&scored(a)))
-            .then_with(|| out(a).cmp(&out(b)))
-            .then_with(|| a.source.spec.id.cmp(&b.source.spec.id))
-            .then_with(|| a.package.map(|package| &package.name).cmp(&b.package.map(|package| &package.name)))
+        let out = |entry: &Entry<'_>| entry.package.and_then(released).unwrap_or(scene.now);
+        let years = |entry: &Entry<'_>| entry.package.and_then(|package| package.libyears).unwrap_or(-1.0);
+        let trouble = |entry: &Entry<'_>| entry.group != Group::Trouble;
+        let first = match order {
+            1 => Ordering::Equal,
+            2 => by_score(),
+            3 => out(a).cmp(&out(b)),
+            4 => years(b).total_cmp(&years(a)),
+            _ => a.group.cmp(&b.group).then_with(by_score).then_with(|| out(a).cmp(&out(b))),
+        };
+        let name = |entry: &Entry<'_>| entry.package.map(|package| package.name.clone());
+        let (site, names) = (a.source.spec.id.cmp(&b.source.spec.id), name(a).cmp(&name(b)));
+        let ordering = trouble(a).cmp(&trouble(b)).then(first);
+        if order == 1 { ordering.then(names).then(site) } else { ordering.then(site).then(names) }
     });
 }
 
-/// How many rows the group has that begins at this row; `None` inside of a group.
-fn lead(items: &[Entry<'_>], at: usize) -> Option<usize> {
-    let group = items.get(at)?.group;
+/// When what would be moved to came out.
+fn released(package: &Package) -> Option<crate::domain::Timestamp> {
+    let newer = package.wanted.as_deref().filter(|wanted| Some(*wanted) != package.current());
+    package.out(newer.or(package.latest.as_deref())?)
+}
+
+/// What stands in the first column of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    /// The group begins here and has so many.
+    First(usize),
+    /// Inside of a group.
+    Within,
+    /// Rows are not in groups: each says what it is.
+    Alone,
+}
+
+fn lead(items: &[Entry<'_>], at: usize, grouped: bool, sizes: &BTreeMap<Group, usize>) -> Lead {
+    let Some(group) = items.get(at).map(|entry| entry.group) else { return Lead::Within };
+    if !grouped {
+        return Lead::Alone;
+    }
     let begins = at == 0 || items.get(at - 1).is_some_and(|before| before.group != group);
-    begins.then(|| items[at..].iter().take_while(|entry| entry.group == group).count())
+    if begins { Lead::First(sizes.get(&group).copied().unwrap_or(1)) } else { Lead::Within }
 }
 
-/// The sign of a group by its worst member.
-fn sign(group: Group, worst: Option<f64>, theme: &Theme) -> Span<'static> {
-    match group {
-        Group::Vulnerable if worst.is_some_and(|score| score >= CRITICAL_CVSS) => Sign::Crit.span(theme),
-        Group::Vulnerable | Group::Yanked | Group::Abandoned => Sign::Warn.span(theme),
-        Group::NotKnown | Group::Trouble => Sign::Unknown.span(theme),
-        Group::Major | Group::Minor | Group::Patch => Span::styled("·", theme.dim),
+/// Takes the tails of the least urgent groups away as far as the list would not fit; gives what stays and what was taken away. What is
+/// selected or marked stays.
+fn fold<'a>(scene: &Scene<'_>, body: Rect, items: Vec<Entry<'a>>) -> (Vec<Entry<'a>>, Vec<Entry<'a>>) {
+    let view = scene.view.list();
+    let room = layout::split(&scene.rows, body, u16::MAX, layout::Wish::default()).list.map_or(0, |area| usize::from(area.height.saturating_sub(1)));
+    if items.len() <= room {
+        return (items, Vec::new());
     }
-}
-
-/// Which columns there is room for, and how wide they are.
-#[derive(Debug, Clone, Copy)]
-struct Table {
-    class: Class,
-    site: u16,
-    version: u16,
-}
-
-impl Table {
-    fn of(class: Class, items: &[Entry<'_>]) -> Self {
-        let site = items.iter().map(|entry| text::width(entry.source.spec.id.site())).max().unwrap_or(4).clamp(4, 8) as u16;
-        let widest = |package: &&Package| {
-            let shown = [package.current(), package.wanted.as_deref(), package.latest.as_deref()];
-            shown.into_iter().flatten().map(text::width).max().unwrap_or(0)
-        };
-        let versions = items.iter().filter_map(|entry| entry.package).map(|package| widest(&package)).max().unwrap_or(7);
-        Self { class, site, version: versions.clamp(7, 10) as u16 }
-    }
-
-    fn columns(self) -> Vec<Column> {
-        let version = |head| Column::left(self.version).head(head);
-        let installed = Column::left(self.version.max(9)).head("installed");
-        match self.class {
-            Class::Narrow => vec![Column::left(1), Column::flex(), Column::hug(5)],
-            Class::List => {
-                vec![Column::left(1), Column::left(self.site), Column::flex(), version("wanted"), Column::left(5).head("bump"), Column::right(14).head("why")]
+    let mut over = items.len() + 1 - room;
+    let mut gone = vec![false; items.len()];
+    for group in [Group::Patch, Group::Minor, Group::Major] {
+        let of_group: Vec<usize> = (0..items.len()).filter(|at| items[*at].group == group).collect();
+        for at in of_group.into_iter().skip(KEPT).rev() {
+            let key = items[at].key();
+            if over > 0 && view.selected.as_ref() != Some(&key) && !view.marked.contains(&key) {
+                gone[at] = true;
+                over -= 1;
             }
-            Class::Standard => vec![
-                Column::left(14),
-                Column::left(self.site),
-                Column::flex(),
-                installed,
-                version("wanted"),
-                version("latest"),
-                Column::left(5).head("bump"),
-                Column::right(14).head("CVSS, why"),
-            ],
-            Class::Wide | Class::Double => vec![
-                Column::left(16),
-                Column::left(self.site),
-                Column::flex().gap(2),
-                installed,
-                version("wanted").gap(2),
-                version("latest").gap(2),
-                Column::left(5).head("bump").gap(2),
-                Column::left(9).head("released").gap(2),
-                Column::right(10).head("advisories").gap(1),
-                Column::left(19).head("why it waits").gap(3),
-            ],
         }
     }
-
-    /// One row; `lead` is the size of its group where it is the first of it.
-    fn row(self, scene: &Scene<'_>, entry: &Entry<'_>, lead: Option<usize>, query: &Query) -> Row {
-        let theme = scene.theme;
-        let class = self.class;
-        let site = entry.source.spec.id.site().to_owned();
-        let Some(package) = entry.package else {
-            let (trouble, why) = entry.trouble.as_ref().map_or((Sign::Unknown, ""), |(sign, why)| (*sign, why.as_str()));
-            let mut words = listing::words(scene, entry.source, trouble, why);
-            let row = Row::new().spans(vec![if class < Class::Standard { trouble.span(theme) } else { trouble.with_word(theme) }]);
-            if class == Class::Narrow {
-                words.insert(0, Span::styled(format!("{site} "), theme.dim));
-                return row.rest(words);
-            }
-            return row.cell(site, theme.text).rest(words);
-        };
-        let pale = listing::pale(scene, entry.source);
-        let content = if pale { theme.dim } else { theme.text };
-        let worst = score(package);
-        let mut row = if class < Class::Standard {
-            Row::new().spans(vec![sign(entry.group, worst, theme)])
-        } else {
-            Row::new().spans(lead.map_or_else(Vec::new, |count| {
-                let strong = entry.group <= Group::Abandoned;
-                let style = if strong { theme.bold(theme.text) } else { theme.text };
-                let count = if class >= Class::Wide { format!(" {count:>2} ") } else { format!(" {count} ") };
-                vec![sign(entry.group, worst, theme), Span::styled(format!("{count}{}", entry.group.word()), style)]
-            }))
-        };
-        if class > Class::Narrow {
-            row = row.cell(site, theme.dim);
-        }
-        let name = text::sanitise(&package.name).into_owned();
-        row = row.spans(matched(&name, &query.marks(&name), content));
-        let current = package.current();
-        let or_unknown = |version: Option<&str>| version.map_or_else(|| "?".to_owned(), str::to_owned);
-        if class >= Class::Standard {
-            row = row.cell(or_unknown(current), theme.dim);
-        }
-        if let (Group::NotKnown, Some(problem), true) = (entry.group, &package.problem, class > Class::Narrow) {
-            // Its versions are not known: the reason takes their place.
-            return row.rest(vec![Span::styled(problem.clone(), theme.unknown)]);
-        }
-        let newer = package.wanted.is_some() && package.wanted.as_deref() != current;
-        row = row.cell(or_unknown(package.wanted.as_deref()), if newer && !pale { theme.bold(theme.text) } else { theme.dim });
-        if class == Class::Narrow {
-            return row;
-        }
-        if class >= Class::Standard {
-            let further = package.latest.is_some() && package.latest != package.wanted;
-            row = row.cell(or_unknown(package.latest.as_deref()), if further { content } else { theme.dim });
-        }
-        let bump = match package.bump {
-            Some(Bump::Major) => theme.warn,
-            Some(Bump::Minor) => theme.text,
-            _ => theme.dim,
-        };
-        row = row.cell(package.bump.map_or("", Bump::word), if pale { theme.dim } else { bump });
-        let out = package.released_at.map(|at| short(&scene.age(at)));
-        if class < Class::Wide {
-            return row.spans(why(scene, entry, package, out));
-        }
-        row = row.cell(out.map_or_else(|| "?".to_owned(), |age| format!("{age} ago")), theme.dim);
-        let advisories = match (package.advisories.len(), worst) {
-            (0, _) => String::new(),
-            (n, Some(score)) => format!("{n} · {score:.1}"),
-            (n, None) => n.to_string(),
-        };
-        row = row.cell(advisories, judged(worst, theme));
-        let (words, style) = reason(entry, package, theme);
-        row.cell(words, style)
+    // One row less and one line more is nothing gained.
+    if gone.iter().filter(|gone| **gone).count() < 2 {
+        return (items, Vec::new());
     }
+    let (gone, kept): (Vec<_>, Vec<_>) = items.into_iter().zip(gone).partition(|(_, gone)| *gone);
+    let bare = |all: Vec<(Entry<'a>, bool)>| all.into_iter().map(|(entry, _)| entry).collect::<Vec<_>>();
+    (bare(kept), bare(gone))
 }
 
-/// Why a package waits, or what is wrong with it, in few words; may be empty.
-fn reason(entry: &Entry<'_>, package: &Package, theme: &Theme) -> (String, Style) {
-    match entry.group {
-        Group::NotKnown => (package.problem.clone().unwrap_or_default(), theme.unknown),
-        Group::Yanked => (package.yanked_reason.clone().unwrap_or_else(|| "withdrawn".to_owned()), theme.dim),
-        Group::Abandoned => (format!("project {}", package.project_status.as_deref().unwrap_or("abandoned")), theme.dim),
-        Group::Vulnerable if package.cure.is_none() => ("no cure yet".to_owned(), theme.warn),
-        _ => (package.held_by.clone().unwrap_or_default(), theme.dim),
-    }
-}
-
-/// The same in [`WHY`] cells with the score before it, or since when the new version is out.
-fn why(scene: &Scene<'_>, entry: &Entry<'_>, package: &Package, out: Option<String>) -> Vec<Span<'static>> {
-    let theme = scene.theme;
-    let mut spans = Vec::new();
-    let mut room = WHY;
-    match (package.advisories.len(), score(package)) {
-        (0, _) => {}
-        (_, Some(score)) => spans.push(Span::styled(format!("{score:.1}"), judged(Some(score), theme))),
-        (1, None) => spans.push(Span::styled("advisory", judged(None, theme))),
-        (n, None) => spans.push(Span::styled(format!("{n} advis."), judged(None, theme))),
-    }
-    if let Some(span) = spans.first() {
-        room -= text::width(&span.content) + 1;
-    }
-    let (mut words, style) = reason(entry, package, theme);
-    if words.is_empty() {
-        words = out.map_or_else(String::new, |age| format!("out {age}"));
-    }
-    let words = text::clip(&words, room).into_owned();
-    if !words.is_empty() {
-        spans.push(Span::styled(if spans.is_empty() { words } else { format!(" {words}") }, style));
-    }
-    spans
+/// `14 more: minor 5, patch 9`.
+fn tail(folded: &[Entry<'_>]) -> String {
+    let of = |group: Group| (folded.iter().filter(|entry| entry.group == group).count(), group.word());
+    let parts: Vec<String> =
+        [Group::Major, Group::Minor, Group::Patch].map(of).into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{word} {n}")).collect();
+    format!("{} more: {}", folded.len(), parts.join(", "))
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use crate::domain::{Data, LifeLine, LifeLines, Need, Out, Package};
 use crate::state::{Page, State};
 use crate::ui::fixture::*;
 use crate::ui::tests::{SIZES, snapshot};
@@ -5,7 +6,150 @@ use crate::ui::tests::{SIZES, snapshot};
 fn told() -> State {
     let mut state = story();
     state.view.page = Page::Dependencies;
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().ok();
+    let life = |product: &str, label: &str, cycle: &str, dates: [&str; 3]| LifeLine {
+        product: product.to_owned(),
+        label: label.to_owned(),
+        version: format!("{cycle}.1"),
+        cycle: Some(cycle.to_owned()),
+        lts: product == "django",
+        start: day(dates[0]),
+        full_until: day(dates[1]),
+        security_until: day(dates[2]),
+        ..LifeLine::default()
+    };
+    let old = [
+        life("django", "Django", "4.2", ["2023-04-03", "2023-12-04", "2026-04-07"]),
+        life("python", "Python", "3.10", ["2021-10-04", "2023-04-05", "2026-10-31"]),
+    ];
+    let new = [
+        life("django", "Django", "5.2", ["2025-04-02", "2025-12-03", "2028-04-30"]),
+        life("python", "Python", "3.12", ["2023-10-02", "2025-04-02", "2028-10-31"]),
+    ];
+    for (source, items) in [("shop/python/app", new), ("blog/python/app", old)] {
+        let (_, mut packages) = state.world.sources[&id(source)].packages.clone().unwrap();
+        for django in packages.items.iter_mut().filter(|package| package.name == "django") {
+            let cure = ago(16 * 86_400);
+            django.advisories.iter_mut().for_each(|advisory| advisory.fixed_at = Some(cure));
+            let out = |version: &str, days: i64| Out { version: version.to_owned(), at: Some(ago(days * 86_400)), yanked: false };
+            if django.installed.as_deref() == Some("5.2.15") {
+                django.current_released_at = Some(ago(170 * 86_400));
+                django.declared = Some("~=5.2".to_owned());
+                django.releases = [("5.2.15", 170), ("5.2.16", 136), ("5.2.17", 108), ("5.2.18", 16), ("5.2.19", 4), ("6.0.9", 16), ("6.1.3", 16)]
+                    .map(|(version, days)| out(version, days))
+                    .into();
+                django.released_at = Some(ago(16 * 86_400));
+                django.needed_by = ["djangorestframework", "django-redis", "whitenoise", "django-filter", "django-storages", "wagtail", "django-environ"]
+                    .map(|name| Need { name: name.to_owned(), constraint: ">=4.2".to_owned() })
+                    .into();
+            }
+        }
+        let lines = LifeLines { items: items.into(), dates_at: Some(ago(3_600)), embedded: false };
+        poll(&mut state, source, ago(3_300), Ok(vec![Data::Packages(packages), Data::Life(lines)]));
+    }
     state
+}
+
+#[test]
+fn life_lines_stand_above_with_today_on_them() {
+    let state = told();
+    for (width, height) in [(80, 24), (120, 40)] {
+        let shown = text(&screen(&state, &rich(), width, height).0);
+        let lines: Vec<&str> = shown.lines().collect();
+        let at = lines.iter().position(|line| line.contains("life lines")).unwrap();
+        let today = lines[at].chars().position(|c| c == '▼').unwrap();
+        for (row, parts) in [
+            (1, ["blog", "Django 4.2 LTS", "┥×", "┊", "ended 7 Apr"]),
+            (2, ["", "Python 3.10", "┥", "┊", "ended 31 Oct"]),
+            (3, ["shop", "Django 5.2 LTS", "━", "┿", "30 Apr 2028"]),
+            (4, ["", "Python 3.12", "━", "┿", "31 Oct 2028"]),
+        ] {
+            let line = lines[at + row];
+            assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+            assert!("┊┿".contains(line.chars().nth(today).unwrap()), "{line}");
+        }
+        assert!(shown.contains("2025") && shown.contains("2028"));
+    }
+    // A page that is read, and a small one, have none.
+    let mut open = told();
+    open.view.detail_open = true;
+    for (state, width, height) in [(&open, 120, 40), (&state, 60, 15), (&state, 80, 15)] {
+        assert!(!text(&screen(state, &rich(), width, height).0).contains("life lines"));
+    }
+}
+
+#[test]
+fn lines_that_do_not_fit_are_counted() {
+    let mut state = told();
+    let (_, lines) = state.world.sources.get_mut(&id("shop/python/app")).unwrap().life.as_mut().unwrap();
+    for (at, product) in ["redis", "postgresql", "nginx"].into_iter().enumerate() {
+        let end = chrono::NaiveDate::from_ymd_opt(2029, 1, 1 + at as u32);
+        lines.items.push(LifeLine { product: product.into(), label: product.into(), cycle: Some("7".into()), security_until: end, ..LifeLine::default() });
+    }
+    lines.items.push(LifeLine { product: "debian".into(), label: "Debian".into(), version: "99".into(), ..LifeLine::default() });
+    let shown = text(&screen(&state, &rich(), 80, 24).0);
+    assert!(shown.contains("life lines 4 of 8") && shown.contains("ended 7 Apr"), "{shown}");
+    let shown = text(&screen(&state, &rich(), 120, 40).0);
+    assert!(shown.contains("life lines 6 of 8"), "{shown}");
+}
+
+#[test]
+fn a_release_that_ended_is_a_group_of_its_own() {
+    let state = told();
+    let shown = text(&screen(&state, &rich(), 120, 40).0);
+    assert!(shown.contains("▲  1 end of life blog  django") && shown.contains("needs Python 3.12"), "{shown}");
+}
+
+#[test]
+fn the_tail_is_folded_and_zoom_shows_all() {
+    let mut state = told();
+    let (_, packages) = state.world.sources.get_mut(&id("shop/python/app")).unwrap().packages.as_mut().unwrap();
+    let like = packages.items[0].clone();
+    for at in 0..20 {
+        packages.items.push(Package { name: format!("package-{at:02}"), ..like.clone() });
+    }
+    let (buffer, drawn) = screen(&state, &rich(), 120, 40);
+    let shown = text(&buffer);
+    assert!(shown.contains("· 22 patch") && shown.contains(" more: patch 17   z shows all"), "{shown}");
+    assert!(drawn.keys.len() < 20 && drawn.keys.iter().any(|key| key.ends_with("#pillow")));
+    state.view.zoom = true;
+    let all = screen(&state, &rich(), 120, 40).1.keys.len();
+    assert_eq!(all, 31);
+    state.view.zoom = false;
+    // What is selected or marked is never folded, and a filter unfolds.
+    state.view.list_mut().selected = Some("shop/python/app#package-07".to_owned());
+    assert!(screen(&state, &rich(), 120, 40).1.keys.contains(&"shop/python/app#package-07".to_owned()));
+    state.view.list_mut().filter = "package".to_owned();
+    assert_eq!(screen(&state, &rich(), 120, 40).1.keys.len(), 20);
+}
+
+#[test]
+fn packages_can_be_ordered_otherwise() {
+    let mut state = told();
+    let first = |state: &State| screen(state, &rich(), 120, 40).1.keys[0].clone();
+    assert_eq!(first(&state), "shop/python/app#django");
+    for (sort, key) in [(1, "shop/python/app#celery"), (2, "shop/python/app#django"), (3, "shop/python/app#redis")] {
+        state.view.list_mut().sort = sort;
+        assert_eq!(first(&state), key, "{sort}");
+    }
+    assert!(text(&screen(&state, &rich(), 120, 40).0).contains("packages by released"));
+}
+
+#[test]
+fn the_detail_tells_who_needs_it_and_when_versions_came() {
+    let state = told();
+    let shown = text(&screen(&state, &rich(), 120, 40).0);
+    for part in [
+        "deployed 5.2.15, locked 5.2.15, declared ~=5.2",
+        "Mon wanted",
+        "4 Nov cures",
+        "djangorestframework, django-redis, whitenoise, django-filter and 3 more; none forbids 5.2.19",
+        "policy: 2 d late",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    let shown = text(&screen(&state, &rich(), 80, 24).0);
+    assert!(shown.contains("fix out 16 d") && shown.contains("7.5 2 d late"), "{shown}");
 }
 
 #[test]
