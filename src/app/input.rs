@@ -2,8 +2,9 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
+use crossterm::event::{self, Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 use tokio::sync::mpsc;
 
 use super::Event;
@@ -22,12 +23,23 @@ struct Desk {
 struct Present {
     reads: bool,
     events: Option<mpsc::Sender<Event>>,
+    /// Dropping it wakes the thread from its wait for the terminal.
+    waker: Option<EventStream>,
+    /// Somebody else reads the terminal: the thread is to leave it alone.
+    lent: bool,
+    /// It does.
+    stands_back: bool,
 }
 
-static DESK: Desk = Desk { present: Mutex::new(Present { reads: false, events: None }), changed: Condvar::new() };
+static DESK: Desk = Desk { present: Mutex::new(Present { reads: false, events: None, waker: None, lent: false, stands_back: false }), changed: Condvar::new() };
 
-/// Starts the thread, or turns the one that reads already to these `events`: a second reader would take keys away. It waits without a
-/// time-out, so that it costs nothing while nobody types; it ends with the process.
+/// One wait for the terminal. It ends earlier for what comes, and when it is woken.
+const WAIT: Duration = Duration::from_secs(24 * 3_600);
+/// How long the thread may take to stand back.
+const STAND_BACK: Duration = Duration::from_secs(2);
+
+/// Starts the thread, or turns the one that reads already to these `events`: a second reader would take keys away. It costs nothing
+/// while nobody types; it ends with the process.
 ///
 /// # Errors
 /// When no thread can be started.
@@ -36,6 +48,7 @@ pub fn start(events: mpsc::Sender<Event>) -> std::io::Result<()> {
     present.events = Some(events);
     DESK.changed.notify_all();
     if !std::mem::replace(&mut present.reads, true) {
+        present.waker = Some(EventStream::new());
         let started = thread::Builder::new().name(format!("{SCREEN_THREAD}-in")).spawn(read_on);
         present.reads = started.is_ok();
         started?;
@@ -43,8 +56,52 @@ pub fn start(events: mpsc::Sender<Event>) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Leaves the terminal's input to somebody else. Gives whether nobody here reads it any more.
+#[must_use]
+pub fn lend() -> bool {
+    let mut present = DESK.present.lock().unwrap_or_else(PoisonError::into_inner);
+    present.lent = true;
+    drop(present.waker.take());
+    let waited = DESK.changed.wait_timeout_while(present, STAND_BACK, |present| present.reads && !present.stands_back);
+    let (mut present, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    let done = present.stands_back || !present.reads;
+    if !done {
+        present.lent = false;
+    }
+    done
+}
+
+/// Reads the terminal's input again.
+pub fn take_back() {
+    let mut present = DESK.present.lock().unwrap_or_else(PoisonError::into_inner);
+    // While the thread stands back: it could not be had while it waits for the terminal.
+    if present.stands_back {
+        present.waker = Some(EventStream::new());
+    }
+    present.lent = false;
+    DESK.changed.notify_all();
+}
+
+/// Waits while somebody else reads the terminal.
+fn stand_back() {
+    let mut present = DESK.present.lock().unwrap_or_else(PoisonError::into_inner);
+    if present.lent {
+        present.stands_back = true;
+        DESK.changed.notify_all();
+        let waited = DESK.changed.wait_while(present, |present| present.lent);
+        present = waited.unwrap_or_else(PoisonError::into_inner);
+        present.stands_back = false;
+    }
+}
+
 fn read_on() {
     loop {
+        stand_back();
+        match event::poll(WAIT) {
+            Ok(false) => continue,
+            // What is wrong is told by reading.
+            Ok(true) | Err(_) => {}
+        }
         let input = event::read().ok();
         let gone = input.is_none();
         let mut wanted = true;

@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod dashboard;
+pub mod editor;
 pub mod history;
 pub mod input;
 pub mod lines;
@@ -38,6 +39,8 @@ pub enum Event {
     Written,
     /// The terminal is gone: it can be neither read nor written.
     TerminalGone,
+    /// What became of the program that has the terminal.
+    Lent(crate::io::lend::Told),
     /// The journal was opened, or not.
     Opened(Box<crate::journal::Opened>),
     /// The configuration file changed, and was read.

@@ -1,6 +1,7 @@
 //! Performs what the reducer asks for. Nothing here waits: what takes time is handed on.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Event;
 use super::dashboard::Dashboard;
+use super::editor;
 use super::history::History;
 use super::screen::Screen;
 use crate::actions::{self, Action, Errand, Order, Progress, audit, runner};
@@ -27,6 +29,7 @@ use crate::journal::Redactor;
 use crate::sources::runner::{Runner, RunnerOptions};
 use crate::sources::{ItemKey, Past, SourceSpec};
 use crate::state::details::Told;
+use crate::state::effect::FramePlace;
 use crate::state::msg::{Configured, Polled};
 use crate::state::{Effect, Msg};
 
@@ -66,6 +69,8 @@ pub struct Hands {
     running: BTreeMap<String, Ours>,
     /// What each source was built from.
     built_from: BTreeMap<SourceId, String>,
+    /// Where the code of each source's site is.
+    directories: BTreeMap<SourceId, PathBuf>,
     /// What reads logs further back.
     pasts: BTreeMap<SourceId, Arc<dyn Past>>,
 }
@@ -112,6 +117,12 @@ fn fingerprints(config: &Config) -> BTreeMap<SourceId, String> {
 fn redaction(config: &Config) -> Arc<Redactor> {
     // A pattern that is none was told when the configuration was read.
     Arc::new(Redactor::new(&config.journal.redact).unwrap_or_default())
+}
+
+/// The directories of sites that have one, by source.
+fn directories(config: &Config) -> BTreeMap<SourceId, PathBuf> {
+    let has_one = |id: &SourceId| config.sites.iter().any(|site| site.name == id.site() && site.directory.is_some());
+    config.sources.iter().filter(|entry| has_one(&entry.id)).map(|entry| (entry.id.clone(), entry.context.base.clone())).collect()
 }
 
 /// What reads logs further back; one that cannot be built says why when its source is built.
@@ -175,6 +186,7 @@ impl Hands {
             network: Arc::new(Way::of(config)),
             redaction: redaction(config),
             built_from,
+            directories: directories(config),
             pasts: pasts(config),
             actions: config.actions.clone(),
             trusted: config.trusted,
@@ -203,6 +215,7 @@ impl Hands {
         self.network = Arc::new(Way::of(config));
         self.redaction = redaction(config);
         self.built_from = next;
+        self.directories = directories(config);
         self.pasts = pasts(config);
         self.actions.clone_from(&config.actions);
         self.trusted = config.trusted;
@@ -333,13 +346,14 @@ impl Hands {
                         terminal.backend_mut().aside(&bytes)?;
                     }
                 }
+                Effect::FindFrame(place) => self.find_frame(*place, dashboard, now),
                 Effect::Open(link) => self.open(link, dashboard, now),
                 Effect::Bell => terminal.backend_mut().aside(b"\x07")?,
                 Effect::Redraw => {
                     terminal.clear()?;
                     dashboard.touch();
                 }
-                Effect::Suspend | Effect::Quit | Effect::Choose(_) => {}
+                Effect::Edit(..) | Effect::Suspend | Effect::Quit | Effect::Choose(_) => {}
             }
         }
         Ok(())
@@ -359,6 +373,20 @@ impl Hands {
             }
             // The loop has ended when this fails.
             let _ = messages.send(Msg::Detail(Box::new(Told { key, part, result }))).await;
+        });
+    }
+
+    /// Looks for the file of a frame, beside the loop: a disk may be slow.
+    fn find_frame(&self, place: FramePlace, dashboard: &mut Dashboard, now: Timestamp) {
+        let Some(directory) = self.directories.get(&place.source).cloned() else {
+            dashboard.take(Msg::FrameHere(None, place.line), now);
+            return;
+        };
+        let messages = self.messages.clone();
+        self.runtime.spawn_blocking(move || {
+            let found = editor::find(&directory, &place.path, place.absolute.as_deref());
+            // The loop has ended when this fails.
+            let _ = messages.blocking_send(Msg::FrameHere(found, place.line));
         });
     }
 

@@ -4,7 +4,7 @@
 //! first frame.
 
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossterm::event::Event as Input;
@@ -20,10 +20,11 @@ use super::reload::{self, InForce, Reload};
 use super::screen::{Screen, Writer};
 use super::signals::{self, Signal};
 use super::terminal::{self, Guard, TerminalError};
-use super::{Event, history, input};
+use super::{Event, editor, history, input};
 use crate::config::detect::{self, Project};
 use crate::config::model::Config;
 use crate::io::clock;
+use crate::io::lend::{self, Lent, Told};
 use crate::journal::read_snapshot;
 use crate::state::first_run::{Choice, FirstRun, FoundProject};
 use crate::state::wall::WallState;
@@ -140,6 +141,7 @@ fn live(
     state.view.site = options.site;
     state.view.zone = super::zone(&options.config, now);
     state.view.size = terminal::size();
+    state.view.editor = editor::configured().is_some() && !options.wall;
     state.view.first_run = options.first_run.as_ref().map(|looked| FirstRun { looked: looked.clone(), ..FirstRun::default() });
     state.view.wall = (options.wall && options.first_run.is_none()).then(|| WallState::new(options.config.wall.clone(), now));
     let snapshot = options.state_dir.as_deref().and_then(read_snapshot);
@@ -190,11 +192,13 @@ fn live(
     let mut pace = Pace::new(Instant::now(), now);
     pace.drew(Instant::now());
     let mut continued: Option<Instant> = None;
+    // An editor that has the terminal: until it gives it back nothing is drawn, and everything else goes on.
+    let mut lent: Option<Lent> = None;
     #[cfg(debug_assertions)]
     let panics = std::env::var_os("ROUNDS_TEST_PANIC").is_some();
 
     loop {
-        let until = wake_at(&dashboard, &pace, terminal.backend());
+        let until = wake_at(&dashboard, &pace, terminal.backend(), lent.is_some());
         let hold = pace.hold(Instant::now());
         let mut next = runtime.block_on(wait(&mut events_in, &mut messages_in, until, hold));
         let (at, now) = (Instant::now(), clock::now());
@@ -269,7 +273,25 @@ fn live(
                     Vec::new()
                 }
                 Woken::Event(Event::TerminalGone) => return Err(DashboardError::Gone),
-                Woken::Event(Event::Signal(Signal::End(number))) => return Ok((Ending::Signal(number), hands)),
+                Woken::Event(Event::Lent(told)) => {
+                    if let Some(editing) = lent.take() {
+                        if told == Told::Stopped {
+                            stop_with(&editing);
+                            lent = Some(editing);
+                        } else {
+                            take_back(&editing, guard, &mut dashboard, &mut terminal)?;
+                        }
+                    }
+                    Vec::new()
+                }
+                Woken::Event(Event::Signal(Signal::End(number))) => {
+                    if let Some(editing) = &lent {
+                        editing.hang_up();
+                    }
+                    return Ok((Ending::Signal(number), hands));
+                }
+                // They are the editor's while it has the terminal.
+                Woken::Event(Event::Signal(Signal::Stop | Signal::Continue)) if lent.is_some() => Vec::new(),
                 Woken::Event(Event::Signal(Signal::Stop)) => vec![Effect::Suspend],
                 Woken::Event(Event::Signal(Signal::Continue)) => {
                     if continued.is_none_or(|when| when.elapsed() > CONTINUED) {
@@ -290,11 +312,16 @@ fn live(
                 suspend(guard, &mut dashboard, &mut terminal)?;
                 continued = Some(Instant::now());
             }
+            if let Some(Effect::Edit(file, line)) = effects.iter().find(|effect| matches!(effect, Effect::Edit(..)))
+                && lent.is_none()
+            {
+                lent = edit(file, *line, guard, &mut dashboard, &mut terminal, events)?;
+            }
             hands.perform_all(effects, &mut dashboard, &mut terminal, now)?;
             taken += 1;
             next = if taken < BATCH { next_now(&mut events_in, &mut messages_in) } else { None };
         }
-        if dashboard.is_stale() && pace.frame_at(at) <= at && terminal.backend().is_idle() {
+        if lent.is_none() && dashboard.is_stale() && pace.frame_at(at) <= at && terminal.backend().is_idle() {
             dashboard.draw(&mut terminal, clock::now())?;
             pace.drew(at);
         }
@@ -335,6 +362,60 @@ fn catch_resize(runtime: &Runtime, first: (u16, u16), events: mpsc::Sender<Event
     });
 }
 
+/// Opens a file in the person's editor, which gets the terminal; `None`: it did not come to that, and the screen says why.
+fn edit(
+    file: &Path,
+    line: u32,
+    guard: &Guard,
+    dashboard: &mut Dashboard,
+    terminal: &mut Terminal<Screen>,
+    events: &mpsc::Sender<Event>,
+) -> Result<Option<Lent>, DashboardError> {
+    let Some(words) = editor::configured() else { return Ok(None) };
+    if !input::lend() {
+        dashboard.take(Msg::Toast("the keyboard could not be handed on".to_owned()), clock::now());
+        return Ok(None);
+    }
+    guard.shared().restore();
+    let events = events.clone();
+    // The loop has ended when this fails.
+    let tell = move |told| drop(events.blocking_send(Event::Lent(told)));
+    match lend::lend(&editor::argv(words, file, line), file.parent(), terminal::output()?, tell) {
+        Ok(lent) => Ok(Some(lent)),
+        Err(error) => {
+            returned(guard, dashboard, terminal)?;
+            dashboard.take(Msg::Toast(error.to_string()), clock::now());
+            Ok(None)
+        }
+    }
+}
+
+/// The editor was stopped with Ctrl-Z: we stop with it, and both go on together.
+fn stop_with(editing: &Lent) {
+    if signals::can_stop() {
+        editing.take_back();
+        signals::stop();
+    }
+    // Where nobody could continue us it goes on at once.
+    editing.give();
+}
+
+/// The terminal is ours again.
+fn take_back(editing: &Lent, guard: &Guard, dashboard: &mut Dashboard, terminal: &mut Terminal<Screen>) -> Result<(), DashboardError> {
+    editing.take_back();
+    returned(guard, dashboard, terminal)
+}
+
+fn returned(guard: &Guard, dashboard: &mut Dashboard, terminal: &mut Terminal<Screen>) -> Result<(), DashboardError> {
+    guard.shared().arm()?;
+    input::take_back();
+    let (columns, rows) = terminal::size();
+    terminal.backend_mut().resize(columns, rows);
+    dashboard.take(Msg::Resize(columns, rows), clock::now());
+    terminal.clear()?;
+    Ok(())
+}
+
 /// Gives the terminal back, stops, and takes it again when continued.
 fn suspend(guard: &Guard, dashboard: &mut Dashboard, terminal: &mut Terminal<Screen>) -> Result<(), DashboardError> {
     if !signals::can_stop() {
@@ -359,10 +440,10 @@ enum Woken {
 }
 
 /// When to wake although nothing comes: for a frame that waits for its time, or for what changes by itself.
-fn wake_at(dashboard: &Dashboard, pace: &Pace, screen: &Screen) -> Option<Instant> {
+fn wake_at(dashboard: &Dashboard, pace: &Pace, screen: &Screen, lent: bool) -> Option<Instant> {
     let (at, now) = (Instant::now(), clock::now());
     // A busy writer tells when it is done.
-    let frame = (dashboard.is_stale() && screen.is_idle()).then(|| pace.frame_at(at));
+    let frame = (!lent && dashboard.is_stale() && screen.is_idle()).then(|| pace.frame_at(at));
     let tick = dashboard.next_change(now).map(|change| pace.tick_at(at, now, change));
     frame.into_iter().chain(tick).min()
 }

@@ -5,6 +5,7 @@ pub mod back;
 pub mod clock;
 pub mod exec;
 pub mod http;
+pub mod lend;
 pub mod net;
 pub mod secret;
 pub mod tail;

@@ -65,6 +65,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::NextPart => {
             state.view.focus = if state.view.focus == Part::List && state.view.drawn.detail { Part::Detail } else { Part::List };
         }
+        Command::Enter if super::stack::edit(state, effects) => {}
         Command::Enter if super::stack::turn(state) => {}
         Command::Enter => enter(state),
         Command::Back => {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::{Effect, Item, Page, Part, State, World, act, item};
-use crate::domain::{SourceError, SourceId, Timestamp};
+use crate::domain::{ErrorKind, SourceError, SourceId, Timestamp};
 use crate::sources::{Detail, ItemKey};
 
 /// Details kept in memory; what was not looked at for longest goes first.
@@ -161,7 +161,9 @@ impl Details {
         let rested = if resting.part.is_some() { resting.since } else { resting.since + chrono::Duration::milliseconds(RESTS_MS) };
         let Some(known) = self.get(&resting.key, resting.part.as_deref()) else { return Some(rested) };
         if let Some((at, error)) = &known.error {
-            let wait = error.retry_after_s.and_then(|after| i64::try_from(after).ok()).unwrap_or(0).clamp(RETRY_S, 3_600);
+            // What is not there yet costs nobody anything to ask for.
+            let least = if error.kind == ErrorKind::Nothing { 1 } else { RETRY_S };
+            let wait = error.retry_after_s.and_then(|after| i64::try_from(after).ok()).unwrap_or(RETRY_S).clamp(least, 3_600);
             return Some(rested.max(*at + chrono::Duration::seconds(wait)));
         }
         // One event does not change, and what somebody reads is not changed under the eyes.

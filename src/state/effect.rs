@@ -1,10 +1,25 @@
 //! What the update function asks for; the app performs it.
 
+use std::path::PathBuf;
+
 use super::first_run::Choice;
 use super::msg::Polled;
 use crate::actions::{Errand, Order};
 use crate::domain::{Acknowledgement, FindingId, LogQuery, SourceId, Transition};
 use crate::sources::ItemKey;
+
+/// Where a frame says that its code is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FramePlace {
+    /// The source whose event it is of: its site has the directory.
+    pub source: SourceId,
+    /// As people say it; outside text.
+    pub path: String,
+    /// Where it lay on the machine that ran it; outside text.
+    pub absolute: Option<String>,
+    /// From 1.
+    pub line: u32,
+}
 
 /// One thing to do outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +57,10 @@ pub enum Effect {
     Copy(String),
     /// Open a link.
     Open(String),
+    /// Look whether the file of a frame is here, and tell by [`super::Msg::FrameHere`].
+    FindFrame(Box<FramePlace>),
+    /// Open this file at this line in the person's editor, which gets the terminal.
+    Edit(PathBuf, u32),
     /// Ring the bell once.
     Bell,
     /// Stop the process as Ctrl-Z does.

@@ -1,6 +1,7 @@
 //! Everything that can happen, as data: loggable, recordable, replayable.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::details::Told;
@@ -25,6 +26,8 @@ pub enum Msg {
     Edit(tui_input::InputRequest),
     /// Text pasted into the open prompt.
     Paste(String),
+    /// The file of the frame that Enter was pressed on, where it is here, and the line in it.
+    FrameHere(Option<PathBuf>, u32),
     /// A click on a cell (column, row).
     Click(u16, u16),
     /// The terminal's size changed: columns, rows.

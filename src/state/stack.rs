@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::details::{Known, wanted};
+use super::effect::FramePlace;
 use super::{Effect, Page, Part, State, act};
 use crate::domain::{ErrorEvent, Frame, Timestamp};
 use crate::sources::{DetailBody, ItemKey};
@@ -147,17 +148,33 @@ pub(super) fn step(state: &mut State, by: isize) -> bool {
     true
 }
 
-/// Opens the frame under the cursor further, or closes it; `false`: there is none.
-pub(super) fn turn(state: &mut State) -> bool {
+/// The stop under the cursor, with the event and how the reader has left it.
+fn under_cursor(state: &State) -> Option<(&ErrorEvent, Option<&StackView>, Stop)> {
     if !in_detail(state) {
-        return false;
+        return None;
     }
-    let open = open_at(state.view.size.0);
-    let Some(event) = selected(state) else { return false };
+    let event = selected(state)?;
     let row = act::selected_key(state).unwrap_or_default();
     let view = Some(&state.view.stack).filter(|stack| stack.of == row);
     let all = stops(event, view);
-    let Some(stop) = all.get(view.map_or(0, |view| view.at).min(all.len().saturating_sub(1))).copied() else { return false };
+    let stop = all.get(view.map_or(0, |view| view.at).min(all.len().saturating_sub(1))).copied()?;
+    Some((event, view, stop))
+}
+
+/// Asks whether the file of the frame under the cursor is here, to open it in the person's editor; `false`: there is no such frame, or
+/// no editor.
+pub(super) fn edit(state: &State, effects: &mut Vec<Effect>) -> bool {
+    let Some((event, _, Stop::Frame(exception, frame))) = under_cursor(state).filter(|_| state.view.editor) else { return false };
+    let (Some((key, _)), Some(frame)) = (wanted(state), event.exceptions.get(exception).and_then(|one| one.frames.get(frame))) else { return false };
+    let Some(line) = frame.line else { return false };
+    effects.push(Effect::FindFrame(Box::new(FramePlace { source: key.source, path: frame.path.clone(), absolute: frame.absolute.clone(), line })));
+    true
+}
+
+/// Opens the frame under the cursor further, or closes it; `false`: there is none.
+pub(super) fn turn(state: &mut State) -> bool {
+    let open = open_at(state.view.size.0);
+    let Some((event, view, stop)) = under_cursor(state) else { return false };
     let locals = matches!(stop, Stop::Frame(exception, frame) if !event.exceptions[exception].frames[frame].locals.is_empty());
     let next = match fold(event, view, stop, open) {
         Fold::Folded => Fold::Open,
@@ -269,6 +286,28 @@ mod tests {
         }
         update(&mut state, Msg::Command(Command::Up), now());
         assert_eq!(state.view.stack.at, 0);
+    }
+
+    #[test]
+    fn enter_asks_for_the_file_where_there_is_an_editor_and_shows_the_frame_where_it_is_not_here() {
+        let mut state = told();
+        state.view.editor = true;
+        update(&mut state, Msg::Command(Command::Enter), now());
+        state.view.drawn.stops = vec![2, 6, 7];
+        state.view.drawn.detail_height = 20;
+        update(&mut state, Msg::Command(Command::Down), now());
+        let asked = update(&mut state, Msg::Command(Command::Enter), now());
+        let [Effect::FindFrame(place)] = &asked[..] else { panic!("{asked:?}") };
+        assert_eq!((place.path.as_str(), place.line, place.source.as_str()), ("b.py", 1, "shop/sentry/backend"));
+        assert!(state.view.stack.folds.is_empty());
+        let file = std::path::PathBuf::from("/srv/shop/b.py");
+        assert_eq!(update(&mut state, Msg::FrameHere(Some(file.clone()), 1), now()), [Effect::Edit(file, 1)]);
+        update(&mut state, Msg::FrameHere(None, 1), now());
+        assert_eq!(state.view.stack.folds[&Stop::Frame(0, 2)], Fold::Open);
+        // Many frames as one have no file; space shows a frame whatever there is.
+        update(&mut state, Msg::Command(Command::Down), now());
+        assert!(update(&mut state, Msg::Command(Command::Enter), now()).is_empty());
+        assert_eq!(state.view.stack.folds[&Stop::Foreign(0)], Fold::Open);
     }
 
     #[test]

@@ -89,6 +89,11 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::LogPast { source, query, result } => logview::act::past(state, (&source, &query), result, now, &mut effects),
         Msg::Offered(told) => offering::offered(state, told),
         Msg::Performed { run, results, took_ms } => offering::performed(state, &run, &results, took_ms, now, &mut effects),
+        Msg::FrameHere(Some(file), line) => effects.push(Effect::Edit(file, line)),
+        // It is shown instead.
+        Msg::FrameHere(None, _) => {
+            super::stack::turn(state);
+        }
         Msg::Toast(text) => act::toast(state, text, now),
         Msg::Found(project) => {
             if let Some(first) = &mut state.view.first_run {

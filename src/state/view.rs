@@ -283,6 +283,8 @@ pub struct View {
     pub log: LogView,
     /// Read-only: acting keys are neither bound nor shown.
     pub read_only: bool,
+    /// The person has an editor: Enter on a frame opens its file where that is here.
+    pub editor: bool,
     /// Only this site is shown.
     pub site: Option<String>,
     /// The saved query whose issues page 3 shows; `None`: the whole list.

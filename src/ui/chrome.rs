@@ -359,9 +359,10 @@ fn keys_of(page: Page) -> &'static [(&'static [Command], &'static str)] {
         ],
         Page::Errors => &[
             (&[C::Enter], "open"),
-            (&[C::Open], "link"),
+            (&[C::Actions], "actions"),
             (&[C::Acknowledge], "ack"),
             (&[C::Why], "why?"),
+            (&[C::Open], "link"),
             (&[C::Left, C::Right], "event"),
             (&[C::Sort], "sort"),
             (&[C::Filter], "filter"),

@@ -359,6 +359,48 @@ fn a_copy_goes_to_the_terminals_clipboard() {
 }
 
 #[test]
+fn an_editor_gets_the_terminal_for_a_frame_and_gives_it_back() {
+    let place = Place::new();
+    let work = place.path().join("work");
+    std::fs::create_dir(work.join("orders")).unwrap();
+    std::fs::write(work.join("orders/views.py"), "def checkout(n):\n    total = 1\n    return total / n\n").unwrap();
+    let traceback = "2026-11-20 03:12:01,123 ERROR django.request: Internal Server Error: /checkout/\nTraceback (most recent call last):\n  \
+                     File \"/srv/app/orders/views.py\", line 3, in checkout\n    return total / n\nZeroDivisionError: division by zero\n";
+    std::fs::write(work.join("app.log"), traceback).unwrap();
+    std::fs::write(work.join("rounds.toml"), "[site.shop]\ntitle = \"Shop\"\ndirectory = \".\"\n[site.shop.log.app]\npath = \"app.log\"\n").unwrap();
+    let editor = work.join("editor");
+    std::fs::write(&editor, "#!/bin/sh\necho \"editing $1 $2\"\nread line\necho \"$line\" > typed\n").unwrap();
+    std::fs::set_permissions(&editor, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut terminal = Terminal::start(&place, &[], &[("EDITOR", editor.to_str().unwrap())]);
+    terminal.wait_for_dashboard();
+    terminal.press("3");
+    terminal.wait_for_text("ZeroDivisionError");
+    terminal.press("\r");
+    terminal.wait_for_text("orders/views.py:3");
+    // The frames are walked once the example was read from the journal.
+    terminal.wait_for_text("no cause, no chained exception");
+    for _ in 0..2 {
+        let _ = std::fs::remove_file(work.join("orders/typed"));
+        terminal.press("\r");
+        terminal.wait_for("the editor", |screen| !screen.alternate_screen() && screen.contents().contains("/work/orders/views.py"));
+        assert!(terminal.text().contains("editing +3"), "{}", terminal.text());
+        assert_eq!(settings(&*terminal.master), terminal.before, "the editor has another terminal than the shell had");
+        // All of it is the editor's: each of its letters would be a command. Ctrl-Z does not strand it where no shell could continue it.
+        terminal.press("\u{1a}");
+        std::thread::sleep(Duration::from_millis(300));
+        terminal.press("q2j\r");
+        terminal.wait_for("the dashboard again", |screen| screen.alternate_screen() && screen.contents().contains("views.py:3"));
+        assert_eq!(std::fs::read_to_string(work.join("orders/typed")).unwrap(), "q2j\n");
+    }
+    // Keys are ours again.
+    terminal.press("1");
+    terminal.wait_for_text("attention");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+}
+
+#[test]
 fn read_only_says_so_and_binds_nothing_that_acts() {
     let place = Place::new();
     let mut terminal = Terminal::start(&place, &["demo", "--read-only"], &[]);

@@ -85,7 +85,10 @@ impl Service for BookService {
             let dir = state.ok_or_else(without)?;
             let read = Reader::open(&dir).and_then(|reader| reader.example(&key.source, &key.item));
             let example = read.map_err(|error| refused(&BookError::Store(error)))?;
-            let example = example.ok_or_else(|| SourceError::nothing("no example of this error was kept", "the next one that comes is kept"))?;
+            // The journal writes what came a moment ago.
+            let not_yet =
+                || SourceError { retry_after_s: Some(2), ..SourceError::nothing("no example of this error was kept", "the next one that comes is kept") };
+            let example = example.ok_or_else(not_yet)?;
             let mut event = stack::event(&example.event, &project);
             event.breadcrumbs = example
                 .before

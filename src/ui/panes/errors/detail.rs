@@ -7,7 +7,7 @@ use super::beside::{self, VALUE};
 use super::frames::{self, Measure};
 use super::{Entry, What};
 use crate::domain::time::human;
-use crate::domain::{ErrorEvent, LogEvent, Timestamp, Transition, TransitionKind};
+use crate::domain::{ErrorEvent, ErrorKind, LogEvent, SourceError, Timestamp, Transition, TransitionKind};
 use crate::sources::ItemKey;
 use crate::state::stack::{self, StackView};
 use crate::state::{Command, Drawn, Page, Part, item};
@@ -34,6 +34,8 @@ const GRAPH: u16 = 6;
 const BEFORE_H: i64 = 24;
 /// Breadcrumbs that are shown where there is room.
 const BREADCRUMBS: usize = 30;
+/// Rows of the second column that are kept for them, with a blank one and their title.
+const CRUMBS_KEPT: usize = 9;
 /// Frames that are shown at most.
 const FRAMES: usize = 40;
 
@@ -97,18 +99,20 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
             0
         };
         let rest = Rect { y: right.y + under, height: right.height.saturating_sub(under), ..right };
+        // What happened before is worth more than the last of the facts: half of the column at most is kept for it.
+        let height = usize::from(rest.height);
+        let kept = crumbs.map_or(0, |event| (event.breadcrumbs.len() + 2).min(CRUMBS_KEPT).min(height / 2));
         let mut second = facts.clone();
+        let over = second.split_off(facts.len().min(height - kept));
+        all.extend((!over.is_empty()).then(Line::new));
+        all.extend(over);
         if let Some(event) = crumbs {
-            let most = usize::from(rest.height).saturating_sub(facts.len() + 1).max(4);
+            let most = height.saturating_sub(second.len() + 1);
             second.push(Line::new());
             second.extend(beside::breadcrumbs(scene, event, most));
         }
         for (line, y) in second.iter().zip(rest.y..rest.bottom()) {
             line.draw(pen, rest, y);
-        }
-        if facts.len() > usize::from(rest.height) {
-            all.push(Line::new());
-            all.extend(facts);
         }
     } else if room.whole || looked.event.is_none() {
         all.push(Line::new());
@@ -224,7 +228,13 @@ fn main(scene: &Scene<'_>, entry: &Entry<'_>, looked: &Looked<'_>, room: Room) -
         all.push(Line::text(figures, theme.dim));
     }
     // A log's own example stands in for the event that was not asked for yet.
-    let failed = |key: &ItemKey| scene.world.details.get(key, None).is_some_and(|known| known.error.is_some());
+    let example = if let What::Group(group, log) = &entry.what {
+        log.and_then(|log| log.events.iter().rev().find(|event| event.fingerprint.as_deref() == Some(&group.id)))
+    } else {
+        None
+    };
+    let nothing = |error: &SourceError| error.kind == ErrorKind::Nothing && example.is_some();
+    let failed = |key: &ItemKey| scene.world.details.get(key, None).and_then(|known| known.error.as_ref()).is_some_and(|(_, error)| !nothing(error));
     if let Some(key) = looked.key.as_ref().filter(|key| !matches!(entry.what, What::Group(..)) || looked.event.is_some() || failed(key)) {
         all.extend(beside::standing(scene, key, looked.part.as_deref(), cells));
     }
@@ -232,8 +242,7 @@ fn main(scene: &Scene<'_>, entry: &Entry<'_>, looked: &Looked<'_>, room: Room) -
         let stops = told(scene, event, looked, room, &mut all);
         return (all, stops);
     }
-    if let What::Group(group, log) = &entry.what {
-        let example = log.and_then(|log| log.events.iter().rev().find(|event| event.fingerprint.as_deref() == Some(&group.id)));
+    if let What::Group(..) = &entry.what {
         all.push(Line::new());
         match example {
             Some(event) => frames_of_log(scene, event, width, &mut all),
