@@ -25,7 +25,7 @@ pub fn argv(mut editor: Vec<String>, file: &Path, line: u32) -> Vec<String> {
         "code" | "code-insiders" | "codium" | "vscodium" | "cursor" | "windsurf" => editor.extend(["--goto".to_owned(), format!("{file}:{line}")]),
         "subl" | "zed" | "zeditor" | "hx" | "helix" | "lapce" => editor.push(format!("{file}:{line}")),
         "pycharm" | "charm" | "idea" | "webstorm" | "rustrover" | "goland" | "phpstorm" | "kate" => {
-            editor.extend(["--line".to_owned(), line.to_string(), file])
+            editor.extend(["--line".to_owned(), line.to_string(), file]);
         }
         // vi, and all that take over from it: nano, emacs, joe, micro, kak, mg.
         _ => editor.extend([format!("+{line}"), file]),

@@ -97,10 +97,9 @@ fn stand_back() {
 fn read_on() {
     loop {
         stand_back();
-        match event::poll(WAIT) {
-            Ok(false) => continue,
-            // What is wrong is told by reading.
-            Ok(true) | Err(_) => {}
+        // What is wrong with the terminal is told by reading.
+        if let Ok(false) = event::poll(WAIT) {
+            continue;
         }
         let input = event::read().ok();
         let gone = input.is_none();
