@@ -8,7 +8,11 @@
 //! assert_eq!(contract::kind_of(&answers, Faulty::Hang), Some(ErrorKind::Timeout));
 //! ```
 //!
+//! Sources that run a tool have [`commands`] beside it.
+//!
 //! What does not belong here: what one source makes of a fault (its own tests), and time-outs with paused time (`runner`).
+
+pub mod commands;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -74,6 +74,13 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::files::Config>,
     },
     Kind {
+        name: "backup_command",
+        doc: "Backups that a command of yours tells of.",
+        capability: Capability::Backup,
+        schema: schema::<super::backup_command::Config>,
+        parse: parse::<super::backup_command::Config>,
+    },
+    Kind {
         name: "python",
         doc: "The packages of a Python project: requirements, lock files, an environment.",
         capability: Capability::Packages,

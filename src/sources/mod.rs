@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Capability, ErrorEvent, ErrorKind, LogPast, LogQuery, Observation, Problem, SourceError, SourceId};
 
 pub mod audit;
+pub mod backup_command;
 pub mod bugsink;
 #[cfg(test)]
 pub mod contract;
