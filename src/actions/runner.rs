@@ -27,7 +27,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// Lines that wait to be gathered.
 const QUEUE: usize = 256;
 /// How long a program may take to end when it is asked to.
-const GRACE: Duration = Duration::from_secs(3);
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// How long the pipes of a program that has ended may stay open in a child it left behind.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -141,7 +141,7 @@ async fn steps(
         for (name, secret) in env {
             program = program.env(name, secret.clone());
         }
-        let ended = step(&program, deadline, (stop, order.whole), mask, &mut gathered, tell).await;
+        let ended = step(&program, deadline, (stop, order.whole, GRACE), mask, &mut gathered, tell).await;
         gathered.hand_over(tell);
         let place = if of == 1 { String::new() } else { format!(" in step {} of {of}", at + 1) };
         match ended {
@@ -166,16 +166,16 @@ async fn steps(
 }
 
 /// Runs one program that is no configured action, in the same way. `Err` in words when it did not end with exit code 0; what could not
-/// be started is told as a line too.
+/// be started is told as a line too. `grace` is how long it may take to end when it is asked to.
 pub(super) async fn program(
     program: &Program,
-    limit: Duration,
+    (limit, grace): (Duration, Duration),
     stop: &CancellationToken,
     mask: &Mask,
     mut tell: impl FnMut(Progress) -> bool,
 ) -> Result<(), String> {
     let mut gathered = Gathered::default();
-    let ended = step(program, Instant::now() + limit, (stop, true), mask, &mut gathered, &mut tell).await;
+    let ended = step(program, Instant::now() + limit, (stop, true, grace), mask, &mut gathered, &mut tell).await;
     gathered.hand_over(&mut tell);
     match ended {
         Ok(ending) if ending.success() => Ok(()),
@@ -202,7 +202,7 @@ impl From<ExecError> for Ended {
 async fn step(
     program: &Program,
     deadline: Instant,
-    (stop, whole): (&CancellationToken, bool),
+    (stop, whole, grace): (&CancellationToken, bool, Duration),
     mask: &Mask,
     gathered: &mut Gathered,
     tell: &mut impl FnMut(Progress) -> bool,
@@ -263,7 +263,7 @@ async fn step(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = running.stop_within(GRACE) => {}
+        () = running.stop_within(grace) => {}
         () = reading => {}
         () = draining => {}
     }

@@ -230,7 +230,10 @@ mod tests {
         let (keymap, mut view) = (Keymap::default(), View::default());
         let t = key(KeyCode::Char('t'), KeyModifiers::NONE);
         assert_eq!(message(&t, &view, &keymap), Some(Msg::Toast("go to a moment: on 4 logs".into())));
-        assert_eq!(message(&key(KeyCode::Char('S'), KeyModifiers::NONE), &view, &keymap), Some(Msg::Toast("next order: on 2 health, 3 errors".into())));
+        assert_eq!(
+            message(&key(KeyCode::Char('S'), KeyModifiers::NONE), &view, &keymap),
+            Some(Msg::Toast("next order: on 2 health, 3 errors, 6 dependencies".into()))
+        );
         view.page = crate::state::Page::Health;
         assert_eq!(message(&t, &view, &keymap), Some(Msg::Command(Command::Range)));
         assert_eq!(message(&key(KeyCode::Char('S'), KeyModifiers::NONE), &view, &keymap), Some(Msg::Command(Command::Sort)));

@@ -71,6 +71,8 @@ pub struct Hands {
     built_from: BTreeMap<SourceId, String>,
     /// Where the code of each source's site is.
     directories: BTreeMap<SourceId, PathBuf>,
+    /// This program and the flags by which it reads the same configuration.
+    pub(super) program: Vec<String>,
     /// What reads logs further back.
     pasts: BTreeMap<SourceId, Arc<dyn Past>>,
 }
@@ -188,6 +190,7 @@ impl Hands {
             built_from,
             directories: directories(config),
             pasts: pasts(config),
+            program: Vec::new(),
             actions: config.actions.clone(),
             trusted: config.trusted,
             journal: config.journal.clone(),
@@ -331,6 +334,7 @@ impl Hands {
                 Effect::KeepPoll(_) | Effect::KeepTransition(_) | Effect::KeepAcknowledgement(..) => self.keep(effect),
                 Effect::RunAction(order) => self.run_action(*order, dashboard, now),
                 Effect::Offers(keys) => self.offers(keys, dashboard),
+                Effect::Perform(errand) if errand.can_stop() => self.run_verb(*errand, dashboard, now),
                 Effect::Perform(errand) => self.run_errand(*errand, dashboard),
                 Effect::StopAction(run) => {
                     if let Some(ours) = self.running.get(&run) {
@@ -494,6 +498,33 @@ impl Hands {
             end
         });
         self.running.insert(run, Ours { stop: CancellationToken::new(), task, record, title, unanswered: "not known: rounds was left before the answer" });
+    }
+
+    /// Runs the verb that does what was confirmed, and tells what comes of it.
+    fn run_verb(&mut self, errand: Errand, dashboard: &mut Dashboard, now: Timestamp) {
+        let begun = dashboard.state.world.runs.iter().find(|run| run.id == errand.run).map(|run| (run.record.clone(), run.title.clone()));
+        let Some((record, title)) = begun.filter(|_| self.trusted) else {
+            let end = ActionEnd { ok: false, words: "not run: this configuration is not trusted".to_owned(), took_ms: 0 };
+            let effects = dashboard.take(Msg::ActionEnded { run: errand.run, end }, now);
+            for effect in effects.into_iter().filter(|effect| matches!(effect, Effect::KeepTransition(_))) {
+                self.keep(effect);
+            }
+            return;
+        };
+        let (stop, messages, run) = (CancellationToken::new(), self.messages.clone(), errand.run.clone());
+        let (stopped, program, redact) = (stop.clone(), self.program.clone(), self.journal.redact.clone());
+        let task = self.runtime.spawn(async move {
+            let run = errand.run.clone();
+            let tell = |progress| match progress {
+                Progress::Output(lines, dropped) => messages.try_send(Msg::ActionOutput { run: run.clone(), lines, dropped }).is_ok(),
+                Progress::Step(..) => true,
+            };
+            let end = actions::errand::run_verb(&program, &errand, &redact, &stopped, tell).await;
+            // The loop has ended when this fails; then the end is recorded by whoever ended it.
+            let _ = messages.send(Msg::ActionEnded { run: errand.run.clone(), end: end.clone() }).await;
+            end
+        });
+        self.running.insert(run, Ours { stop, task, record, title, unanswered: "stopped" });
     }
 
     /// Opens a link where there is something to open it with, else shows it.

@@ -65,6 +65,8 @@ pub struct Options {
     pub first_run: Option<Vec<String>>,
     /// The configuration is watched, and read again by this; `None`: it is not from a file.
     pub reload: Option<Reload>,
+    /// This program and the flags by which it reads the same configuration, for what its verbs do.
+    pub program: Vec<String>,
     /// One sentence to say at the start, when a choice of the first screen could not be carried out.
     pub trouble: Option<String>,
     /// What is odd in the configuration, and stops nothing; the first is said at the start.
@@ -128,7 +130,7 @@ pub fn dashboard(options: Options) -> Result<Ending, DashboardError> {
 }
 
 fn live(
-    options: Options,
+    mut options: Options,
     runtime: &Runtime,
     guard: &Guard,
     events: &mpsc::Sender<Event>,
@@ -176,6 +178,7 @@ fn live(
         look_around(messages.clone())?;
     }
     let mut hands = Hands::start(&options.config, runtime.handle().clone(), messages, options.state_dir.is_some());
+    hands.program = std::mem::take(&mut options.program);
     if let Some(dir) = &options.state_dir {
         history::open(dir, &options.config, events.clone())?;
         let late = events.clone();

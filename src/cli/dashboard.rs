@@ -70,6 +70,7 @@ fn screen(context: &Context, extra: Option<mpsc::Receiver<Msg>>, trouble: Option
     };
     let options = app::Options {
         reload: config.path.clone().map(|path| reload(path, context)),
+        program: program(context),
         looks: load::facts(context, Some(&config)),
         state_dir,
         site: context.global.site.clone(),
@@ -86,6 +87,16 @@ fn screen(context: &Context, extra: Option<mpsc::Receiver<Msg>>, trouble: Option
         Err(app::DashboardError::Panicked) => Ok(Ending::Mistake),
         Err(error) => Err(Failure::Other(anyhow!(error))),
     }
+}
+
+/// This program, with the flags by which it reads the same configuration and keeps to the same state: a verb of it that is run in the
+/// same directory sees what this process sees. Empty where nobody knows where the program is.
+fn program(context: &Context) -> Vec<String> {
+    let Some(program) = std::env::current_exe().ok().and_then(|path| path.to_str().map(str::to_owned)) else { return Vec::new() };
+    let global = &context.global;
+    let flags = [("--config", &global.config), ("--state-dir", &global.state_dir)];
+    let flags = flags.into_iter().filter_map(|(flag, path)| Some([flag.to_owned(), path.as_ref()?.to_str()?.to_owned()]));
+    std::iter::once(program).chain(flags.flatten()).collect()
 }
 
 /// Where a configuration was looked for, as a person writes it.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, Exit, Failure, act, load};
 use crate::actions::audit;
+use crate::actions::errand::headline;
 use crate::actions::upgrade::{self, Broken, Fate, Item, Look, Order, Place, Project, Reach, Report, Said, Wish};
 use crate::app::{self, pass};
 use crate::config::model::{Config, Entry};
@@ -64,6 +65,9 @@ pub struct Args {
     /// How long all of it may take
     #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = parse_duration)]
     pub timeout: Duration,
+    /// The run as whoever started this records it
+    #[arg(long, hide = true, value_name = "RUN")]
+    pub recorded: Option<String>,
 }
 
 /// Upgrades: exit code 0 when all that was wanted is kept, 1 when some of it is not, 64 when nothing was begun.
@@ -199,7 +203,7 @@ fn nothing_to_do(order: &Order, args: &Args, context: &Context) -> Result<Exit, 
         as_json(order, &report, args.dry_run)?
     } else {
         let lines: Vec<String> = report.items.iter().map(|item| row(item, context)).collect();
-        format!("{}: nothing to upgrade\n{}", order.project.id, lines.concat())
+        format!("{}\n{}", headline(&order.project.id, "nothing to upgrade", "nothing was made"), lines.concat())
     })?;
     Ok(Exit(u8::from(!report.all_kept())))
 }
@@ -250,7 +254,8 @@ fn recorded(
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(Report, Duration), Failure> {
     let place = Place::take(&order.work, &look.top).map_err(failure)?;
-    let journal = load::state_dir(context).and_then(|dir| {
+    // Whoever runs this as a part of something keeps the record of it.
+    let journal = load::state_dir(context).filter(|_| args.recorded.is_none()).and_then(|dir| {
         let opened = Journal::open(&dir, &config.journal, Identity::of_this_process());
         if let Some(trouble) = opened.trouble {
             super::complain(&trouble.notice(clock::now()).text);
@@ -317,7 +322,7 @@ fn begun(args: &Args, order: &Order, look: &Look) -> Transition {
         source: Some(id.clone()),
         sentence: format!("{by} began: upgrade {id}"),
         kind: TransitionKind::Action {
-            run: run_id(&format!("{by}.{}", std::process::id()), now, 0),
+            run: args.recorded.clone().unwrap_or_else(|| run_id(&format!("{by}.{}", std::process::id()), now, 0)),
             by,
             steps: vec![step],
             directory: look.top.join(&look.below).display().to_string(),
@@ -384,7 +389,7 @@ fn row(item: &Item, context: &Context) -> String {
 
 /// The report for a person.
 fn text(order: &Order, report: &Report, took: Duration, context: &Context) -> String {
-    let mut text = format!("{}: {} ({})\n", order.project.id, clean(&report.words()), human(took));
+    let mut text = headline(&order.project.id, &clean(&report.words()), &human(took)) + "\n";
     report.items.iter().for_each(|item| text.push_str(&row(item, context)));
     for note in &report.notes {
         text.push_str(&format!("note           {}\n", clean(note)));

@@ -162,6 +162,10 @@ pub struct Offer {
     pub changes: String,
     /// How it is undone, one sentence; empty: it cannot be from here.
     pub undone: String,
+    /// A verb of rounds itself that does it, with its arguments before the names of the items; empty: the service does it.
+    pub verb: Vec<String>,
+    /// Flags of that verb after the names.
+    pub flags: Vec<String>,
 }
 
 /// An offer taken up.

@@ -307,7 +307,7 @@ fn in_output(state: &mut State, command: Command, now: Timestamp, effects: &mut 
     let (last, runs) = (known.lines.len().saturating_sub(1), known.ended.is_none());
     match command {
         // What a source was told cannot be called back on its way.
-        Command::Interrupt if runs && !*stopping && known.errand.is_none() => *stopping = true,
+        Command::Interrupt if runs && !*stopping && known.errand.as_ref().is_none_or(crate::actions::Errand::can_stop) => *stopping = true,
         Command::Back if *stopping && runs => *stopping = false,
         Command::Enter if *stopping && runs => {
             effects.push(Effect::StopAction(run.clone()));

@@ -9,7 +9,7 @@ use tui_input::Input;
 
 use super::world::{RUN_LINES, RUNS, Run, RunStep};
 use super::{Command, Effect, Overlay, Prompt, PromptKind, State, World, act, acting, findings, item};
-use crate::actions::errand::{LIMIT, Results, subject};
+use crate::actions::errand::{Results, subject};
 use crate::actions::{Errand, StepState, Target, written};
 use crate::domain::{Finding, SourceId, Timestamp};
 use crate::sources::offer::common;
@@ -43,6 +43,15 @@ impl Asked {
     pub fn answers(&self) -> Vec<String> {
         let answer = |ask: &Ask| Some(format!("{} {}", ask.name, ask.form.written(self.arguments.get(&ask.name)?)));
         self.offer.asks.iter().filter_map(answer).collect()
+    }
+
+    /// The verb that would be run for the items of one source, where it is one.
+    #[must_use]
+    pub fn command(&self) -> Option<String> {
+        let source = self.items.first()?.key.source.clone();
+        let items = self.items.iter().filter(|target| target.key.source == source).cloned().collect();
+        let errand = Errand::new(&self.offer, BTreeMap::new(), items, source, String::new(), String::new());
+        errand.can_stop().then(|| written(&errand.words()))
     }
 
     /// The sites of its items.
@@ -124,7 +133,8 @@ pub(super) fn offered(state: &mut State, told: Vec<(ItemKey, Vec<Offer>)>) {
 /// An offer of the list was chosen: asks what it asks, then whether it shall be done.
 pub(super) fn choose(state: &mut State, at: usize) {
     let Some(Overlay::Actions { items, offers, undo, .. }) = &state.view.overlay else { return };
-    let Some(offer) = offers.get(at).cloned() else { return };
+    // A verb runs programs, which an untrusted configuration never does; the list says so.
+    let Some(offer) = offers.get(at).filter(|offer| offer.verb.is_empty() || state.world.untrusted.is_none()).cloned() else { return };
     let targets = items.iter().zip(undo).map(|(target, undo)| Target { undo: undo.get(&offer.id).cloned(), ..target.clone() }).collect();
     let asked = Asked { items: targets, offer, arguments: BTreeMap::new(), wrong: None };
     state.view.prompt = prompt(&state.world, &asked);
@@ -176,7 +186,11 @@ pub(super) fn confirmed(state: &mut State, now: Timestamp, effects: &mut Vec<Eff
         let errand = Errand::new(&asked.offer, asked.arguments.clone(), items, source, String::new(), by.clone());
         begin(state, errand, now, effects);
     }
-    act::toast(state, format!("{}: {} …", asked.offer.title, subject(&asked.items)), now);
+    match state.world.runs.last().filter(|_| !asked.offer.verb.is_empty()) {
+        // It takes its time and prints what it does: that is shown, and can be left.
+        Some(run) => state.view.overlay = Some(Overlay::Output { run: run.id.clone(), above: 0, stopping: false }),
+        None => act::toast(state, format!("{}: {} …", asked.offer.title, subject(&asked.items)), now),
+    }
 }
 
 /// Records that it begins, and asks for the source to be told.
@@ -195,7 +209,7 @@ fn begin(state: &mut State, errand: Errand, now: Timestamp, effects: &mut Vec<Ef
         action: errand.source.clone(),
         title: format!("{} {}", errand.title, errand.subject()),
         steps: vec![RunStep { words: written(&errand.words()), state: StepState::Running, began: Some(now), ended: None }],
-        limit: LIMIT,
+        limit: errand.limit(),
         record,
         lines: std::collections::VecDeque::new(),
         dropped: 0,
@@ -473,6 +487,43 @@ mod tests {
         assert!(errand(&press(&mut state, Command::Enter)).is_none());
         update(&mut state, Msg::Paste("shop".into()), now());
         assert!(errand(&press(&mut state, Command::Enter)).is_some());
+    }
+
+    #[test]
+    fn a_verb_is_asked_about_run_shown_and_can_be_stopped() {
+        let mut state = story();
+        state.view.page = Page::Dependencies;
+        state.view.drawn.keys = ["django", "redis"].map(|item| format!("shop/python/app#{item}")).into();
+        press(&mut state, Command::Mark);
+        press(&mut state, Command::Mark);
+        let asked = press(&mut state, Command::Actions).into_iter().find_map(|effect| if let Effect::Offers(keys) = effect { Some(keys) } else { None });
+        let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let offer = Offer { verb: words(&["upgrade", "shop/python/app"]), flags: words(&["--yes=shop"]), ..Offer::new("upgrade", "guarded upgrade") };
+        update(&mut state, Msg::Offered(asked.unwrap().into_iter().map(|key| (key, vec![offer.clone()])).collect()), now());
+        // What is not trusted runs nothing.
+        state.world.untrusted = Some("/srv/rounds.toml".into());
+        press(&mut state, Command::Enter);
+        assert!(matches!(state.view.overlay, Some(Overlay::Actions { .. })));
+        state.world.untrusted = None;
+        press(&mut state, Command::Enter);
+        let command = "rounds upgrade shop/python/app django redis --yes=shop";
+        assert!(matches!(&state.view.overlay, Some(Overlay::Offer(asked)) if asked.command().as_deref() == Some(command)));
+        let told = errand(&press(&mut state, Command::Enter)).unwrap();
+        assert_eq!((told.words().join(" ").as_str(), told.can_stop()), (command, true));
+        assert!(matches!(&state.view.overlay, Some(Overlay::Output { run, .. }) if *run == told.run));
+        assert_eq!(pending(&state.world, &told.source, "redis"), Some("guarded upgrade"));
+        update(&mut state, Msg::ActionOutput { run: told.run.clone(), lines: vec!["$ git worktree add".into()], dropped: 0 }, now());
+        // It can be left running, seen again, and stopped.
+        press(&mut state, Command::Back);
+        assert!(state.view.overlay.is_none() && state.world.runs[0].ended.is_none());
+        state.view.overlay = Some(Overlay::Output { run: told.run.clone(), above: 0, stopping: false });
+        press(&mut state, Command::Interrupt);
+        assert!(press(&mut state, Command::Enter).contains(&Effect::StopAction(told.run.clone())));
+        let end = crate::domain::ActionEnd { ok: true, words: "2 kept on branch rounds/upgrade-2026-11-20".into(), took_ms: 9 };
+        let effects = update(&mut state, Msg::ActionEnded { run: told.run.clone(), end }, now());
+        let kept =
+            effects.iter().any(|effect| matches!(effect, Effect::KeepTransition(t) if t.sentence.contains("2 kept on branch rounds/upgrade-2026-11-20")));
+        assert!(kept && pending(&state.world, &told.source, "redis").is_none());
     }
 
     #[test]

@@ -373,7 +373,7 @@ fn keys_of(page: Page) -> &'static [(&'static [Command], &'static str)] {
         Page::Dependencies => &[
             (&[C::Enter], "open"),
             (&[C::Mark], "mark"),
-            (&[C::Actions], "actions"),
+            (&[C::Actions], "upgrade…"),
             (&[C::Why], "why?"),
             (&[C::Open], "link"),
             (&[C::Sort], "sort"),

@@ -387,7 +387,14 @@ fn a_baseline_that_fails_stops_it_and_uv_projects_are_upgraded_by_uv() {
     // Its name is taken now, and a test that fails already tells nothing.
     fs::write(shop.dir().join("check.py"), "raise SystemExit('broken before')\n").unwrap();
     shop.git(&["commit", "--quiet", "--amend", "--no-edit", "--all"]);
-    let output = shop.run(&["app", "basket", "--yes"]);
+    let actions = || {
+        let known = read_snapshot(&shop.place.path().join("state")).unwrap();
+        known.events.iter().filter(|event| matches!(event.kind, TransitionKind::Action { .. })).count()
+    };
+    let before = actions();
+    // Whoever started this keeps the record of it.
+    let output = shop.run(&["app", "basket", "--yes=shop", "--recorded", "ana@1#0"]);
+    assert_eq!(actions(), before);
     assert!(code(&output) == 1 && stderr(&output).contains("fails before anything is changed") && stderr(&output).contains("broken before"), "{output:?}");
     shop.is_clean();
     assert_eq!(shop.git(&["branch", "--list", "rounds/*"]).lines().count(), 1);

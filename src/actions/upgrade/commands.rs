@@ -110,7 +110,7 @@ impl<'a> Commands<'a> {
         (self.tell)(Said::Command(shown));
         let (stop, mask, begun) = (self.stop.clone(), self.mask.clone(), Instant::now());
         let mut tail = VecDeque::new();
-        let ended = runner::program(&program, self.step_limit.min(left), &stop, &mask, |progress| {
+        let ended = runner::program(&program, (self.step_limit.min(left), runner::GRACE), &stop, &mask, |progress| {
             if let Progress::Output(lines, _) = progress {
                 for line in lines {
                     self.log(&line);

@@ -112,6 +112,7 @@ impl Service for BookService {
             calls: "the journal of this machine".to_owned(),
             changes: changes.to_owned(),
             undone: undone.to_owned(),
+            ..Offer::default()
         };
         let times = Ask::new(TIMES_ARGUMENT, "at how many times its mean an hour does it come back?", Form::Count(1_000));
         let into = Ask::new(INTO, "into which group? its id", Form::Word);

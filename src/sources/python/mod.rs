@@ -6,9 +6,11 @@
 //! | --- | --- |
 //! | `address` | where the index is: the configuration, the settings around it, the interpreter |
 //! | `look` | one poll |
+//! | `service` | what can be done to a package |
 
 mod address;
 mod look;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -186,7 +188,8 @@ impl SourceConfig for Config {
             dates: audit::dates(self.eol.as_ref(), context, spec.every)?,
             auditor: audit::build(self.osv.as_ref(), &self.ignore, Ecosystem::PyPi, context, spec.every)?,
         };
-        Ok(Built { source: Box::new(look::PythonSource::new(setup, spec.every)), spec, service: None })
+        let service = service::PythonService { id: context.id.clone(), can_upgrade: context.trusted && !setup.manifests.is_empty(), test: self.test.clone() };
+        Ok(Built { source: Box::new(look::PythonSource::new(setup, spec.every)), spec, service: Some(Arc::new(service)) })
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {

@@ -25,8 +25,13 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, site: Option<&str>, (it
     let width = 72.min(pen.area().width.saturating_sub(4));
     let cells = usize::from(width.saturating_sub(6));
     let mut words = Vec::new();
-    // What sources offer runs no command, so it needs no trust.
-    let barred = |row: &Row| world.untrusted.is_some() && matches!(row, Row::Action(_));
+    // What sources offer runs no command, so it needs no trust; but for verbs.
+    let runs = |row: &Row| match row {
+        Row::Action(_) => true,
+        Row::Offer(at) => offers.get(*at).is_some_and(|offer| !offer.verb.is_empty()),
+        Row::Run(_) => false,
+    };
+    let barred = |row: &Row| world.untrusted.is_some() && runs(row);
     if let Some(path) = world.untrusted.as_ref().filter(|_| offers.is_empty() || !world.actions.is_empty()) {
         let why = format!("{path} was found in the working directory and is not trusted as it is now: nothing of it is run. Read it, then run");
         words.extend(wrap(&why, cells).into_iter().map(|line| (line, theme.text)));

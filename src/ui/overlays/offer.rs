@@ -54,17 +54,25 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, asked: &Asked) {
             add("to", &format!("{} items, each by its id: {}{more}", several.len(), names.join(", ")), theme.text);
         }
     }
+    let command = asked.command();
+    if let Some(command) = &command {
+        add("runs", command, theme.text);
+    }
     if !asked.offer.calls.is_empty() {
         add("calls", &asked.offer.calls, theme.text);
     }
     let sources: std::collections::BTreeSet<&str> = asked.items.iter().map(|target| target.key.source.as_str()).collect();
     add("of", &format!("{}   as {}", sources.into_iter().collect::<Vec<_>>().join(", "), scene.view.person), theme.text);
-    if !asked.offer.changes.is_empty() && asked.items.len() == 1 {
+    if !asked.offer.changes.is_empty() && (asked.items.len() == 1 || command.is_some()) {
         add("changes", &asked.offer.changes, theme.text);
     }
-    add("then", "the source is polled", theme.text);
+    add("then", if command.is_some() { "its output is shown; Esc leaves it running" } else { "the source is polled" }, theme.text);
     let undo = scene.key(Command::Undo);
-    let undone = if asked.offer.undone.is_empty() { "it cannot be undone from here".to_owned() } else { format!("{undo} {}", asked.offer.undone) };
+    let undone = match (&command, asked.offer.undone.as_str()) {
+        (_, "") => "it cannot be undone from here".to_owned(),
+        (Some(_), undone) => undone.to_owned(),
+        (None, undone) => format!("{undo} {undone}"),
+    };
     add("undone by", &undone, theme.text);
 
     let prompt = scene.view.prompt.as_ref();

@@ -5,8 +5,9 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::{Entry, Group, end_of, judged, released, versions};
-use crate::domain::{Advisory, Need, Package};
+use crate::domain::{Advisory, Need, Package, TransitionKind};
 use crate::packages::versions::{Constraint, Version};
+use crate::state::offering::pending;
 use crate::state::{Command, Drawn, Part};
 use crate::ui::panes::attention::short;
 use crate::ui::pen::Pen;
@@ -43,9 +44,20 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
         None => (id.to_string(), entry.source.packages.as_ref().map_or(String::new(), |(_, packages)| packages.manifest.clone()), trouble(scene, entry, cells)),
     };
     pen.rule(area.x + 1, area.y, area.right() - 2, &[Span::styled(title, style)], &[Span::styled(remark, theme.dim)]);
-    all.push(Line::new());
-    all.push(Line::of(scene.hint(Command::Why, "why?")));
-    let inner = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let mut inner = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let upgrade = upgrade(scene, entry, area.width);
+    if let Some(line) = upgrade.as_ref().filter(|_| !whole && inner.height > 4) {
+        // What can be done about it stays in sight, whatever there is to read.
+        inner.height -= 1;
+        let free = usize::from(inner.height).saturating_sub(all.len());
+        let up = free.saturating_sub(usize::from(scene.rows.airy) + 3) as u16;
+        line.draw(pen, area, inner.bottom() - up);
+        inner.height -= up.min(inner.height);
+    } else {
+        all.push(Line::new());
+        all.extend(upgrade);
+        all.push(Line::of(scene.hint(Command::Why, "why?")));
+    }
     drawn.detail_lines = all.len();
     drawn.detail_height = usize::from(inner.height);
     super::listing::lines(pen, scene, inner, &all, whole);
@@ -163,6 +175,32 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, package: &Package, width: u16) ->
     let index = entry.source.packages.as_ref().and_then(|(_, packages)| packages.index.as_deref()).map_or(String::new(), |index| format!(", {index}"));
     fact("source", format!("{}: {}{index}", entry.source.spec.id, package.place.as_deref().unwrap_or(manifest)), theme.dim);
     all
+}
+
+/// `x  guarded upgrade: in a copy, install, test, keep or put back   last: 1 kept, 19 d ago`; none where nothing can be done from here.
+fn upgrade(scene: &Scene<'_>, entry: &Entry<'_>, width: u16) -> Option<Line> {
+    let theme = scene.theme;
+    let package = entry.package?;
+    let id = &entry.source.spec.id;
+    if scene.view.read_only || scene.world.untrusted.is_some() || id.kind() != "python" || package.bump.is_none() {
+        return None;
+    }
+    let mut spans = vec![Span::styled(scene.key(Command::Actions), theme.accent), Span::styled("  guarded upgrade", theme.bold(theme.text))];
+    spans.push(Span::styled(": in a copy, install, test, keep or put back", theme.dim));
+    if let Some(pending) = pending(scene.world, id, &package.name) {
+        return Some(Line::of(vec![Span::styled("▸", theme.accent), Span::styled(format!("  {pending} runs"), theme.bold(theme.text))]));
+    }
+    let line = Line::of(spans);
+    let last = scene.world.events.iter().rev().find_map(|event| match &event.kind {
+        TransitionKind::Action { steps, ended: Some(end), .. } if event.source.as_ref() == Some(id) => {
+            let upgrade = steps.first().and_then(|step| step.get(1)).is_some_and(|verb| verb == "upgrade");
+            upgrade.then_some((event.at, end))
+        }
+        _ => None,
+    });
+    let Some((at, end)) = last.filter(|_| width >= WIDE) else { return Some(line) };
+    let words = format!("last: {}, {} ago", text::clip(&end.words, 40), scene.age(at));
+    Some(line.spans(At::Edge(0), vec![Span::styled(words, theme.dim)]))
 }
 
 /// Who asks for it, and whether one of them forbids what would be moved to.

@@ -10,6 +10,7 @@ use ratatui::text::Span;
 use super::{CRITICAL_CVSS, Entry, Group, Lead, end_of, judged, released, score};
 use crate::domain::{Bump, Package};
 use crate::state::matching::Query;
+use crate::state::offering::pending;
 use crate::ui::layout::Class;
 use crate::ui::panes::attention::short;
 use crate::ui::panes::listing;
@@ -182,6 +183,9 @@ impl Table {
 /// Why a package waits, or what is wrong with it, in few words; may be empty.
 fn reason(scene: &Scene<'_>, entry: &Entry<'_>, package: &Package, wide: bool) -> (String, Style) {
     let theme = scene.theme;
+    if pending(scene.world, &entry.source.spec.id, &package.name).is_some() {
+        return (if wide { "▸ upgrade runs" } else { "▸ upgrading" }.to_owned(), theme.accent);
+    }
     let held = package.held_by.as_deref().map(|held| held_by(scene, package, held, wide));
     match entry.group {
         Group::NotKnown => (package.problem.clone().unwrap_or_default(), theme.unknown),
