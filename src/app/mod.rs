@@ -16,6 +16,7 @@ pub mod run;
 pub mod screen;
 pub mod signals;
 pub mod terminal;
+pub mod watch;
 
 pub use run::{DashboardError, Ending, Options, dashboard};
 use signals::Signal;

@@ -319,19 +319,46 @@ impl Hands {
         }
     }
 
+    /// Performs an effect that needs no screen; one that does is given back.
+    pub fn perform(&mut self, effect: Effect) -> Option<Effect> {
+        match effect {
+            Effect::LookAtNetwork => self.look_at_network(),
+            Effect::Poll(id) => self.runner.poll(&id),
+            Effect::PollAll => self.runner.poll_all(),
+            Effect::ReadLogBack(id, query) => self.read_log_back(id, query),
+            Effect::KeepPoll(_) | Effect::KeepTransition(_) | Effect::KeepAcknowledgement(..) => self.keep(effect),
+            effect => return Some(effect),
+        }
+        None
+    }
+
+    /// The journal, where it is open.
+    #[must_use]
+    pub fn journal(&self) -> Option<&Journal> {
+        if let Keeping::Open(history) = &self.keeping { Some(history.journal()) } else { None }
+    }
+
+    /// The sources that this process polls for all; `None`: it is not known yet.
+    #[must_use]
+    pub fn held(&self) -> Option<BTreeSet<SourceId>> {
+        match (&self.keeping, &self.leads) {
+            (Keeping::Open(_), Some(held)) => Some(held.clone()),
+            // Who cannot share polls by itself.
+            (Keeping::Open(_), None) if self.led => Some(self.polled.union(&self.continuous).cloned().collect()),
+            (Keeping::Nowhere, _) => Some(self.polled.union(&self.continuous).cloned().collect()),
+            _ => None,
+        }
+    }
+
     /// Performs all effects but those of the loop itself (leaving and stopping).
     ///
     /// # Errors
     /// When the terminal cannot be drawn on.
     pub fn perform_all(&mut self, effects: Vec<Effect>, dashboard: &mut Dashboard, terminal: &mut Terminal<Screen>, now: Timestamp) -> std::io::Result<()> {
         for effect in effects {
+            let Some(effect) = self.perform(effect) else { continue };
             match effect {
-                Effect::LookAtNetwork => self.look_at_network(),
                 Effect::LookAt { key, part } => self.look_at(key, part, dashboard, now),
-                Effect::Poll(id) => self.runner.poll(&id),
-                Effect::PollAll => self.runner.poll_all(),
-                Effect::ReadLogBack(id, query) => self.read_log_back(id, query),
-                Effect::KeepPoll(_) | Effect::KeepTransition(_) | Effect::KeepAcknowledgement(..) => self.keep(effect),
                 Effect::RunAction(order) => self.run_action(*order, dashboard, now),
                 Effect::Offers(keys) => self.offers(keys, dashboard),
                 Effect::Perform(errand) if errand.can_stop() => self.run_verb(*errand, dashboard, now),
@@ -357,7 +384,8 @@ impl Hands {
                     terminal.clear()?;
                     dashboard.touch();
                 }
-                Effect::Edit(..) | Effect::Suspend | Effect::Quit | Effect::Choose(_) => {}
+                // The rest is performed already, or the loop's.
+                _ => {}
             }
         }
         Ok(())

@@ -74,6 +74,7 @@ impl InForce {
             (was.ui.mouse.unwrap_or(false) != is.ui.mouse.unwrap_or(false), "mouse"),
             (was.ui.zone != is.ui.zone, "zone"),
             (was.wall != is.wall, "wall"),
+            (was.watch != is.watch, "watch"),
             (was.journal != is.journal, "journal"),
             (was.anchors != is.anchors, "anchors"),
             (was.trusted != is.trusted, "trust"),

@@ -296,6 +296,7 @@ fn live(
                 // They are the editor's while it has the terminal.
                 Woken::Event(Event::Signal(Signal::Stop | Signal::Continue)) if lent.is_some() => Vec::new(),
                 Woken::Event(Event::Signal(Signal::Stop)) => vec![Effect::Suspend],
+                Woken::Event(Event::Signal(Signal::Reload)) => Vec::new(),
                 Woken::Event(Event::Signal(Signal::Continue)) => {
                     if continued.is_none_or(|when| when.elapsed() > CONTINUED) {
                         guard.shared().arm()?;

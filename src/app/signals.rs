@@ -1,5 +1,6 @@
 //! Signals as events. Those that end a program by default end the dashboard with the terminal given back.
 
+use nix::sys::signal::Signal as Number;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -14,6 +15,8 @@ pub enum Signal {
     Stop,
     /// SIGCONT: take it again.
     Continue,
+    /// SIGHUP to a process without a screen: read the configuration again.
+    Reload,
 }
 
 /// Sends signals from now on. Called inside the tokio runtime.
@@ -21,16 +24,37 @@ pub enum Signal {
 /// # Errors
 /// When the system refuses a handler.
 pub fn start(events: &mpsc::Sender<Event>) -> std::io::Result<()> {
-    use nix::sys::signal::Signal as Number;
-    let wanted = [
-        (Number::SIGTERM, Signal::End(Number::SIGTERM as i32)),
-        (Number::SIGHUP, Signal::End(Number::SIGHUP as i32)),
-        (Number::SIGINT, Signal::End(Number::SIGINT as i32)),
-        (Number::SIGQUIT, Signal::End(Number::SIGQUIT as i32)),
-        (Number::SIGTSTP, Signal::Stop),
-        (Number::SIGCONT, Signal::Continue),
-    ];
-    for (number, meaning) in wanted {
+    listen(
+        events,
+        &[
+            (Number::SIGTERM, Signal::End(Number::SIGTERM as i32)),
+            (Number::SIGHUP, Signal::End(Number::SIGHUP as i32)),
+            (Number::SIGINT, Signal::End(Number::SIGINT as i32)),
+            (Number::SIGQUIT, Signal::End(Number::SIGQUIT as i32)),
+            (Number::SIGTSTP, Signal::Stop),
+            (Number::SIGCONT, Signal::Continue),
+        ],
+    )
+}
+
+/// The same for a process without a screen: it is stopped as any other, and a hang-up means that the configuration is to be read again.
+///
+/// # Errors
+/// When the system refuses a handler.
+pub fn start_without_screen(events: &mpsc::Sender<Event>) -> std::io::Result<()> {
+    listen(
+        events,
+        &[
+            (Number::SIGTERM, Signal::End(Number::SIGTERM as i32)),
+            (Number::SIGINT, Signal::End(Number::SIGINT as i32)),
+            (Number::SIGQUIT, Signal::End(Number::SIGQUIT as i32)),
+            (Number::SIGHUP, Signal::Reload),
+        ],
+    )
+}
+
+fn listen(events: &mpsc::Sender<Event>, wanted: &[(Number, Signal)]) -> std::io::Result<()> {
+    for (number, meaning) in wanted.iter().copied() {
         let mut stream = signal(SignalKind::from_raw(number as i32))?;
         let events = events.clone();
         tokio::spawn(async move {

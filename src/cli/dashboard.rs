@@ -131,7 +131,7 @@ fn in_brief(lines: Vec<String>, path: Option<&Path>) -> Vec<String> {
 }
 
 /// Reads the configuration again the way it was read for this command line.
-fn reload(path: PathBuf, context: &Context) -> Reload {
+pub(super) fn reload(path: PathBuf, context: &Context) -> Reload {
     let trust = load::trust_store(context).path().to_owned();
     let context = Context { global: context.global.clone() };
     let (named, folder) = (path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(), path.display().to_string());

@@ -40,6 +40,7 @@ pub mod silence;
 pub mod status;
 pub mod trust;
 pub mod upgrade;
+pub mod watch;
 
 /// Is it all right now, and what upkeep does it need, by when?
 ///
@@ -115,6 +116,8 @@ pub enum Verb {
     Upgrade(upgrade::Args),
     /// Print how the backups stand
     Backups(backups::Args),
+    /// Look and keep history without a screen, for a server; serves /metrics
+    Watch(watch::Args),
     /// Look whether all that rounds needs is there, with what to do
     Doctor(doctor::Args),
     /// Print what was last known, without looking
@@ -286,6 +289,7 @@ fn run(arguments: &[OsString]) -> u8 {
         Some(Verb::Deps(args)) => deps::run(args, &context),
         Some(Verb::Upgrade(args)) => upgrade::run(args, &context),
         Some(Verb::Backups(args)) => backups::run(args, &context),
+        Some(Verb::Watch(args)) => watch::run(args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Status(args)) => status::run(args, &context),
         Some(Verb::Ack(args)) => ack::run(args, &context),

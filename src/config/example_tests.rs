@@ -116,7 +116,7 @@ fn it_mentions_every_key_of_every_kind() {
     assert_has(&all["site.shop.action.deploy"], Schema::new(&action), "action: ");
     assert_defaults(&all["site.shop.action.deploy"], Schema::new(&action), "action: ");
     let whole = super::schema::whole();
-    for name in ["journal", "ui"] {
+    for name in ["journal", "ui", "watch"] {
         assert_has(&all[name], Schema::new(&whole["properties"][name]), &format!("{name}: "));
     }
     let site = &whole["properties"]["site"]["patternProperties"]["^[a-z0-9][a-z0-9._-]*$"]["properties"];
@@ -175,5 +175,7 @@ fn the_defaults_it_states_are_the_embedded_ones() {
         }
     }
     let whole = super::schema::whole();
-    assert_defaults(&tables()["journal"], Schema::new(&whole["properties"]["journal"]), "journal: ");
+    for name in ["journal", "watch"] {
+        assert_defaults(&tables()[name], Schema::new(&whole["properties"][name]), &format!("{name}: "));
+    }
 }

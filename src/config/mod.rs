@@ -20,12 +20,14 @@ mod keymap;
 mod keys;
 mod leaf;
 pub mod model;
+mod needs;
 pub mod schema;
 mod shape;
 pub mod show;
 pub mod suggest;
 #[cfg(test)]
 mod tests;
+mod top;
 pub mod trust;
 pub mod value;
 mod walk;
@@ -223,6 +225,7 @@ fn parse_with(
         ui: walked.ui,
         anchors: walked.anchors,
         wall: walked.wall,
+        watch: walked.watch,
     };
     Ok(Loaded { config, warnings: report, origin: None, shown: walked.shown })
 }

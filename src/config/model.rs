@@ -1,12 +1,14 @@
 //! A configuration that was read and found right.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actions::Action;
 use crate::domain::SourceId;
+use crate::io::secret::SecretRef;
 use crate::sources::{BuildContext, SourceConfig};
 use crate::state::wall::Settings;
 
@@ -83,6 +85,25 @@ pub struct Ui {
     pub zone: Option<chrono_tz::Tz>,
 }
 
+/// `[watch]`: the collector without a screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// Where its own page is served; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// The address that is called while all is well with rounds itself; a secret.
+    pub heartbeat: Option<SecretRef>,
+    /// How often.
+    pub heartbeat_every: Duration,
+    /// Relative paths of secrets are relative to this.
+    pub base: PathBuf,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9911))), heartbeat: None, heartbeat_every: Duration::from_secs(60), base: PathBuf::new() }
+    }
+}
+
 /// A host (a name, or an address without brackets) and its port.
 pub type Place = (String, u16);
 
@@ -111,6 +132,8 @@ pub struct Config {
     pub anchors: Vec<Place>,
     /// `[wall]`.
     pub wall: Settings,
+    /// `[watch]`.
+    pub watch: Watch,
 }
 
 impl Default for Journal {
@@ -135,6 +158,7 @@ impl Config {
             ui: Ui::default(),
             anchors: Vec::new(),
             wall: Settings::default(),
+            watch: Watch::default(),
         }
     }
 }

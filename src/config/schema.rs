@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::shape::{CommonTable, JournalTable, OfflineTable, RoundTable, SiteTable, UiTable, WallTable};
+use super::shape::{CommonTable, JournalTable, OfflineTable, RoundTable, SiteTable, UiTable, WallTable, WatchTable};
 use crate::sources::kinds::KINDS;
 use crate::state::command::COMMANDS;
 
@@ -56,6 +56,7 @@ pub fn whole() -> Json {
             "ui": of::<UiTable>("ui", &mut definitions),
             "keys": { "type": "object", "description": "Keys of commands.", "properties": commands, "additionalProperties": false },
             "wall": of::<WallTable>("wall", &mut definitions),
+            "watch": of::<WatchTable>("watch", &mut definitions),
             "round": named(&round, "A checklist."),
             "notify": { "type": "object" },
             "offline": of::<OfflineTable>("offline", &mut definitions),

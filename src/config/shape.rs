@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::suggest;
 use super::value::Dur;
+use crate::io::secret::SecretRef;
 
 /// The keys every source has.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -216,6 +217,31 @@ fn wall_pages() -> Vec<WallPage> {
     vec![WallPage::Sites]
 }
 
+/// `[watch]`: the collector without a screen, `rounds watch`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WatchTable {
+    /// Where `/metrics` and `/health` are served: an address of this machine with a port, or `none`.
+    #[serde(default = "listen")]
+    pub listen: String,
+    /// Whether `listen` may be an address that other machines reach.
+    #[serde(default)]
+    pub listen_to_others: bool,
+    /// An address of yours that is called while rounds looks and keeps, so that somebody watches rounds.
+    pub heartbeat: Option<SecretRef>,
+    /// How often it is called.
+    #[serde(default = "heartbeat_every")]
+    pub heartbeat_every: Dur,
+}
+
+fn listen() -> String {
+    "127.0.0.1:9911".to_owned()
+}
+
+fn heartbeat_every() -> Dur {
+    Dur::secs(60)
+}
+
 /// `[round.NAME]`: accepted, not served yet.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -332,4 +358,4 @@ pub(super) static PLANNED_KINDS: &[&str] = &[
 ];
 
 /// The tables and keys of the top level.
-pub(super) static TOP: &[&str] = &["site", "defaults", "journal", "ui", "keys", "wall", "round", "notify", "offline", "include"];
+pub(super) static TOP: &[&str] = &["site", "defaults", "journal", "ui", "keys", "wall", "watch", "round", "notify", "offline", "include"];

@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Level};
 use super::keys::{self, Schema, Spot};
-use super::model::{Entry, Journal, Place, Site, Ui};
-use super::shape::{CommonTable, JournalTable, OfflineTable, PLANNED_KINDS, RoundTable, SiteTable, TOP, UiTable, WallPage, WallTable};
+use super::model::{Entry, Journal, Place, Site, Ui, Watch};
+use super::shape::{CommonTable, PLANNED_KINDS, SiteTable};
 use super::show::{self, ShownTable};
-use super::{keymap, leaf, suggest};
+use super::{leaf, suggest};
 use crate::actions::Action;
 use crate::domain::SourceId;
 use crate::domain::id::is_name;
@@ -26,13 +25,10 @@ use crate::domain::time::duration_text;
 use crate::io::secret::{self, SecretRef};
 use crate::sources::kinds::Kind;
 use crate::sources::{BuildContext, Common};
-use crate::state::Page;
-use crate::state::wall::{self, Settings};
+use crate::state::wall::Settings;
 
 /// A source is not asked more often than this.
 const SHORTEST_EVERY: Duration = Duration::from_millis(100);
-/// No page of the wall turns faster.
-const SHORTEST_TURN: Duration = Duration::from_secs(1);
 
 /// What a walk knows beside the document.
 pub(super) struct Around<'a> {
@@ -61,6 +57,7 @@ pub(super) struct Walked {
     pub ui: Ui,
     pub anchors: Vec<Place>,
     pub wall: Settings,
+    pub watch: Watch,
     pub shown: Vec<ShownTable>,
     /// Sources that would run a command.
     pub commands: usize,
@@ -107,162 +104,12 @@ pub(super) fn walk(text: &str, document: &DeTable<'_>, around: &Around<'_>) -> W
 pub(super) static COMMON: &[&str] = &["every", "timeout", "enabled", "needs", "runbook", "title"];
 
 impl Walk<'_> {
-    fn names_of_kinds(&self) -> Vec<&'static str> {
+    pub(super) fn names_of_kinds(&self) -> Vec<&'static str> {
         self.around.kinds.iter().map(|kind| kind.name).collect()
     }
 
     pub(super) fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         self.out.told.push(Diagnostic::error(span, message, help));
-    }
-
-    /// A table of ours, read with all its errors; `None` when it is no table or something it needs is wrong.
-    fn table<T: DeserializeOwned + schemars::JsonSchema>(&mut self, name: &str, value: &Spot<'_>) -> Option<T> {
-        let DeValue::Table(table) = value.get_ref() else {
-            self.error(value.span(), format!("`{name}` is a table: write [{name}]"), "");
-            return None;
-        };
-        let schema = schemars::schema_for!(T).to_value();
-        let mut table = table.clone();
-        keys::take_unknown(&mut table, Schema::new(&schema), &[], &mut self.out.told);
-        leaf::read(&table, &value.span(), self.around.broken, T::deserialize, &mut self.out.told)
-    }
-
-    fn top(&mut self, document: &DeTable<'_>) {
-        if !document.contains_key("journal") {
-            let schema = schemars::schema_for!(JournalTable).to_value();
-            self.out.shown.push(show::table(&["journal"], self.text, &DeTable::new(), &DeTable::new(), Schema::new(&schema)));
-        }
-        for (key, value) in keys::in_order(document) {
-            match key.get_ref().as_ref() {
-                "site" | "defaults" => {}
-                "journal" => self.journal(value),
-                "ui" => self.ui(value),
-                "keys" => {
-                    let (keys, mut told) = keymap::read(value);
-                    self.out.told.append(&mut told);
-                    self.out.keys = keys;
-                }
-                "offline" => self.offline(value),
-                "wall" => self.wall(value),
-                name @ ("round" | "notify" | "include") => {
-                    self.not_served(name, value);
-                    self.out.told.push(Diagnostic::warning(
-                        key.span(),
-                        format!("`{name}` is not served yet by this version"),
-                        "it is read and changes nothing",
-                    ));
-                }
-                name => {
-                    let help = if name == "action" {
-                        "an action belongs to a site: write [site.NAME.action.NAME]".to_owned()
-                    } else if self.names_of_kinds().contains(&name) || PLANNED_KINDS.contains(&name) {
-                        format!("`{name}` is a kind of source: write [site.NAME.{name}.NAME]")
-                    } else {
-                        suggest::help(name, TOP.iter().copied())
-                    };
-                    self.error(key.span(), format!("unknown key `{name}`"), help);
-                }
-            }
-        }
-    }
-
-    fn not_served(&mut self, name: &str, value: &Spot<'_>) {
-        match name {
-            "round" | "notify" => {
-                let DeValue::Table(named) = value.get_ref() else {
-                    return self.error(value.span(), format!("`{name}` is a table: write [{name}.NAME]"), "");
-                };
-                for (key, value) in keys::in_order(named) {
-                    if name == "round" {
-                        drop(self.table::<RoundTable>(&format!("round.{}", key.get_ref()), value));
-                    } else if !matches!(value.get_ref(), DeValue::Table(_)) {
-                        self.error(value.span(), "`notify` has named tables: write [notify.NAME]", "");
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn journal(&mut self, value: &Spot<'_>) {
-        let Some(table) = self.table::<JournalTable>("journal", value) else { return };
-        let place = |key: &str| match value.get_ref() {
-            DeValue::Table(table) => keys::place_of(table, value.span(), &[key.to_owned()]),
-            _ => value.span(),
-        };
-        if table.url.is_some() {
-            let help = "history is kept in the embedded journal";
-            self.out.told.push(Diagnostic::warning(place("url"), "a journal in PostgreSQL is not served yet by this version", help));
-        }
-        if table.keep.get() < Duration::from_secs(86_400) {
-            self.error(place("keep"), "history is kept for a day at least", "write `keep = \"400d\"`, which is the default");
-        }
-        for (at, pattern) in table.redact.iter().enumerate() {
-            if let Err(error) = regex::Regex::new(pattern) {
-                let span = match value.get_ref() {
-                    DeValue::Table(table) => keys::place_of(table, value.span(), &["redact".to_owned(), at.to_string()]),
-                    _ => value.span(),
-                };
-                self.error(span, format!("not a regular expression: {}", last_line(&error.to_string())), "");
-            }
-        }
-        self.out.journal = Journal { keep: table.keep.get(), url: table.url, redact: table.redact };
-        self.show_own("journal", value, &schemars::schema_for!(JournalTable).to_value());
-    }
-
-    fn ui(&mut self, value: &Spot<'_>) {
-        let Some(table) = self.table::<UiTable>("ui", value) else { return };
-        self.out.ui = Ui {
-            theme: table.theme.name.map(|theme| theme.word().to_owned()),
-            background: table.theme.background.map(|background| background.word().to_owned()),
-            dim: table.theme.dim.map(|dim| dim.word().to_owned()),
-            glyphs: table.glyphs.map(|glyphs| glyphs.word().to_owned()),
-            colors: table.colors.map(|colors| colors.word().to_owned()),
-            mouse: table.mouse,
-            zone: table.zone.map(|zone| zone.0),
-        };
-        self.show_own("ui", value, &schemars::schema_for!(UiTable).to_value());
-    }
-
-    fn offline(&mut self, value: &Spot<'_>) {
-        let Some(table) = self.table::<OfflineTable>("offline", value) else { return };
-        let place = match value.get_ref() {
-            DeValue::Table(table) => keys::place_of(table, value.span(), &["anchors".to_owned()]),
-            _ => value.span(),
-        };
-        for text in table.anchors.unwrap_or_default() {
-            match anchor(&text) {
-                Some(place) => self.out.anchors.push(place),
-                None => self.error(place.clone(), "this is no anchor", "write \"host:port\" or \"https://host\", without user or password"),
-            }
-        }
-        self.show_own("offline", value, &schemars::schema_for!(OfflineTable).to_value());
-    }
-
-    fn wall(&mut self, value: &Spot<'_>) {
-        let Some(table) = self.table::<WallTable>("wall", value) else { return };
-        let place = |key: &str| match value.get_ref() {
-            DeValue::Table(table) => keys::place_of(table, value.span(), &[key.to_owned()]),
-            _ => value.span(),
-        };
-        if table.rotate.get() < SHORTEST_TURN {
-            self.error(place("rotate"), "a page that nobody can read", "write at least \"1s\"");
-        }
-        if table.pages.is_empty() {
-            self.error(place("pages"), "a wall without pages", "write [\"sites\"], or leave the key out");
-        }
-        let page = |page: &WallPage| {
-            let word = page.word();
-            Page::ALL.into_iter().find(|page| page.title() == word).map_or(wall::WallPage::Sites, wall::WallPage::Page)
-        };
-        self.out.wall = Settings { rotate: table.rotate.get(), pages: table.pages.iter().map(page).collect(), warnings: table.warnings };
-        self.show_own("wall", value, &schemars::schema_for!(WallTable).to_value());
-    }
-
-    fn show_own(&mut self, header: &str, value: &Spot<'_>, schema: &Json) {
-        if let DeValue::Table(table) = value.get_ref() {
-            self.out.shown.push(show::table(&[header], self.text, table, &DeTable::new(), Schema::new(schema)));
-        }
     }
 
     /// `[defaults.KIND]`, each with its wrong keys told and taken out.
@@ -521,46 +368,6 @@ impl Walk<'_> {
             self.error(span, "`timeout` is nothing: no answer comes in no time", "write a time such as \"10s\"");
         }
     }
-
-    /// Every `needs` names a source of the same site, and none needs itself, also not by way of others.
-    fn check_needs(&mut self) {
-        let all: BTreeMap<String, &[Need]> = self.needs.iter().map(|(id, needs)| (id.to_string(), needs.as_slice())).collect();
-        let mut told = Vec::new();
-        for (id, needs) in &self.needs {
-            for (need, span) in needs {
-                let target = format!("{}/{need}", id.site());
-                if !all.contains_key(&target) {
-                    let near: Vec<&str> =
-                        all.keys().filter_map(|other| other.strip_prefix(&format!("{}/", id.site()))).filter(|other| *other != id.within_site()).collect();
-                    let help = suggest::nearest(need, near)
-                        .map_or_else(|| "write kind/name of a source of the same site".to_owned(), |near| format!("did you mean \"{near}\"?"));
-                    told.push(Diagnostic::error(span.clone(), format!("\"{need}\" is no source of the site `{}`", id.site()), help));
-                } else if reaches(&all, &target, id.as_str()) {
-                    let message =
-                        if target == id.as_str() { "a source cannot need itself".to_owned() } else { format!("\"{need}\" needs this source in turn") };
-                    told.push(Diagnostic::error(span.clone(), message, "take one of them out"));
-                }
-            }
-        }
-        self.out.told.append(&mut told);
-    }
-}
-
-/// Whether `from` is `to` or needs it, directly or not.
-fn reaches(all: &BTreeMap<String, &[Need]>, from: &str, to: &str) -> bool {
-    let mut seen = HashSet::new();
-    let mut next = vec![from.to_owned()];
-    while let Some(here) = next.pop() {
-        if here == to {
-            return true;
-        }
-        if seen.insert(here.clone())
-            && let (Some(needs), Some((site, _))) = (all.get(&here), here.split_once('/'))
-        {
-            next.extend(needs.iter().map(|(need, _)| format!("{site}/{need}")));
-        }
-    }
-    false
 }
 
 /// `http and log`.
@@ -569,44 +376,5 @@ fn sentence(words: &[&str]) -> String {
         [] => String::new(),
         [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-/// The last line of a message of several: what a regular expression's error says after it has drawn the pattern.
-fn last_line(text: &str) -> &str {
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ")
-}
-
-/// `host:port`, `[address]:port` or a URL: what is connected to.
-fn anchor(text: &str) -> Option<Place> {
-    let (url, needs_port) = if text.contains("://") { (text.to_owned(), false) } else { (format!("tcp://{text}"), true) };
-    let url = url::Url::parse(&url).ok()?;
-    let port = if needs_port { url.port() } else { url.port_or_known_default() };
-    let host = url.host_str()?.trim_matches(['[', ']']);
-    let plain = url.username().is_empty() && url.password().is_none() && (!needs_port || url.path().is_empty());
-    (plain && !host.is_empty() && !host.contains(char::is_whitespace)).then_some((host.to_owned(), port?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::anchor;
-
-    #[test]
-    fn anchors_are_places_or_addresses_of_pages() {
-        for (text, place) in [
-            ("gateway.example:53", Some(("gateway.example", 53))),
-            ("192.0.2.1:443", Some(("192.0.2.1", 443))),
-            ("[2001:db8::1]:443", Some(("2001:db8::1", 443))),
-            ("https://example.com/x", Some(("example.com", 443))),
-            ("http://example.com:8080", Some(("example.com", 8080))),
-            ("example.com", None),
-            ("example.com/x:80", None),
-            ("https://me:hush@example.com", None),
-            ("", None),
-            ("a b:80", None),
-            ("host:99999", None),
-        ] {
-            assert_eq!(anchor(text), place.map(|(host, port)| (host.to_owned(), port)), "{text}");
-        }
     }
 }

@@ -8,6 +8,7 @@ pub mod http;
 pub mod lend;
 pub mod net;
 pub mod secret;
+pub mod service;
 pub mod tail;
 pub mod watch;
 pub mod zone;

@@ -50,6 +50,7 @@ pub use reader::{Reader, Stats};
 pub use snapshot::{Snapshot, read_snapshot};
 pub use store::{FILE, StoreError, VERSION, version_in};
 
+pub use writer::Writes;
 use writer::{Job, Shared, Writer};
 
 /// Who writes: kept beside its heartbeat, so that others can tell whether it still lives.
@@ -255,6 +256,18 @@ impl Journal {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.shared.lost()
+    }
+
+    /// How the writing goes.
+    #[must_use]
+    pub fn writes(&self) -> Writes {
+        self.shared.writes()
+    }
+
+    /// What is wrong with it now, and since when.
+    #[must_use]
+    pub fn trouble(&self) -> Option<(Trouble, Timestamp)> {
+        self.shared.trouble()
     }
 
     /// Runs something on the writer's connection.

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -70,6 +70,7 @@ pub(super) struct Shared {
     trouble: Mutex<Option<(Trouble, Timestamp)>>,
     followed: Mutex<HashMap<SourceId, VecDeque<Timestamp>>>,
     lost: AtomicU64,
+    tally: Tally,
     /// What another configuration says, until the thread takes it.
     anew: Mutex<Option<(Redactor, Duration)>>,
 }
@@ -105,6 +106,20 @@ impl Shared {
         *self.anew.lock().unwrap_or_else(PoisonError::into_inner) = Some((redactor, keep));
     }
 
+    /// How the writing goes.
+    pub(super) fn writes(&self) -> Writes {
+        let moment = |at: &AtomicI64| Timestamp::from_timestamp_millis(at.load(Ordering::Relaxed)).filter(|at| at.timestamp_millis() != 0);
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let tally = &self.tally;
+        Writes {
+            transactions: count(&tally.transactions),
+            failures: count(&tally.failures),
+            lost: self.lost(),
+            last: moment(&tally.written),
+            waits: moment(&tally.waits),
+        }
+    }
+
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
@@ -112,6 +127,31 @@ impl Shared {
     fn lose(&self, count: u64) {
         self.lost.fetch_add(count, Ordering::Relaxed);
     }
+}
+
+/// Figures of the writing, for whoever watches it. Moments are milliseconds since the epoch, 0: none.
+#[derive(Debug, Default)]
+struct Tally {
+    transactions: AtomicU64,
+    failures: AtomicU64,
+    written: AtomicI64,
+    /// Since when something waits to be written.
+    waits: AtomicI64,
+}
+
+/// How the writing goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Writes {
+    /// Transactions so far.
+    pub transactions: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// What could not be kept: dropped for want of room, or not storable.
+    pub lost: u64,
+    /// When the last transaction was.
+    pub last: Option<Timestamp>,
+    /// Since when something waits for the next.
+    pub waits: Option<Timestamp>,
 }
 
 /// One thing for the thread to do.
@@ -150,8 +190,16 @@ impl Writer {
             params![identity.host, identity.pid, identity.user, now_ms],
         )?;
         let id = connection.last_insert_rowid();
-        let shared =
-            Arc::new(Shared { id, identity, tuning, trouble: Mutex::default(), followed: Mutex::default(), lost: AtomicU64::new(0), anew: Mutex::default() });
+        let shared = Arc::new(Shared {
+            id,
+            identity,
+            tuning,
+            trouble: Mutex::default(),
+            followed: Mutex::default(),
+            lost: AtomicU64::new(0),
+            tally: Tally::default(),
+            anew: Mutex::default(),
+        });
         let (jobs, receiver) = mpsc::sync_channel(QUEUE);
         let (alive, ended) = mpsc::sync_channel(0);
         let thread = Thread {
@@ -312,6 +360,9 @@ impl Thread {
         }
         self.pending.push_back(item);
         if self.due.is_none() {
+            let now = crate::io::clock::now().timestamp_millis();
+            // What waits since before waits for longer.
+            let _ = self.shared.tally.waits.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
             self.due = Some(Instant::now() + self.shared.tuning.flush);
         }
     }
@@ -324,6 +375,10 @@ impl Thread {
         match self.commit() {
             Ok(()) => {
                 self.pending.clear();
+                let tally = &self.shared.tally;
+                tally.transactions.fetch_add(1, Ordering::Relaxed);
+                tally.written.store(crate::io::clock::now().timestamp_millis(), Ordering::Relaxed);
+                tally.waits.store(0, Ordering::Relaxed);
                 if self.failures > 0 {
                     self.failures = 0;
                     self.shared.set_trouble(None);
@@ -337,6 +392,7 @@ impl Thread {
         // What was remembered may have been rolled back.
         self.known = Known::default();
         self.failures += 1;
+        self.shared.tally.failures.fetch_add(1, Ordering::Relaxed);
         if store::is_damage(error) {
             store::mark_damaged(&self.dir);
             self.dead = true;

@@ -8,6 +8,7 @@ pub mod json;
 pub mod line;
 pub mod log_lines;
 pub mod nagios;
+pub mod prometheus;
 pub mod tables;
 pub mod text;
 

@@ -35,6 +35,15 @@ impl SourceState {
     }
 }
 
+impl SourceState {
+    /// Whether a poll of it should have ended by now, given that looking began at `begun`.
+    #[must_use]
+    pub fn is_overdue(&self, begun: Timestamp, now: Timestamp) -> bool {
+        let last = self.checked_at.map_or(begun, |at| at.max(begun));
+        self.spec.enabled && !self.spec.continuous && crate::domain::time::since(last, now) > stale_after(self)
+    }
+}
+
 /// How one pass differs from watching, and how much is kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {

@@ -81,3 +81,17 @@ fn the_key_table_of_the_readme_is_current() {
     let expected = format!("\n{}\n", rounds::ui::keymap::markdown_table().trim_end());
     assert!(table.trim() == expected.trim(), "put this between the key markers of README.md:\n{expected}");
 }
+
+#[test]
+fn the_page_of_the_collector_names_every_key_and_every_metric() {
+    let page = read("docs/watch.md");
+    let schema = rounds::config::schema::whole();
+    for key in schema["properties"]["watch"]["properties"].as_object().unwrap().keys() {
+        assert!(page.contains(&format!("| `{key}` |")), "docs/watch.md does not name {key}");
+    }
+    let source = read("src/report/prometheus.rs");
+    let names = source.split('"').filter(|text| text.starts_with("rounds_") && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "docs/watch.md does not name {name}");
+    }
+}

@@ -16,4 +16,5 @@ mod sentry;
 mod several;
 mod upgrade;
 mod wall;
+mod watch;
 mod whole_app;

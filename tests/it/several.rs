@@ -58,12 +58,12 @@ impl Server {
         Self { port, asked, status }
     }
 
-    fn asked_since(&self, begin: Instant) -> usize {
+    pub fn asked_since(&self, begin: Instant) -> usize {
         self.asked.lock().unwrap().iter().filter(|at| **at > begin).count()
     }
 
     /// Asked in this time by one poller of one second: twice that would be two of them.
-    fn assert_polled_once(&self, window: Duration) {
+    pub fn assert_polled_once(&self, window: Duration) {
         let begin = Instant::now();
         std::thread::sleep(window);
         let asked = self.asked_since(begin);
