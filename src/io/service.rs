@@ -140,7 +140,7 @@ mod tests {
             assert!(service.is_there());
             service.ready("3 sources\nREADY=0");
             service.reloading();
-            let mut told = || {
+            let told = || {
                 let mut bytes = [0; 256];
                 let count = listener.recv(&mut bytes).unwrap();
                 String::from_utf8_lossy(&bytes[..count]).into_owned()

@@ -393,7 +393,8 @@ impl Collector {
                 }
                 self.service.ready(&standing(&self.state.world));
             }
-            Event::Signal(_) | Event::Input(_) | Event::Written | Event::TerminalGone => {}
+            // What comes from a terminal does not come here.
+            _ => {}
         }
         Ok(())
     }
