@@ -193,12 +193,12 @@ impl Walk<'_> {
         }
         if let Some(SecretRef::Literal(address)) = &table.heartbeat {
             self.out.secrets.push(place("heartbeat"));
-            if !url::Url::parse(address.expose()).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-                self.error(place("heartbeat"), "a heartbeat is called at an address", "write it whole, with https://");
-            } else {
+            if url::Url::parse(address.expose()).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
                 let help =
                     "who knows it can keep a dead rounds alive: write { env = \"NAME\" }, { file = \"path\" } or { command = [\"program\", \"argument\"] }";
                 self.out.told.push(Diagnostic::warning(place("heartbeat"), "a secret is written into the file", help));
+            } else {
+                self.error(place("heartbeat"), "a heartbeat is called at an address", "write it whole, with https://");
             }
         }
         watch.heartbeat = table.heartbeat;

@@ -54,7 +54,7 @@ impl Watcher {
     }
 
     fn end(&mut self) -> Option<i32> {
-        until("the end", || self.child.try_wait().unwrap(), || String::new()).code()
+        until("the end", || self.child.try_wait().unwrap(), String::new).code()
     }
 
     /// Where it serves.

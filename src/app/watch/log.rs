@@ -115,7 +115,7 @@ impl Log {
     pub fn say(&self, weight: Weight, text: &str, now: Timestamp) {
         let text = clean(&self.redaction.line(text));
         let line = if self.to_journal { format!("<{}>{text}\n", weight as u8) } else { format!("{} {} {text}\n", rfc3339(now), weight.word()) };
-        if !self.lines.as_ref().is_some_and(|lines| lines.try_send(line).is_ok()) {
+        if self.lines.as_ref().is_none_or(|lines| lines.try_send(line).is_err()) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

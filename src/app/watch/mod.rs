@@ -25,7 +25,7 @@ use crate::config::model::{Config, Watch};
 use crate::domain::{SourceError, Timestamp};
 use crate::io::clock;
 use crate::io::service::{self, Service};
-use crate::journal::{Redactor, read_snapshot};
+use crate::journal::{Journal, Redactor, read_snapshot};
 use crate::report::Counts;
 use crate::report::prometheus::{self, Format, Own};
 use crate::state::update::{next_tick, update};
@@ -475,7 +475,7 @@ impl Collector {
 
     fn own(&self, now: Timestamp) -> Own {
         let vitals = self.vitals(now);
-        let writes = self.hands.journal().map(|journal| journal.writes()).unwrap_or_default();
+        let writes = self.hands.journal().map(Journal::writes).unwrap_or_default();
         Own {
             started: self.started,
             polls_progress: vitals.polls.is_ok(),
@@ -602,7 +602,7 @@ impl Collector {
         self.service.stopping();
         self.log.say(Weight::Info, &format!("rounds: stopping: {name}"), clock::now());
         drop(self.server);
-        runtime.block_on(self.schedules.stop(LEAVING));
+        self.schedules.stop(runtime, LEAVING);
         self.hands.let_go(runtime, LEAVING);
         self.log.say(Weight::Info, "rounds: stopped", clock::now());
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
 
 use crate::config::model::Config;
@@ -56,7 +56,7 @@ impl Schedules {
     }
 
     /// Ends what is under way, within `limit`, and lets it clean up.
-    pub async fn stop(self, limit: Duration) {
-        let _ = limit;
+    pub fn stop(self, runtime: &Runtime, limit: Duration) {
+        let _ = (runtime, limit);
     }
 }
