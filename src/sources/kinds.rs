@@ -81,6 +81,13 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::backup_command::Config>,
     },
     Kind {
+        name: "healthchecks",
+        doc: "A check of Healthchecks that a backup pings.",
+        capability: Capability::Backup,
+        schema: schema::<super::healthchecks::Config>,
+        parse: parse::<super::healthchecks::Config>,
+    },
+    Kind {
         name: "python",
         doc: "The packages of a Python project: requirements, lock files, an environment.",
         capability: Capability::Packages,

@@ -21,6 +21,7 @@ pub mod contract;
 pub mod door;
 pub mod eol;
 pub mod files;
+pub mod healthchecks;
 pub mod http;
 pub mod kinds;
 pub mod log;

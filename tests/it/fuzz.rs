@@ -21,6 +21,7 @@ const TARGETS: &[Target] = &[
     Target { name: "advisories", body: rounds::packages::advisories::fuzz },
     Target { name: "life", body: rounds::packages::life::fuzz },
     Target { name: "backup_command", body: rounds::sources::backup_command::fuzz },
+    Target { name: "healthchecks", body: rounds::sources::healthchecks::fuzz },
     Target { name: "log", body: rounds::sources::log::fuzz },
     Target { name: "http", body: rounds::sources::http::fuzz },
     Target { name: "manifests", body: rounds::packages::manifests::fuzz },
