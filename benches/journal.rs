@@ -61,6 +61,7 @@ fn polled(source: &SourceId, at: Timestamp, ms: f64) -> Polled {
         request: "GET /health/".to_owned(),
         body_bytes: 100,
         error: None,
+        silenced: false,
     };
     let observations = vec![Observation { at, data: Data::Health(health) }];
     Polled { source: source.clone(), started: at, at, result: Ok(Collected { observations, problems: Vec::new(), complete: true }), next_at: None }

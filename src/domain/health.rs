@@ -85,6 +85,9 @@ pub struct Health {
     /// Why there was no answer, where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<SourceError>,
+    /// Whether this was while a maintenance window was open: looked at and not judged, it counts in no uptime.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silenced: bool,
 }
 
 impl Health {

@@ -124,8 +124,11 @@ pub(super) fn prepare(polled: &Polled, redactor: &Redactor) -> Option<Prepared> 
     for observation in polled.result.iter().flat_map(|collected| &collected.observations) {
         let at_ms = observation.at.timestamp_millis();
         if let Data::Health(health) = &observation.data {
-            let value = health.latency_ms.filter(|ms| ms.is_finite()).map(rounded);
-            points.push(Point { at_ms, value, failed: health.verdict == Verdict::Down });
+            // What was not judged is no point of a series that uptime is counted from.
+            if !health.silenced {
+                let value = health.latency_ms.filter(|ms| ms.is_finite()).map(rounded);
+                points.push(Point { at_ms, value, failed: health.verdict == Verdict::Down });
+            }
         }
         if let Some(content) = content(&observation.data) {
             let hash = Sha256::digest(serde_json::to_vec(&content).ok()?)[..16].to_vec();
@@ -143,6 +146,7 @@ fn content(data: &Data) -> Option<Value> {
             health.latency_ms = None;
             health.phases_ms = Phases::default();
             health.body_bytes = 0;
+            health.silenced = false;
             for expectation in &mut health.expectations {
                 if expectation.ok || expectation.name == "latency" {
                     expectation.seen.clear();

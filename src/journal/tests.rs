@@ -61,6 +61,7 @@ fn health(latency_ms: Option<f64>, verdict: Verdict) -> Data {
         request: "GET /".into(),
         body_bytes: 12,
         error: None,
+        silenced: false,
     })
 }
 
@@ -81,6 +82,26 @@ fn became(name: &str, s: i64, to: Status) -> Transition {
         kind: TransitionKind::Status { from: Status::Pending, to },
         sentence: format!("{name} is {}", to.word()),
     }
+}
+
+#[test]
+fn what_was_seen_in_a_maintenance_window_is_kept_and_is_no_point_of_the_uptime() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    let silenced = |s: i64| {
+        let mut data = health(None, Verdict::Down);
+        if let Data::Health(health) = &mut data {
+            health.silenced = true;
+        }
+        polled(&source("home"), at(s), vec![data])
+    };
+    journal.keep_poll(probe("home", 1, 5.0));
+    journal.keep_poll(silenced(2));
+    journal.keep_poll(silenced(3));
+    assert!(journal.flush(SOON));
+    let history = journal.reader().unwrap().history(&source("home"), at(60)).unwrap();
+    assert_eq!((history.samples.len(), history.days.iter().map(|(_, day)| (day.total, day.failed)).collect::<Vec<_>>()), (1, vec![(1, 0)]));
+    assert_eq!(read_snapshot(dir.path()).unwrap().polls, [silenced(3)]);
 }
 
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

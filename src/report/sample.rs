@@ -24,6 +24,7 @@ pub fn health() -> Health {
         request: "GET /".into(),
         body_bytes: 12,
         error: None,
+        silenced: false,
     }
 }
 

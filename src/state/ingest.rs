@@ -259,16 +259,19 @@ pub(super) fn stale_after(source: &SourceState) -> Duration {
 
 fn probe(state: &mut HealthState, started: Timestamp, at: Timestamp, health: &Health, keep: usize) {
     let failed = health.verdict == Verdict::Down;
-    let sample = Sample { at: started, latency_ms: health.latency_ms.map(|ms| ms as f32), failed };
-    if state.samples.back().is_none_or(|last| crate::domain::time::since(last.at, started) > SILENCE) {
-        state.first = Some(started);
+    // What was not judged is no probe of an uptime: a gap, as when nobody looked.
+    if !health.silenced {
+        let sample = Sample { at: started, latency_ms: health.latency_ms.map(|ms| ms as f32), failed };
+        if state.samples.back().is_none_or(|last| crate::domain::time::since(last.at, started) > SILENCE) {
+            state.first = Some(started);
+        }
+        if state.samples.len() >= keep {
+            state.samples.pop_front();
+        }
+        state.samples.push_back(sample);
+        count(&mut state.hours, started, 3_600, HOURS, sample);
+        count(&mut state.days, started, 86_400, DAYS, sample);
     }
-    if state.samples.len() >= keep {
-        state.samples.pop_front();
-    }
-    state.samples.push_back(sample);
-    count(&mut state.hours, started, 3_600, HOURS, sample);
-    count(&mut state.days, started, 86_400, DAYS, sample);
     let kept = if failed { &mut state.last_bad } else { &mut state.last_good };
     *kept = Some((at, health.clone()));
     state.last = Some((at, health.clone()));

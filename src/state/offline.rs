@@ -282,6 +282,7 @@ mod tests {
             request: String::new(),
             body_bytes: 0,
             error,
+            silenced: false,
         }
     }
 

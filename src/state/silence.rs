@@ -3,9 +3,10 @@
 //! A window is kept as an acknowledgement of [`FindingId::maintenance`], so that every process learns of it the way it learns who has
 //! what. What does not belong here: who opens one (`cli::silence`).
 
+use super::msg::Polled;
 use super::world::{SourceState, World};
 use super::{Effect, findings};
-use crate::domain::{Acknowledgement, FindingId, SourceId, Status, Timestamp};
+use crate::domain::{Acknowledgement, Data, FindingId, SourceId, Status, Timestamp};
 
 /// The open window of a site.
 #[must_use]
@@ -52,6 +53,16 @@ pub(super) fn lift(source: &mut SourceState) -> Option<Timestamp> {
     let at = source.since;
     (source.status, source.since) = (status, since);
     at
+}
+
+/// Notes on the probes of a poll that they were made while a window was open: kept so, they are judged by nobody later.
+pub(super) fn mark(polled: &mut Polled) {
+    let observations = polled.result.iter_mut().flat_map(|collected| &mut collected.observations);
+    for observation in observations {
+        if let Data::Health(health) = &mut observation.data {
+            health.silenced = true;
+        }
+    }
 }
 
 /// Puts a source into a window that is open since `at`.

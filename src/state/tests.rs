@@ -62,6 +62,7 @@ fn health(code: u16, ms: f64) -> Health {
         request: "GET /basket/".into(),
         body_bytes: 0,
         error: None,
+        silenced: false,
     }
 }
 
@@ -763,6 +764,35 @@ fn a_maintenance_window_hides_nothing_for_longer_than_it_lasts() {
     assert_eq!(state.world.sources[&basket].status, Status::Down, "it was down beneath");
     assert!(effects.contains(&Effect::Bell) && state.world.findings.len() == 1, "{effects:?}");
     assert!(state.world.events.iter().any(|event| event.sentence == "the maintenance window is over"));
+}
+
+#[test]
+fn probes_of_a_maintenance_window_count_in_no_uptime_here_or_elsewhere() {
+    let (mut state, mut elsewhere) = (state(), state());
+    let mut given = Vec::new();
+    let take = |state: &mut State, given: &mut Vec<Effect>, s: i64, code: u16| given.extend(probe(state, "shop/http/basket", s, code, 10.0));
+    take(&mut state, &mut given, 0, 200);
+    take(&mut state, &mut given, 10, 200);
+    update(&mut state, Msg::Acknowledged(FindingId::maintenance("shop"), Some(taken("ana", 11, Some(60)))), at(11));
+    for s in [20, 30, 40, 50] {
+        take(&mut state, &mut given, s, 503);
+    }
+    let figures = |state: &State| {
+        let health = state.world.sources[&id("shop/http/basket")].health.as_ref().unwrap();
+        let windows = [health.hour, health.day, health.week, health.month].map(|window| window.map(|window| (window.uptime, window.count)));
+        (windows, health.samples.len(), health.last.as_ref().unwrap().1.status_code)
+    };
+    assert_eq!(figures(&state), ([Some((100.0, 2)); 4], 2, Some(503)), "it is still looked at");
+    // As it is kept it is followed, by a process that knows nothing of the window any more.
+    for effect in given {
+        if let Effect::KeepPoll(polled) = effect {
+            update(&mut elsewhere, Msg::Followed(*polled), at(61));
+        }
+    }
+    assert_eq!(figures(&elsewhere), ([Some((100.0, 2)); 4], 2, Some(503)));
+    update(&mut state, Msg::Tick, at(61));
+    probe(&mut state, "shop/http/basket", 70, 503, 10.0);
+    assert_eq!(figures(&state).0[0], Some((200.0 / 3.0, 3)), "after it all counts");
 }
 
 #[test]

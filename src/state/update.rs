@@ -117,11 +117,14 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
 }
 
 /// Takes a poll in, ours or one we were told of.
-fn take(world: &mut World, polled: Polled, now: Timestamp, followed: bool, effects: &mut Vec<Effect>) {
+fn take(world: &mut World, mut polled: Polled, now: Timestamp, followed: bool, effects: &mut Vec<Effect>) {
     let settings = Settings { one_pass: world.one_pass, samples: ingest::samples_for(world.sources.len()) };
     let id = polled.source.clone();
     let Some(source) = world.sources.get_mut(&id) else { return };
     let window = silence::lift(source);
+    if window.is_some() {
+        silence::mark(&mut polled);
+    }
     let (before, looked_at) = (source.status, source.looked_at());
     let released = source.releases.as_ref().map(|(_, releases)| releases.items.iter().map(|release| release.version.clone()).collect());
     let news = ingest::polled(source, &polled, settings);

@@ -50,6 +50,7 @@ fn probe(s: i64) -> Polled {
         request: "GET /health/".to_owned(),
         body_bytes: 12,
         error: None,
+        silenced: false,
     };
     let collected = Collected { observations: vec![Observation { at: at(s), data: Data::Health(health) }], problems: Vec::new(), complete: true };
     Polled { source: source(), started: at(s), at: at(s), result: Ok(collected), next_at: None }

@@ -106,6 +106,7 @@ fn health(code: u16) -> Health {
         request: "GET /".into(),
         body_bytes: 2,
         error: None,
+        silenced: false,
     }
 }
 

@@ -234,6 +234,7 @@ impl HttpSource {
             request: self.spec.target.clone(),
             body_bytes: outcome.answer.as_ref().map_or(0, |answer| answer.body.total),
             error: outcome.error,
+            silenced: false,
         };
         if let Some(answer) = outcome.answer {
             let whole = health.error.is_none();

@@ -60,6 +60,7 @@ fn probe(state: &mut State, source: &str, s: i64, code: u16) {
         request: String::new(),
         body_bytes: 0,
         error: None,
+        silenced: false,
     };
     give(state, source, s, Data::Health(health));
 }
