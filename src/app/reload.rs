@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::Event;
 use crate::config::model::{Config, Ui};
-use crate::config::{read, trust};
+use crate::config::{digest, read, trust};
 use crate::domain::Timestamp;
 use crate::io::watch::Watch;
 use crate::state::{Notice, NoticeKind};
@@ -122,7 +122,7 @@ pub fn start(reload: Reload, hash: String, events: mpsc::Sender<Event>) -> std::
         // Nobody wakes it; without this end of the pipe every wait would be over at once.
         let _waker = waker;
         let of = |path: &PathBuf| read(path).map_or_else(|error| error.kind().to_string(), |bytes| trust::hash(&bytes));
-        let content = || (of(&reload.path), of(&reload.trust));
+        let content = || (digest(&reload.path), of(&reload.trust));
         let mut known = (hash, of(&reload.trust));
         loop {
             // Again each time: another file may have taken the name.

@@ -48,5 +48,6 @@ fn verdict(loaded: &Loaded) -> String {
     let config = &loaded.config;
     let path = config.path.as_ref().map_or_else(String::new, |path| format!("{}: ", crate::report::clean(&path.display().to_string())));
     let count = |count: usize, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
-    format!("{path}right, {}, {}\n", count(config.sites.len(), "site"), count(config.sources.len(), "source"))
+    let more = if config.included.is_empty() { String::new() } else { format!(", {} included", count(config.included.len(), "file")) };
+    format!("{path}right, {}, {}{more}\n", count(config.sites.len(), "site"), count(config.sources.len(), "source"))
 }

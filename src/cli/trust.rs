@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, Exit, Failure, load};
 use crate::config::find::Origin;
-use crate::config::{Config, LoadError, Search, parse, read, trust};
+use crate::config::{Config, LoadError, Search, gather, parse_gathered, read, trust};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
 use crate::report::clean;
@@ -31,10 +31,19 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let bytes = read(&path).map_err(|source| LoadError::Unreadable { path: path.clone(), source })?;
     // Believed for this reading only, so that a secret that is not there yet hides no command.
     // A wrong one is not trusted: correcting it would change it, and nobody could say what it runs.
-    let loaded = parse(&bytes, Some(&path), trust::Standing::Trusted, &|_| Some("x".to_owned()))?;
+    let gathered = gather(&bytes, Some(&path))?;
+    let (files, content) = (gathered.files(), gathered.content());
+    let loaded = parse_gathered(gathered, Some(&path), trust::Standing::Trusted, &|_| Some("x".to_owned()))?;
     let store = load::trust_store(context);
-    let hash = store.trust(&path, &bytes, clock::now()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let included = files.iter().skip(1);
+    for file in included.clone() {
+        trust::refuse_shared(file).map_err(|error| Failure::Usage(error.to_string()))?;
+    }
+    let hash = store.trust(&path, &content, clock::now()).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut text = format!("trusted {}, as it is now (sha256 {})\n", clean(&path.display().to_string()), hash.get(..12).unwrap_or_default());
+    for file in included {
+        text.push_str(&format!("  with {}\n", clean(&file.display().to_string())));
+    }
     text.push_str(&commands(&loaded.config));
     context.print(&text)?;
     Ok(Exit::OK)

@@ -88,7 +88,7 @@ impl Walk<'_> {
         if read.timeout.get().is_zero() {
             self.error(place(&["timeout"]), "`timeout` is nothing: no command ends in no time", "write a time such as \"15m\"");
         }
-        let base = site.directory.clone().unwrap_or_else(|| self.around.base.clone());
+        let base = site.directory.clone().unwrap_or_else(|| self.texts.folder(here.start));
         for (name, reference) in &read.env {
             let span = place(&["env", name]);
             if name.is_empty() || name.contains(['=', '\0']) || name.contains(char::is_whitespace) {
@@ -116,7 +116,7 @@ impl Walk<'_> {
             scope: each(&scope, "scope"),
             key: read.key.map(|key| (key, place(&["key"]))),
         });
-        self.out.shown.push(show::table(&["site", &site.name, "action", id.name()], self.text, &own, &DeTable::new(), schema));
+        self.out.shown.push(show::table(&["site", &site.name, "action", id.name()], self.texts, &own, &DeTable::new(), schema));
         let directory = read.directory.map_or_else(|| base.clone(), |directory| base.join(directory));
         let directory = if directory.as_os_str().is_empty() { ".".into() } else { directory };
         let polls = read.poll.map_or_else(|| format!("all of {}", site.name), |words| words.0.join(", "));

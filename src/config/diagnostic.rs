@@ -4,11 +4,13 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::path::Path;
+use std::sync::LazyLock;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Tone, Origin, Renderer, Snippet};
 use regex::Regex;
+
+use super::texts::Texts;
 
 /// More than this many are counted, not shown: a file with that many has one cause.
 const SHOWN: usize = 100;
@@ -61,8 +63,7 @@ impl Diagnostic {
 /// All that is wrong with one file, in its order. Its text keeps what is shown, so that it can be rendered later.
 #[derive(Debug, Clone)]
 pub struct Report {
-    path: PathBuf,
-    text: Arc<str>,
+    texts: Texts,
     secrets: Vec<Range<usize>>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -70,10 +71,15 @@ pub struct Report {
 impl Report {
     /// Sorts by place and drops what was said twice. `secrets` are the places whose text is never shown.
     #[must_use]
-    pub fn new(path: &Path, text: &str, secrets: Vec<Range<usize>>, mut diagnostics: Vec<Diagnostic>) -> Self {
+    pub fn new(path: &Path, text: &str, secrets: Vec<Range<usize>>, diagnostics: Vec<Diagnostic>) -> Self {
+        Self::of(Texts::one(path, text), secrets, diagnostics)
+    }
+
+    /// The same for a file and those it includes.
+    pub(super) fn of(texts: Texts, secrets: Vec<Range<usize>>, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|one| (one.span.as_ref().map_or(usize::MAX, |span| span.start), one.level));
         diagnostics.dedup();
-        Self { path: path.to_owned(), text: text.into(), secrets, diagnostics }
+        Self { texts, secrets, diagnostics }
     }
 
     /// What is wrong, in the order of the file.
@@ -94,10 +100,16 @@ impl Report {
         self.diagnostics.is_empty()
     }
 
-    /// Line and column of a byte, both from 1; columns are characters, as editors count them.
+    /// Line and column of a byte in its file, both from 1; columns are characters, as editors count them.
     #[must_use]
     pub fn place(&self, offset: usize) -> (usize, usize) {
-        place(&self.text, offset)
+        let part = self.texts.at(offset);
+        place(part.text, offset - part.start)
+    }
+
+    /// The path of the file that a diagnostic is about.
+    fn path(&self, one: &Diagnostic) -> String {
+        harmless(&self.texts.at(one.span.as_ref().map_or(0, |span| span.start)).path.display().to_string())
     }
 
     /// One line each for the first hundred: `path:line:col: error: message; help`, for logs and `doctor`.
@@ -107,7 +119,7 @@ impl Report {
             .iter()
             .take(SHOWN)
             .map(|one| {
-                let mut line = harmless(&self.path.display().to_string());
+                let mut line = self.path(one);
                 if let Some(span) = &one.span {
                     let (row, column) = self.place(span.start);
                     let _ = write!(line, ":{row}:{column}");
@@ -144,12 +156,15 @@ impl Report {
             Level::Error => Tone::ERROR,
             Level::Warning => Tone::WARNING,
         };
-        let path = harmless(&self.path.display().to_string());
+        let path = self.path(one);
         let mut group = Group::with_title(tone.primary_title(shown(&one.message)));
         group = match &one.span {
             None => group.element(Origin::path(path)),
             Some(span) => {
-                let excerpt = excerpt(&self.text, &self.secrets, span);
+                let part = self.texts.at(span.start);
+                let shift = |range: &Range<usize>| range.start.saturating_sub(part.start)..range.end.saturating_sub(part.start);
+                let secrets: Vec<_> = self.secrets.iter().map(shift).collect();
+                let excerpt = excerpt(part.text, &secrets, &shift(span));
                 let snippet = Snippet::source(excerpt.text).line_start(excerpt.line).annotation(AnnotationKind::Primary.span(excerpt.caret));
                 if excerpt.clipped {
                     group.element(Origin::path(path).line(excerpt.line).char_column(excerpt.column)).element(snippet)

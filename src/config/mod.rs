@@ -2,6 +2,7 @@
 //!
 //! [`load`] does all of it; [`parse`] reads a text that is in hand. Every error of a file is told in one run.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,6 +16,7 @@ pub mod diagnostic;
 #[cfg(test)]
 mod example_tests;
 pub mod find;
+mod gather;
 pub mod init;
 mod keymap;
 mod keys;
@@ -27,6 +29,7 @@ pub mod show;
 pub mod suggest;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod top;
 pub mod trust;
 pub mod value;
@@ -34,6 +37,7 @@ mod walk;
 
 pub use diagnostic::{Diagnostic, Level, Report};
 pub use find::{Origin, Search};
+pub use gather::Gathered;
 pub use model::Config;
 pub use show::ShownTable;
 pub use trust::TrustStore;
@@ -136,8 +140,9 @@ fn reason(error: &io::Error) -> String {
 pub fn load(search: &Search, trust: &TrustStore, variable: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, LoadError> {
     let (path, origin) = search.find().map_err(|looked| LoadError::None { looked })?;
     let bytes = read(&path).map_err(|source| LoadError::Unreadable { path: path.clone(), source })?;
-    let standing = if origin.is_trusted() { Standing::Trusted } else { trust.standing(&path, &trust::hash(&bytes)) };
-    let mut loaded = parse(&bytes, Some(&path), standing, variable)?;
+    let gathered = gather(&bytes, Some(&path))?;
+    let standing = if origin.is_trusted() { Standing::Trusted } else { trust.standing(&path, &gathered.hash()) };
+    let mut loaded = parse_gathered(gathered, Some(&path), standing, variable)?;
     loaded.origin = Some(origin);
     Ok(loaded)
 }
@@ -153,48 +158,80 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > LIMIT_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
+/// Reads what a file includes. `path` is the file that the bytes are from; without one nothing can be included.
+///
+/// # Errors
+/// [`LoadError::Wrong`] when it is no text.
+pub fn gather(bytes: &[u8], path: Option<&Path>) -> Result<Gathered, LoadError> {
+    gather::gather(bytes, path).map_err(|report| LoadError::Wrong(Box::new(report)))
+}
+
+/// A digest that is another when a file or one that it includes is; for one that cannot be read, of the reason.
+#[must_use]
+pub fn digest(path: &Path) -> String {
+    match read(path) {
+        Ok(bytes) => gather::gather(&bytes, Some(path)).map_or_else(|_| trust::hash(&bytes), |gathered| gathered.hash()),
+        Err(error) => error.kind().to_string(),
+    }
+}
+
 /// Reads a configuration that is in hand. `path` is the file it is from; relative paths are relative to its folder.
 ///
 /// # Errors
 /// [`LoadError::Wrong`] with everything that is wrong.
 pub fn parse(bytes: &[u8], path: Option<&Path>, standing: Standing, variable: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, LoadError> {
-    parse_with(KINDS, bytes, path, standing, variable)
+    parse_gathered(gather(bytes, path)?, path, standing, variable)
 }
 
-/// [`parse`] with a table of kinds.
-fn parse_with(
+/// [`parse`] with what was gathered.
+///
+/// # Errors
+/// [`LoadError::Wrong`] with everything that is wrong.
+pub fn parse_gathered(gathered: Gathered, path: Option<&Path>, standing: Standing, variable: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, LoadError> {
+    understand(KINDS, gathered, path, standing, variable)
+}
+
+/// [`parse_gathered`] with a table of kinds.
+fn understand(
     kinds: &'static [Kind],
-    bytes: &[u8],
+    gathered: Gathered,
     path: Option<&Path>,
     standing: Standing,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, LoadError> {
     let shown_path = path.unwrap_or(Path::new("configuration"));
     let wrong = |report: Report| LoadError::Wrong(Box::new(report));
-    let text = std::str::from_utf8(bytes).map_err(|_| wrong(not_text(bytes, shown_path)))?;
+    let hash = gathered.hash();
+    let Gathered { texts, told: mut gathering, outside, .. } = gathered;
+    if standing != Standing::Trusted && !outside.is_empty() {
+        // Nothing of a file from elsewhere is shown, not even what is wrong with it.
+        return Err(wrong(Report::of(texts, Vec::new(), outside)));
+    }
 
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let mut syntax: Vec<Diagnostic> = errors
-        .iter()
-        .map(|error| {
-            let span = error.span().unwrap_or(0..0);
-            match error.message() {
-                "string values must be quoted, expected literal string" => Diagnostic::error(span, "a text stands in quotes", "put it in quotes"),
-                "duplicate key" => Diagnostic::error(span, "this was written before", "take one of them out"),
-                message => Diagnostic::error(span, diagnostic::harmless(message), ""),
-            }
-        })
-        .collect();
+    // Each is parsed where it stands in the whole, so that its places are places of the whole.
+    let texts_of: Vec<Cow<'_, str>> =
+        texts.parts().map(|part| if part.start == 0 { Cow::Borrowed(part.text) } else { Cow::Owned("\n".repeat(part.start) + part.text) }).collect();
+    let mut document = DeTable::new();
+    let mut syntax = Vec::new();
+    for (at, text) in texts_of.iter().enumerate() {
+        let (one, errors) = DeTable::parse_recoverable(text);
+        syntax.extend(errors.iter().map(in_words));
+        if at == 0 {
+            document = one.into_inner();
+        } else {
+            gather::merge(&mut document, one.into_inner(), &texts, &mut gathering);
+        }
+    }
     // One slip often gives several errors on its line; the first is the slip.
-    let ends: Vec<usize> = memchr::memchr_iter(b'\n', bytes).collect();
+    let ends: Vec<usize> = memchr::memchr_iter(b'\n', texts.whole().as_bytes()).collect();
     let line_at = |one: &Diagnostic| one.span.as_ref().map(|span| ends.partition_point(|end| *end < span.start));
     syntax.sort_by_key(|one| one.span.as_ref().map(|span| span.start));
     syntax.dedup_by_key(|one| line_at(one));
 
-    let base = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
-    let around = walk::Around { kinds, base, trusted: standing == Standing::Trusted, variable, broken: !syntax.is_empty() };
-    let mut walked = walk::walk(text, document.get_ref(), &around);
+    let around = walk::Around { kinds, trusted: standing == Standing::Trusted, variable, broken: !syntax.is_empty() };
+    let mut walked = walk::walk(&texts, &document, &around);
     let mut told = std::mem::take(&mut walked.told);
+    told.append(&mut gathering);
     if !syntax.is_empty() {
         let broken: BTreeSet<_> = syntax.iter().map(line_at).collect();
         told.retain(|one| one.level == Level::Error && !broken.contains(&line_at(one)));
@@ -203,7 +240,8 @@ fn parse_with(
     if walked.commands + walked.actions.len() > 0 && standing != Standing::Trusted && told.iter().all(|one| one.level == Level::Warning) {
         told.push(untrusted(walked.commands, walked.actions.len(), standing, shown_path));
     }
-    let report = Report::new(shown_path, text, walked.secrets, told);
+    let included = texts.parts().skip(1).map(|part| part.path.to_owned()).collect();
+    let report = Report::of(texts.clone(), walked.secrets, told);
     if report.is_error() {
         return Err(wrong(report));
     }
@@ -215,7 +253,8 @@ fn parse_with(
     }
     let config = Config {
         path: path.map(Path::to_owned),
-        hash: trust::hash(bytes),
+        included,
+        hash,
         trusted: around.trusted,
         sites: walked.sites,
         sources: walked.sources,
@@ -228,6 +267,16 @@ fn parse_with(
         watch: walked.watch,
     };
     Ok(Loaded { config, warnings: report, origin: None, shown: walked.shown })
+}
+
+/// What the reader of TOML found, in words.
+fn in_words(error: &toml::de::Error) -> Diagnostic {
+    let span = error.span().unwrap_or(0..0);
+    match error.message() {
+        "string values must be quoted, expected literal string" => Diagnostic::error(span, "a text stands in quotes", "put it in quotes"),
+        "duplicate key" => Diagnostic::error(span, "this was written before", "take one of them out"),
+        message => Diagnostic::error(span, diagnostic::harmless(message), ""),
+    }
 }
 
 /// Told once for the whole file: which of its sources do not run, and what makes them run.

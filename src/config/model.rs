@@ -112,7 +112,9 @@ pub type Place = (String, u16);
 pub struct Config {
     /// The file it was read from; `None` for one made in the program.
     pub path: Option<PathBuf>,
-    /// SHA-256 of the file's bytes, hexadecimal.
+    /// Files that it includes, in the order in which they were read.
+    pub included: Vec<PathBuf>,
+    /// SHA-256 of the file's bytes, and of those of the files it includes, hexadecimal.
     pub hash: String,
     /// Whether it may run commands (product law 4).
     pub trusted: bool,
@@ -148,6 +150,7 @@ impl Config {
     pub fn empty() -> Self {
         Self {
             path: None,
+            included: Vec::new(),
             hash: String::new(),
             trusted: true,
             sites: Vec::new(),

@@ -60,7 +60,10 @@ pub fn whole() -> Json {
             "round": named(&round, "A checklist."),
             "notify": { "type": "object" },
             "offline": of::<OfflineTable>("offline", &mut definitions),
-            "include": {},
+            "include": {
+                "description": "Further files of this configuration, relative to the one that names them.",
+                "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+            },
         },
         "$defs": definitions,
     })

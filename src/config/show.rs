@@ -12,6 +12,7 @@ use unicode_width::UnicodeWidthStr;
 use super::Loaded;
 use super::diagnostic::{harmless, is_secret_key, without_password};
 use super::keys::{Schema, in_order};
+use super::texts::Texts;
 use crate::domain::time::duration_text;
 use crate::sources::kinds;
 
@@ -87,32 +88,32 @@ fn header_of(parts: &[&str]) -> String {
 }
 
 /// The effective keys of a table: its own, then those of the defaults, then the embedded ones.
-pub(super) fn table(header: &[&str], text: &str, own: &DeTable<'_>, default: &DeTable<'_>, schema: Schema<'_>) -> ShownTable {
+pub(super) fn table(header: &[&str], texts: &Texts, own: &DeTable<'_>, default: &DeTable<'_>, schema: Schema<'_>) -> ShownTable {
     let mut rows = Vec::new();
     let kind = header.get(2).copied().unwrap_or_default();
-    entries("", text, own, Some(schema), "", &mut rows);
-    entries("", text, default, Some(schema), &format!("[defaults.{kind}], "), &mut rows);
+    entries("", texts, own, Some(schema), "", &mut rows);
+    entries("", texts, default, Some(schema), &format!("[defaults.{kind}], "), &mut rows);
     embedded("", schema, &mut rows, 4);
     ShownTable { header: header_of(header), rows }
 }
 
-fn entries(prefix: &str, text: &str, table: &DeTable<'_>, schema: Option<Schema<'_>>, origin: &str, rows: &mut Vec<Row>) {
+fn entries(prefix: &str, texts: &Texts, table: &DeTable<'_>, schema: Option<Schema<'_>>, origin: &str, rows: &mut Vec<Row>) {
     for (key, value) in in_order(table) {
         let name = format!("{prefix}{}", quoted(key.get_ref()));
         let inner = schema.and_then(|schema| schema.key(key.get_ref()));
         let secret = inner.map_or_else(|| is_secret_key(key.get_ref()), Schema::is_secret);
         if let (DeValue::Table(table), false) = (value.get_ref(), secret) {
-            entries(&format!("{name}."), text, table, inner, origin, rows);
+            entries(&format!("{name}."), texts, table, inner, origin, rows);
             continue;
         }
         // A secret of the own table hides the default's whole, whatever form it has.
         if rows.iter().any(|row| row.key == name || row.key.starts_with(&format!("{name}."))) {
             continue;
         }
-        let line = text.get(..key.span().start).map_or(0, |before| before.matches('\n').count()) + 1;
+        let line = texts.line(key.span().start);
         let literal = secret && !matches!(value.get_ref(), DeValue::Table(_));
         let value = if literal { "\"***\"".to_owned() } else { written(&plain(value.get_ref())) };
-        rows.push(Row { key: name, value, origin: format!("{origin}line {line}") });
+        rows.push(Row { key: name, value, origin: format!("{origin}{line}") });
     }
 }
 

@@ -42,11 +42,11 @@ impl Walk<'_> {
     pub(super) fn top(&mut self, document: &DeTable<'_>) {
         if !document.contains_key("journal") {
             let schema = schemars::schema_for!(JournalTable).to_value();
-            self.out.shown.push(show::table(&["journal"], self.text, &DeTable::new(), &DeTable::new(), Schema::new(&schema)));
+            self.out.shown.push(show::table(&["journal"], self.texts, &DeTable::new(), &DeTable::new(), Schema::new(&schema)));
         }
         for (key, value) in keys::in_order(document) {
             match key.get_ref().as_ref() {
-                "site" | "defaults" => {}
+                "site" | "defaults" | "include" => {}
                 "journal" => self.journal(value),
                 "ui" => self.ui(value),
                 "keys" => {
@@ -57,7 +57,7 @@ impl Walk<'_> {
                 "offline" => self.offline(value),
                 "wall" => self.wall(value),
                 "watch" => self.watch(value),
-                name @ ("round" | "notify" | "include") => {
+                name @ ("round" | "notify") => {
                     self.not_served(name, value);
                     self.out.told.push(Diagnostic::warning(
                         key.span(),
@@ -178,7 +178,7 @@ impl Walk<'_> {
             DeValue::Table(table) => keys::place_of(table, value.span(), &[key.to_owned()]),
             _ => value.span(),
         };
-        let mut watch = Watch { heartbeat_every: table.heartbeat_every.get(), base: self.around.base.clone(), ..Watch::default() };
+        let mut watch = Watch { heartbeat_every: table.heartbeat_every.get(), base: self.texts.folder(value.span().start), ..Watch::default() };
         match listen(&table.listen) {
             Ok(Some(address)) if !address.ip().is_loopback() && !table.listen_to_others => {
                 let help = "listen on 127.0.0.1 and let a proxy with a password before it, or write `listen_to_others = true`";
@@ -208,7 +208,7 @@ impl Walk<'_> {
 
     fn show_own(&mut self, header: &str, value: &Spot<'_>, schema: &Json) {
         if let DeValue::Table(table) = value.get_ref() {
-            self.out.shown.push(show::table(&[header], self.text, table, &DeTable::new(), Schema::new(schema)));
+            self.out.shown.push(show::table(&[header], self.texts, table, &DeTable::new(), Schema::new(schema)));
         }
     }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::keys::{self, Schema, Spot};
 use super::model::{Entry, Journal, Place, Site, Ui, Watch};
 use super::shape::{CommonTable, PLANNED_KINDS, SiteTable};
 use super::show::{self, ShownTable};
+use super::texts::Texts;
 use super::{leaf, suggest};
 use crate::actions::Action;
 use crate::domain::SourceId;
@@ -34,8 +34,6 @@ const SHORTEST_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Around<'a> {
     /// The table of kinds.
     pub kinds: &'static [Kind],
-    /// The folder of the file.
-    pub base: PathBuf,
     /// Whether commands may run.
     pub trusted: bool,
     /// Reads an environment variable.
@@ -67,7 +65,7 @@ pub(super) struct Walked {
 pub(super) type Need = (String, Range<usize>);
 
 pub(super) struct Walk<'a> {
-    pub(super) text: &'a str,
+    pub(super) texts: &'a Texts,
     pub(super) around: &'a Around<'a>,
     schemas: HashMap<&'static str, Json>,
     /// `needs`, to be looked at when all sources are known.
@@ -78,9 +76,9 @@ pub(super) struct Walk<'a> {
 }
 
 /// Walks a document.
-pub(super) fn walk(text: &str, document: &DeTable<'_>, around: &Around<'_>) -> Walked {
+pub(super) fn walk(texts: &Texts, document: &DeTable<'_>, around: &Around<'_>) -> Walked {
     let mut walk = Walk {
-        text,
+        texts,
         around,
         schemas: around.kinds.iter().map(|kind| (kind.name, (kind.schema)())).collect(),
         needs: Vec::new(),
@@ -205,13 +203,13 @@ impl Walk<'_> {
             name: name.to_owned(),
             title: read.title,
             url: read.url,
-            directory: read.directory.map(|directory| self.around.base.join(directory)),
+            directory: read.directory.map(|directory| self.texts.folder(keys::place_of(&own, value.span(), &["directory".to_owned()]).start).join(directory)),
             environment: read.environment,
             tags: read.tags.unwrap_or_default(),
             zone: read.zone.map(|zone| zone.0),
             owner: read.owner,
         };
-        self.out.shown.push(show::table(&["site", name], self.text, &own, &DeTable::new(), Schema::new(&schema)));
+        self.out.shown.push(show::table(&["site", name], self.texts, &own, &DeTable::new(), Schema::new(&schema)));
 
         for (key, value) in keys::in_order(table) {
             let word = key.get_ref().as_ref();
@@ -257,7 +255,7 @@ impl Walk<'_> {
         let schemas = std::mem::take(&mut self.schemas);
         if let Some(schema) = schemas.get(kind.name).map(Schema::new) {
             // `[site.x.http]` with the keys of a source: the name was forgotten.
-            let text = self.text;
+            let text = self.texts.whole();
             let header = |span: Range<usize>| text.get(span).is_some_and(|text| text.starts_with('['));
             let own_key = |key: &str| schema.key(key).is_some() || COMMON.contains(&key);
             let nameless = sources.is_empty()
@@ -317,7 +315,7 @@ impl Walk<'_> {
         let Some(config) = config else { return };
 
         let enabled = common_read.enabled.unwrap_or(true);
-        let base = site.directory.clone().unwrap_or_else(|| self.around.base.clone());
+        let base = site.directory.clone().unwrap_or_else(|| self.texts.folder(here.start));
         let mut warned = HashSet::new();
         for complaint in config.check() {
             let span = keys::place_of(&merged, here.clone(), &complaint.path);
@@ -340,7 +338,7 @@ impl Walk<'_> {
             }
         }
         self.out.commands += usize::from(runs && enabled);
-        self.out.shown.push(show::table(&["site", &site.name, kind.name, id.name()], self.text, &own, default, schema));
+        self.out.shown.push(show::table(&["site", &site.name, kind.name, id.name()], self.texts, &own, default, schema));
         let common = Common {
             every: common_read.every.map(Into::into),
             timeout: common_read.timeout.map(Into::into),
