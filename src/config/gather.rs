@@ -179,19 +179,19 @@ fn included(text: &str, start: usize, told: &mut Vec<Diagnostic>) -> Vec<(String
     }
     let (document, _) = DeTable::parse_recoverable(text);
     let Some(value) = document.get_ref().get("include") else { return Vec::new() };
-    let place = |spot: &Spot<'_>| spot.span().start + start..spot.span().end + start;
-    let mut wrong = |spot: &Spot<'_>| {
-        told.push(Diagnostic::error(place(spot), "`include` names files, relative to this one", "write include = [\"conf.d/*.toml\"]"));
-        None
+    let names: Vec<&Spot<'_>> = match value.get_ref() {
+        DeValue::Array(all) => all.iter().collect(),
+        _ => vec![value],
     };
-    let one = |spot: &Spot<'_>, wrong: &mut dyn FnMut(&Spot<'_>) -> Option<(String, Range<usize>)>| match spot.get_ref() {
-        DeValue::String(name) if !name.is_empty() => Some((name.to_string(), place(spot))),
-        _ => wrong(spot),
-    };
-    match value.get_ref() {
-        DeValue::Array(all) => all.iter().filter_map(|spot| one(spot, &mut wrong)).collect(),
-        _ => one(value, &mut wrong).into_iter().collect(),
+    let mut wanted = Vec::new();
+    for spot in names {
+        let place = spot.span().start + start..spot.span().end + start;
+        match spot.get_ref() {
+            DeValue::String(name) if !name.is_empty() => wanted.push((name.to_string(), place)),
+            _ => told.push(Diagnostic::error(place, "`include` names files, relative to this one", "write include = [\"conf.d/*.toml\"]")),
+        }
     }
+    wanted
 }
 
 /// The files of a pattern, by name; none is no mistake.
