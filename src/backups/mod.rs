@@ -8,12 +8,14 @@
 //! | --- | --- |
 //! | `plan` | keys that every kind of backup has: promises, `check`, `drill` |
 //! | `judge` | what the copies say of the data set; pure |
+//! | `schedule` | when a restore or a check is due, and which begins next; pure |
 //! | `repository` | where copies are taken from: listing, restoring, checking |
 //! | `tool` | running a backup tool: quiet, at low priority, never twice at once |
 
 pub mod judge;
 pub mod plan;
 pub mod repository;
+pub mod schedule;
 pub mod tool;
 
 pub use judge::judge;

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{FindingId, Severity, SourceId, Status};
+use super::{Check, Drill, FindingId, Severity, SourceId, Status};
 
 /// What changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TransitionKind {
     /// A source's status.
@@ -59,6 +59,10 @@ pub enum TransitionKind {
         /// How it ended; `None`: it begins.
         ended: Option<ActionEnd>,
     },
+    /// A copy of the source's data set was restored into a scratch place, or could not be: the evidence.
+    Drill(Box<Drill>),
+    /// The source's tool looked at what it keeps because somebody, or a schedule, asked for it.
+    Checked(Check),
     /// rounds itself: started, configuration changed, journal trouble, machine slept.
     Note,
 }
@@ -75,7 +79,7 @@ pub struct ActionEnd {
 }
 
 /// One change of state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
     /// When.
     pub at: DateTime<Utc>,
@@ -97,6 +101,8 @@ impl Transition {
             TransitionKind::Opened { finding, .. } | TransitionKind::Closed { finding } => !matches!(finding.rule(), "availability" | "staleness"),
             // What runs stands in the command log; the feed tells how it went.
             TransitionKind::Action { ended, .. } => ended.is_some(),
+            // The end of the run that gave it is told.
+            TransitionKind::Drill(_) | TransitionKind::Checked(_) => false,
             _ => true,
         }
     }

@@ -41,7 +41,9 @@ impl Ready {
                     TransitionKind::Opened { finding, .. } | TransitionKind::Closed { finding } | TransitionKind::Acknowledged { finding, .. } => {
                         finding.as_str()
                     }
-                    TransitionKind::Status { .. } => transition.source.as_ref().map_or(transition.site.as_str(), SourceId::as_str),
+                    TransitionKind::Status { .. } | TransitionKind::Drill(_) | TransitionKind::Checked(_) => {
+                        transition.source.as_ref().map_or(transition.site.as_str(), SourceId::as_str)
+                    }
                     // Two people may run one action at once: each run is a subject of its own.
                     TransitionKind::Action { run, .. } => run.as_str(),
                     TransitionKind::Deploy { .. } | TransitionKind::Note => transition.site.as_str(),

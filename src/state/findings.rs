@@ -97,6 +97,7 @@ pub(super) fn remember(world: &mut World, transition: Transition) {
     {
         site.release = Some((version.clone(), transition.at));
     }
+    super::tries::told(world, &transition);
     world.events.insert(place, transition);
 }
 

@@ -29,6 +29,7 @@ pub mod silence;
 pub mod stack;
 #[cfg(test)]
 mod tests;
+pub mod tries;
 pub mod update;
 pub mod view;
 pub mod wall;

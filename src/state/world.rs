@@ -72,6 +72,10 @@ pub struct World {
     pub untrusted: Option<String>,
     /// What was told of items that somebody looked at.
     pub details: super::Details,
+    /// Restores and checks that can be tried, each as an action; their scope is their data set.
+    pub tries: Vec<ActionSpec>,
+    /// What restores and checks gave that were asked for, by data set: no poll tells of them.
+    pub tried: BTreeMap<SourceId, super::tries::Tried>,
     /// Whether the journal keeps the error book and tells of it; else this process counts for itself.
     pub book_kept: bool,
     /// One pass (`check`): thresholds count as one, nothing is pending.

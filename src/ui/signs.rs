@@ -140,6 +140,8 @@ pub fn mark(kind: &TransitionKind, theme: &Theme) -> Span<'static> {
         TransitionKind::Deploy { .. } => Span::styled("◆", theme.accent),
         TransitionKind::Action { ended: None, .. } => Span::styled("▸", theme.accent),
         TransitionKind::Action { ended: Some(end), .. } => if end.ok { Sign::Ok } else { Sign::Crit }.span(theme),
+        TransitionKind::Drill(drill) => if drill.ok { Sign::Ok } else { Sign::Crit }.span(theme),
+        TransitionKind::Checked(check) => if check.ok { Sign::Ok } else { Sign::Crit }.span(theme),
         TransitionKind::Note => Span::styled("i", theme.info),
     }
 }

@@ -58,6 +58,8 @@ fn said(event: &Transition) -> (&'static str, String) {
         TransitionKind::Deploy { .. } => "deploy",
         TransitionKind::Acknowledged { .. } => "taken",
         TransitionKind::Action { .. } => "action",
+        TransitionKind::Drill(_) => "drill",
+        TransitionKind::Checked(_) => "check",
         TransitionKind::Opened { .. } | TransitionKind::Closed { .. } | TransitionKind::Note => "note",
     };
     let sentence = match &event.kind {
