@@ -12,6 +12,7 @@
 
 mod action;
 pub mod audit;
+pub mod drill;
 pub mod errand;
 mod mask;
 pub mod runner;

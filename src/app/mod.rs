@@ -21,6 +21,7 @@ pub mod watch;
 pub use run::{DashboardError, Ending, Options, dashboard};
 use signals::Signal;
 
+use crate::actions::drill;
 use crate::config::model::{Config, Entry, Place, Site};
 use crate::domain::{SourceId, Timestamp};
 use crate::io::net;
@@ -60,6 +61,7 @@ pub fn initial_state(config: &Config) -> State {
     let mut state = State::new(sites, specs, person());
     state.world.offline.guarded = network_targets(config).into_iter().map(|(id, _)| id).collect();
     state.world.actions = config.actions.iter().map(|action| action.spec.clone()).collect();
+    state.world.tries = drill::orders(config).into_iter().map(|(spec, _)| spec).collect();
     if !config.trusted {
         state.world.untrusted = Some(config.path.as_ref().map_or_else(String::new, |path| path.display().to_string()));
     }

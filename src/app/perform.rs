@@ -19,7 +19,7 @@ use super::dashboard::Dashboard;
 use super::editor;
 use super::history::History;
 use super::screen::Screen;
-use crate::actions::{self, Action, Errand, Order, Progress, audit, runner};
+use crate::actions::{self, Action, Errand, Order, Progress, audit, drill, runner};
 use crate::config::model::{Config, Place};
 use crate::domain::{ActionEnd, Data, LogQuery, SourceError, SourceId, Timestamp, Transition, TransitionKind};
 use crate::io::exec::{self, Limits, Program};
@@ -75,6 +75,8 @@ pub struct Hands {
     pub(super) program: Vec<String>,
     /// What reads logs further back.
     pasts: BTreeMap<SourceId, Arc<dyn Past>>,
+    /// What can be tried with copies, by the id of its action.
+    tries: BTreeMap<SourceId, drill::Order>,
 }
 
 /// What is looked at to know whether we are cut off, and whether somebody does.
@@ -131,6 +133,11 @@ fn directories(config: &Config) -> BTreeMap<SourceId, PathBuf> {
 fn pasts(config: &Config) -> BTreeMap<SourceId, Arc<dyn Past>> {
     let built = config.sources.iter().filter_map(|entry| Some((entry.id.clone(), entry.config.past(&entry.context)?.ok()?)));
     built.collect()
+}
+
+/// What can be tried with copies.
+fn tries(config: &Config) -> BTreeMap<SourceId, drill::Order> {
+    drill::orders(config).into_iter().map(|(spec, order)| (spec.id, order)).collect()
 }
 
 /// Holds a poll of a log that somebody else keeps, for a while.
@@ -190,6 +197,7 @@ impl Hands {
             built_from,
             directories: directories(config),
             pasts: pasts(config),
+            tries: tries(config),
             program: Vec::new(),
             actions: config.actions.clone(),
             trusted: config.trusted,
@@ -220,6 +228,7 @@ impl Hands {
         self.built_from = next;
         self.directories = directories(config);
         self.pasts = pasts(config);
+        self.tries = tries(config);
         self.actions.clone_from(&config.actions);
         self.trusted = config.trusted;
         self.journal.clone_from(&config.journal);
@@ -231,17 +240,18 @@ impl Hands {
         }
         let state = super::initial_state(config);
         let specs = state.world.sources.into_values().map(|source| source.spec).collect();
-        Ok(Msg::Configured(Configured {
+        Ok(Msg::Configured(Box::new(Configured {
             sites: state.world.sites,
             specs,
             changed,
             guarded: state.world.offline.guarded,
             actions: state.world.actions,
+            tries: state.world.tries,
             untrusted: state.world.untrusted,
             zone: super::zone(config, now),
             wall: config.wall.clone(),
             others,
-        }))
+        })))
     }
 
     /// Begins with the journal that was opened, or without one.
@@ -453,6 +463,9 @@ impl Hands {
 
     /// Runs what was confirmed, and tells what comes of it.
     fn run_action(&mut self, order: Order, dashboard: &mut Dashboard, now: Timestamp) {
+        if let Some(what) = self.tries.get(&order.action).filter(|_| self.trusted).cloned() {
+            return self.run_try(what, order.run, dashboard);
+        }
         let action = self.actions.iter().find(|action| action.spec.id == order.action).filter(|_| self.trusted).cloned();
         let begun = dashboard.state.world.runs.iter().find(|run| run.id == order.run).map(|run| (run.record.clone(), run.title.clone()));
         let (Some(action), Some((record, title))) = (action, begun) else {
@@ -479,6 +492,35 @@ impl Hands {
             let end = runner::run(&action, &order, &stopped, tell).await;
             // The loop has ended when this fails; then the end is recorded by whoever ended it.
             let _ = messages.send(Msg::ActionEnded { run: order.run.clone(), end: end.clone() }).await;
+            end
+        });
+        self.running.insert(run, Ours { stop, task, record, title, unanswered: "stopped" });
+    }
+
+    /// Tries a restore, or lets a tool check what it keeps, and tells what comes of it.
+    fn run_try(&mut self, what: drill::Order, run: String, dashboard: &Dashboard) {
+        let begun = dashboard.state.world.runs.iter().find(|known| known.id == run).map(|run| (run.record.clone(), run.title.clone()));
+        let Some((record, title)) = begun else { return };
+        let (stop, messages, recorded) = (CancellationToken::new(), self.messages.clone(), record.clone());
+        let (stopped, name) = (stop.clone(), run.clone());
+        let task = self.runtime.spawn(async move {
+            let begun = std::time::Instant::now();
+            let _ = messages.send(Msg::ActionStep { run: name.clone(), step: 0, state: actions::StepState::Running }).await;
+            let mut tell = |said| {
+                let line = match said {
+                    drill::Said::Doing(words) => words,
+                    drill::Said::Line(line) => format!("  {line}"),
+                };
+                // A line that finds no room is not worth waiting for.
+                let _ = messages.try_send(Msg::ActionOutput { run: name.clone(), lines: vec![line], dropped: 0 });
+            };
+            let outcome = drill::carry_out(&what, &recorded, &stopped, &mut tell).await;
+            let end = outcome.end(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+            for told in outcome.told(&what.source) {
+                // The loop has ended when this fails.
+                let _ = messages.send(Msg::Tried(Box::new(told))).await;
+            }
+            let _ = messages.send(Msg::ActionEnded { run: name, end: end.clone() }).await;
             end
         });
         self.running.insert(run, Ours { stop, task, record, title, unanswered: "stopped" });

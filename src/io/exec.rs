@@ -37,13 +37,14 @@ pub struct Program {
     env: Vec<(String, Secret)>,
     without: Vec<String>,
     low: bool,
+    user: Option<(u32, u32)>,
 }
 
 impl Program {
     /// The program is `argv[0]`, searched in `PATH` unless it has a slash.
     #[must_use]
     pub fn new(argv: Vec<String>) -> Self {
-        Self { argv, directory: None, env: Vec::new(), without: Vec::new(), low: false }
+        Self { argv, directory: None, env: Vec::new(), without: Vec::new(), low: false, user: None }
     }
 
     /// Runs it in this directory.
@@ -71,6 +72,13 @@ impl Program {
     #[must_use]
     pub fn low_priority(mut self) -> Self {
         self.low = true;
+        self
+    }
+
+    /// Runs it as this user and group, and no other group: only root may.
+    #[must_use]
+    pub fn as_user(mut self, user: u32, group: u32) -> Self {
+        self.user = Some((user, group));
         self
     }
 
@@ -318,6 +326,10 @@ pub fn start(program: &Program) -> Result<Running, ExecError> {
             return Err(ExecError::Directory { directory: directory.clone() });
         }
         command.current_dir(directory);
+    }
+    if let Some((user, group)) = program.user {
+        // Where the user changes and nothing else is said, the groups of ours are left behind too.
+        command.uid(user).gid(group);
     }
     let mut child = command.spawn().map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ExecError::Missing { tool: tool.clone() },

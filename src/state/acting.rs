@@ -7,7 +7,7 @@ use tui_input::Input;
 use super::world::{RUN_LINES, RUNS, Run, RunStep};
 use super::{Command, Effect, Overlay, Prompt, PromptKind, State, World, act, findings, offering};
 use crate::actions::{ActionSpec, Order, Show, StepState, Target, audit, written};
-use crate::domain::{ActionEnd, SourceId, Timestamp};
+use crate::domain::{ActionEnd, SourceId, Timestamp, Transition, TransitionKind};
 
 /// How long asking to leave is remembered, in seconds.
 const LEAVING: i64 = 6;
@@ -27,14 +27,20 @@ pub enum Row {
 #[must_use]
 pub fn offered<'w>(world: &'w World, source: &SourceId) -> Vec<&'w ActionSpec> {
     let mut actions: Vec<&ActionSpec> = world.actions.iter().filter(|action| action.id.site() == source.site()).collect();
+    actions.extend(tries(world, source));
     actions.sort_by_key(|action| action.fit(source));
     actions
+}
+
+/// What can be tried with the copies of a data set.
+fn tries<'w>(world: &'w World, source: &SourceId) -> impl Iterator<Item = &'w ActionSpec> {
+    world.tries.iter().filter(move |action| action.id.site() == source.site() && action.fit(source) == 0)
 }
 
 /// An action by its id.
 #[must_use]
 pub fn find<'w>(world: &'w World, id: &SourceId) -> Option<&'w ActionSpec> {
-    world.actions.iter().find(|action| &action.id == id)
+    world.actions.iter().chain(&world.tries).find(|action| &action.id == id)
 }
 
 /// What runs after an action when all ends well, each once, in order.
@@ -106,6 +112,7 @@ pub fn rows(state: &State) -> Vec<Row> {
     rows.extend((0..offers.len()).map(Row::Offer));
     let mut actions: Vec<&ActionSpec> = world.actions.iter().filter(|action| here(&action.id)).collect();
     if let Some(source) = source {
+        actions.extend(tries(world, source));
         actions.sort_by_key(|action| action.fit(source));
     }
     rows.extend(actions.into_iter().map(|action| Row::Action(action.id.clone())));
@@ -293,6 +300,16 @@ fn begin(state: &mut State, spec: &ActionSpec, answer: Option<String>, now: Time
         errand: None,
     });
     effects.push(Effect::RunAction(Box::new(Order { action: spec.id.clone(), run: id, by, answer, whole: false })));
+}
+
+/// What a restore or a check of ours told: its beginning and end are recorded, its evidence is judged too.
+pub(super) fn tried(state: &mut State, told: Transition, now: Timestamp, effects: &mut Vec<Effect>) {
+    let evidence = matches!(told.kind, TransitionKind::Drill(_) | TransitionKind::Checked(_)).then(|| told.source.clone()).flatten();
+    findings::note(&mut state.world, effects, told);
+    if let Some(source) = evidence {
+        findings::review(&mut state.world, &source, now, false, effects);
+        effects.push(Effect::Poll(source));
+    }
 }
 
 /// Unique among all that share a journal: one person does not begin two things in one millisecond, but for a row of them.

@@ -56,7 +56,7 @@ pub enum Msg {
     /// Whether the journal keeps the error book: where it does not, this process counts for itself.
     BookKept(bool),
     /// Another configuration is in force.
-    Configured(Configured),
+    Configured(Box<Configured>),
     /// Whether the way out is there, as [`super::Effect::LookAtNetwork`] asked.
     Network(Network),
     /// What came of a look at an item, as [`super::Effect::LookAt`] asked.
@@ -88,6 +88,8 @@ pub enum Msg {
         /// How.
         end: ActionEnd,
     },
+    /// What a restore or a check of ours told: its evidence, and where it is no run of [`super::World::runs`] its beginning and end.
+    Tried(Box<Transition>),
     /// What can be done to items, as [`super::Effect::Offers`] asked; in the order of the question.
     Offered(Vec<(ItemKey, Vec<Offer>)>),
     /// What became of an errand.
@@ -152,6 +154,8 @@ pub struct Configured {
     pub guarded: BTreeSet<SourceId>,
     /// Its actions.
     pub actions: Vec<ActionSpec>,
+    /// What can be tried with its copies.
+    pub tries: Vec<ActionSpec>,
     /// The file, where it may not run commands.
     pub untrusted: Option<String>,
     /// The zone times are shown in.

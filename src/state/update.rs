@@ -29,7 +29,7 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
                 take(&mut state.world, polled, now, false, &mut effects);
             }
         }
-        Msg::Configured(configured) => reconfigure(state, configured, now, &mut effects),
+        Msg::Configured(configured) => reconfigure(state, *configured, now, &mut effects),
         Msg::Network(network) => {
             for polled in offline::told(&mut state.world, network, now, &mut effects) {
                 take(&mut state.world, polled, now, false, &mut effects);
@@ -58,7 +58,11 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
         Msg::Events(transitions) => {
             for transition in transitions {
+                let tried = matches!(transition.kind, TransitionKind::Drill(_) | TransitionKind::Checked(_)).then(|| transition.source.clone()).flatten();
                 findings::remember(&mut state.world, transition);
+                if let Some(source) = tried {
+                    findings::review(&mut state.world, &source, now, true, &mut effects);
+                }
             }
         }
         Msg::Book(rows) => super::book::told(&mut state.world, *rows, now, &mut effects),
@@ -86,6 +90,7 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::ActionStep { run, step, state: stands } => acting::step(&mut state.world, &run, step, stands, now),
         Msg::ActionOutput { run, lines, dropped } => acting::output(&mut state.world, &run, lines, dropped),
         Msg::ActionEnded { run, end } => acting::ended(state, &run, end, now, &mut effects),
+        Msg::Tried(evidence) => acting::tried(state, *evidence, now, &mut effects),
         Msg::LogPast { source, query, result } => logview::act::past(state, (&source, &query), result, now, &mut effects),
         Msg::Offered(told) => offering::offered(state, told),
         Msg::Performed { run, results, took_ms } => offering::performed(state, &run, &results, took_ms, now, &mut effects),
@@ -118,6 +123,7 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
 
 /// Takes a poll in, ours or one we were told of.
 fn take(world: &mut World, mut polled: Polled, now: Timestamp, followed: bool, effects: &mut Vec<Effect>) {
+    super::tries::join(world, &mut polled);
     let settings = Settings { one_pass: world.one_pass, samples: ingest::samples_for(world.sources.len()) };
     let id = polled.source.clone();
     let Some(source) = world.sources.get_mut(&id) else { return };
@@ -172,8 +178,9 @@ fn take(world: &mut World, mut polled: Polled, now: Timestamp, followed: bool, e
 
 /// Another configuration: what is watched as before keeps all that is known of it.
 fn reconfigure(state: &mut State, configured: Configured, now: Timestamp, effects: &mut Vec<Effect>) {
-    let Configured { sites, specs, changed, guarded, actions, untrusted, zone, wall, others } = configured;
+    let Configured { sites, specs, changed, guarded, actions, tries, untrusted, zone, wall, others } = configured;
     acting::replaced(state, actions);
+    state.world.tries = tries;
     state.view.zone = zone;
     if let Some(known) = &mut state.view.wall {
         known.settings = wall;

@@ -1,0 +1,342 @@
+//! The run itself: phase after phase, each bounded and measured, cleaned up however it ends.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::assert::{self, Subject};
+use super::load::{self, Load, Loaded};
+use super::place::{self, Hold, Mark, Scratch};
+use super::{Broken, Order, Said, look, postgres};
+use crate::actions::mask::Mask;
+use crate::backups::{DrillConfig, Restored};
+use crate::domain::backup::Check;
+use crate::domain::{Copy, Drill, SourceError, Transition, size_text};
+use crate::io::clock;
+use crate::io::secret::{self, Known, Secret};
+
+/// How often the disk is looked at while it fills.
+const LOOK: Duration = Duration::from_secs(2);
+/// Below so much the run ends by itself: half of what is left free when it begins.
+const LOW: u64 = look::RESERVE / 2;
+
+/// Why a phase ended early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// It failed: a sentence.
+    Failed(String),
+    /// Somebody stopped it.
+    Stopped,
+}
+
+/// What bounds every phase.
+struct Bounds<'a> {
+    stop: &'a CancellationToken,
+    deadline: Instant,
+    limit: Duration,
+    /// A folder on the disk that fills.
+    disk: Option<PathBuf>,
+}
+
+impl Bounds<'_> {
+    /// A phase, unless it is stopped, takes too long, or fills the disk.
+    async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        let filled = async {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if self.disk.as_deref().and_then(place::free).is_some_and(|free| free < LOW) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Halt::Stopped),
+            done = work => Ok(done),
+            () = tokio::time::sleep_until(self.deadline.into()) => {
+                Err(Halt::Failed(format!("it did not end within {}; `drill.timeout` sets how long it may take", crate::domain::time::human(self.limit))))
+            }
+            () = filled => Err(Halt::Failed(format!("the disk ran full: less than {} is left", size_text(LOW)))),
+        }
+    }
+}
+
+/// How far a drill came.
+#[derive(Debug, Default)]
+struct Course {
+    phases: Vec<(String, f64)>,
+    assertions: Vec<crate::domain::Assertion>,
+}
+
+impl Course {
+    fn took(&mut self, phase: &str, since: Instant) {
+        self.phases.push((phase.to_owned(), (since.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0));
+    }
+}
+
+fn refused(what: impl Into<String>, remedy: impl Into<String>) -> Broken {
+    Broken::Refused(what.into(), remedy.into())
+}
+
+fn unlisted(error: &SourceError) -> Broken {
+    refused(format!("the copies could not be listed: {}", error.message), error.remedy.clone())
+}
+
+fn mask(order: &Order) -> Mask {
+    Mask::new(Known::of_process().all()).redacting(&order.redact)
+}
+
+/// The address of the person's own server, where one is configured.
+async fn server(order: &Order, config: &DrillConfig) -> Result<Option<Secret>, Broken> {
+    let Some(reference) = &config.server else { return Ok(None) };
+    let address = secret::resolve(reference, &order.base, true).await.map_err(|error| refused(format!("`drill.server`: {}", error.message), error.remedy))?;
+    let (reach, _) = postgres::reach(&address).map_err(|said| refused(said, "mend the key"))?;
+    if let Some((_, password)) = reach.iter().find(|(name, _)| name == "PGPASSWORD") {
+        Known::of_process().remember(password.expose());
+    }
+    Ok(Some(address))
+}
+
+/// Takes away what an earlier run had made and could not.
+async fn leftovers(mark: Mark, server: Option<&Secret>) -> Result<(), String> {
+    if let Some(name) = &mark.database {
+        let Some(server) = server else {
+            return Err(format!("the scratch database {name} of an earlier drill is still there, and no server is configured any more: drop it by hand"));
+        };
+        postgres::drop_database(server, name).await.map_err(|said| format!("the scratch database {name} of an earlier drill could not be dropped: {said}"))?;
+    }
+    let gone = tokio::task::spawn_blocking(move || place::remove_leftovers(&mark.places)).await;
+    match gone {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("the scratch place of an earlier drill could not be taken away: {error}")),
+        Err(_) => Err("the cleaning broke off".to_owned()),
+    }
+}
+
+/// Tries a restore.
+pub(super) async fn run(
+    order: &Order,
+    hold: &Hold,
+    record: &Transition,
+    stop: &CancellationToken,
+    tell: &mut (dyn FnMut(Said) + Send),
+) -> Result<Drill, Broken> {
+    let config = order.repository.drill();
+    let limit = order.limit();
+    let server = server(order, &config).await?;
+    if let Some(mark) = hold.mark() {
+        tell(Said::Doing("take away what an earlier drill left".to_owned()));
+        leftovers(mark, server.as_ref()).await.map_err(|said| refused(said, "then try again"))?;
+        hold.forget();
+    }
+    let mut bounds = Bounds { stop, deadline: Instant::now() + limit, limit, disk: None };
+    tell(Said::Doing(format!("look at the copies of {}", order.source)));
+    let copies = match bounds.within(order.repository.copies()).await {
+        Ok(Ok(copies)) => copies,
+        Ok(Err(error)) => return Err(unlisted(&error)),
+        Err(Halt::Stopped) => return Err(Broken::Stopped),
+        Err(Halt::Failed(said)) => return Err(refused(format!("the copies could not be listed: {said}"), "look at the tool by hand")),
+    };
+    let copy = look::choose(&copies, order.copy.as_deref())?;
+    let protects = order.repository.protects();
+    let scratch = {
+        let configured = config.scratch.as_ref().map(|scratch| order.base.join(scratch));
+        let known = protects.clone();
+        let planned = tokio::task::spawn_blocking(move || place::plan(configured.as_deref(), &known)).await;
+        let plan = planned.map_err(|_| refused("the look at the scratch place broke off", "try again"))??;
+        look::room(order, &copy, &config, &plan.root)?;
+        bounds.disk = plan.root.parent().map(Path::to_owned);
+        let mark = Mark { record: Some(record.clone()), places: vec![plan.root.clone()], database: None };
+        hold.remember(&mark).map_err(|error| refused(format!("what is made could not be marked: {error}"), "name another folder with --state-dir"))?;
+        plan.make(&order.source, &protects)?
+    };
+    let mask = mask(order);
+    let size = copy.size_bytes.map_or_else(String::new, |size| format!(", {}", size_text(size)));
+    tell(Said::Doing(format!("restore {}{size} into {}", copy.name, scratch.copy().display())));
+    let mut mark = Mark { record: Some(record.clone()), places: vec![scratch.root.clone()], database: None };
+    let mut course = Course::default();
+    let parts = Parts { order, hold, config: &config, copy: &copy, scratch: &scratch, protects: &protects, server: server.as_ref(), mask: &mask };
+    let (tried, loaded) = parts.attempt(&bounds, &mut mark, &mut course, tell).await;
+    let begun = Instant::now();
+    tell(Said::Doing("take it all away again".to_owned()));
+    let left = parts.clean(loaded, &mark).await;
+    course.took("clean", begun);
+    match &left {
+        Ok(()) => hold.forget(),
+        // The mark stays: the next run tries again.
+        Err(said) => tell(Said::Line(format!("left behind: {said}"))),
+    }
+    if tried == Err(Halt::Stopped) {
+        return Err(Broken::Stopped);
+    }
+    let seconds: f64 = course.phases.iter().filter(|(phase, _)| phase == "restore" || phase == "load").map(|(_, took)| took).sum();
+    let broken = course.assertions.iter().find(|assertion| !assertion.ok);
+    let problem = match tried {
+        Err(Halt::Failed(said)) => Some(said),
+        _ => broken.map(|assertion| format!("{}: {}", assertion.name, assertion.seen)),
+    };
+    Ok(Drill {
+        at: clock::now(),
+        ok: problem.is_none(),
+        seconds,
+        copy: Some(copy.name),
+        phases: course.phases,
+        assertions: course.assertions,
+        problem: problem.map(|problem| mask.text(&problem)),
+    })
+}
+
+/// What the phases share.
+struct Parts<'a> {
+    order: &'a Order,
+    hold: &'a Hold,
+    config: &'a DrillConfig,
+    copy: &'a Copy,
+    scratch: &'a Scratch,
+    protects: &'a [PathBuf],
+    server: Option<&'a Secret>,
+    mask: &'a Mask,
+}
+
+impl Parts<'_> {
+    /// Restore, load, assert. What was loaded is given back for the cleaning, however far it came.
+    async fn attempt(
+        &self,
+        bounds: &Bounds<'_>,
+        mark: &mut Mark,
+        course: &mut Course,
+        tell: &mut (dyn FnMut(Said) + Send),
+    ) -> (Result<(), Halt>, Option<Loaded>) {
+        let begun = Instant::now();
+        let into = self.scratch.copy();
+        let restored = match bounds.within(self.order.repository.restore(self.copy, &into)).await {
+            Ok(Ok(restored)) => Ok(restored),
+            Ok(Err(error)) => Err(Halt::Failed(format!("it could not be restored: {}", error.message))),
+            Err(halt) => Err(halt),
+        };
+        course.took("restore", begun);
+        let restored = match restored.and_then(|restored| self.inside(restored)) {
+            Ok(restored) => restored,
+            Err(halt) => return (Err(halt), None),
+        };
+        let begun = Instant::now();
+        let load =
+            Load { restored: &restored, copy: &into, scratch: &self.scratch.root, into: self.config.into, assert: &self.config.assert, server: self.server };
+        let mut remember = |mark: &Mark| self.hold.remember(mark).map_err(|error| Halt::Failed(format!("what is made could not be marked: {error}")));
+        let loaded = match bounds.within(load::load(&load, mark, &mut remember, tell)).await {
+            Ok(loaded) => loaded,
+            Err(halt) => Err(halt),
+        };
+        let loaded = match loaded {
+            Ok(Loaded::Nothing) => Loaded::Nothing,
+            other => {
+                course.took("load", begun);
+                match other {
+                    Ok(loaded) => loaded,
+                    Err(halt) => return (Err(halt), None),
+                }
+            }
+        };
+        let begun = Instant::now();
+        tell(Said::Doing("look whether what must hold does".to_owned()));
+        let subject = Subject {
+            copy_dir: &into,
+            copy: self.copy,
+            loaded: &loaded,
+            protects: self.protects,
+            assert: &self.config.assert,
+            mask: self.mask,
+            deadline: bounds.deadline,
+            stop: bounds.stop,
+        };
+        let asserted = bounds.within(assert::all(&subject, tell)).await;
+        course.took("assert", begun);
+        match asserted {
+            // A command that was stopped with the run says nothing of the copy.
+            Ok(_) if bounds.stop.is_cancelled() => (Err(Halt::Stopped), Some(loaded)),
+            Ok(mut assertions) => {
+                for assertion in &mut assertions {
+                    assertion.seen = self.mask.text(&assertion.seen).chars().take(300).collect();
+                }
+                course.assertions = assertions;
+                (Ok(()), Some(loaded))
+            }
+            Err(halt) => (Err(halt), Some(loaded)),
+        }
+    }
+
+    /// What a tool says it made must lie where it was told to.
+    fn inside(&self, restored: Restored) -> Result<Restored, Halt> {
+        let path = match &restored {
+            Restored::Files => return Ok(restored),
+            Restored::Dump(path) | Restored::Cluster(path) => path,
+        };
+        let within = |path: &Path| path.canonicalize().is_ok_and(|real| real.starts_with(&self.scratch.root));
+        if within(path) { Ok(restored) } else { Err(Halt::Failed("what was restored is not in the scratch place".to_owned())) }
+    }
+
+    /// Takes everything away; tells what could not be.
+    async fn clean(&self, loaded: Option<Loaded>, mark: &Mark) -> Result<(), String> {
+        if let Some(Loaded::Postgres(database)) = loaded {
+            database.end().await;
+        }
+        let mut left = Vec::new();
+        if let (Some(name), Some(server)) = (&mark.database, self.server)
+            && let Err(said) = postgres::drop_database(server, name).await
+        {
+            left.push(format!("the scratch database {name}: {said}"));
+        }
+        let others: Vec<PathBuf> = mark.places.iter().filter(|place| **place != self.scratch.root).cloned().collect();
+        let root = self.scratch.root.clone();
+        let gone = tokio::task::spawn_blocking(move || {
+            // A server that was killed leaves children, who end by themselves and may still write.
+            let mut gone = place::remove(&root);
+            for _ in 0..20 {
+                if gone.is_ok() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+                gone = place::remove(&root);
+            }
+            others.iter().try_for_each(|place| place::remove(place)).and(gone)
+        });
+        match gone.await {
+            Ok(Ok(())) => {
+                let _ = self.scratch.remove();
+            }
+            Ok(Err(error)) => left.push(format!("{}: {error}", self.scratch.root.display())),
+            Err(_) => left.push(format!("{}: the cleaning broke off", self.scratch.root.display())),
+        }
+        if left.is_empty() { Ok(()) } else { Err(left.join("; ")) }
+    }
+}
+
+/// Lets the tool check what it keeps.
+pub(super) async fn check(
+    order: &Order,
+    hold: &Hold,
+    record: &Transition,
+    stop: &CancellationToken,
+    tell: &mut (dyn FnMut(Said) + Send),
+) -> Result<Check, Broken> {
+    // What an interrupted drill left is a drill's to clean.
+    let before = hold.mark().unwrap_or_default();
+    let mark = Mark { record: Some(record.clone()), ..before.clone() };
+    let _ = hold.remember(&mark);
+    let limit = order.limit();
+    let bounds = Bounds { stop, deadline: Instant::now() + limit, limit, disk: None };
+    tell(Said::Doing(format!("let the tool check what it keeps of {}", order.source)));
+    let done = bounds.within(order.repository.check()).await;
+    if before.places.is_empty() && before.database.is_none() {
+        hold.forget();
+    } else {
+        let _ = hold.remember(&Mark { record: None, ..before });
+    }
+    match done {
+        Ok(Ok(check)) => Ok(Check { message: mask(order).text(&check.message), ..check }),
+        Ok(Err(error)) => Err(refused(format!("it could not be checked: {}", error.message), error.remedy)),
+        Err(Halt::Stopped) => Err(Broken::Stopped),
+        Err(Halt::Failed(said)) => Err(refused(format!("it could not be checked: {said}"), "look at the tool by hand")),
+    }
+}
