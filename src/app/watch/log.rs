@@ -59,7 +59,9 @@ impl Weight {
             },
             TransitionKind::Action { ended: Some(end), .. } if !end.ok => Self::Warning,
             TransitionKind::Closed { .. } | TransitionKind::Acknowledged { .. } | TransitionKind::Deploy { .. } | TransitionKind::Action { .. } => Self::Notice,
-            TransitionKind::Note => Self::Info,
+            TransitionKind::Drill(drill) if !drill.ok => Self::Error,
+            TransitionKind::Checked(check) if !check.ok => Self::Error,
+            TransitionKind::Drill(_) | TransitionKind::Checked(_) | TransitionKind::Note => Self::Info,
         }
     }
 }
