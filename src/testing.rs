@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// The program of this name, from `PATH` or where the system keeps its daemons. `None`: skip the test; the reason is printed.
 pub fn tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let daemons = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
+    let daemons = ["/usr/sbin", "/usr/local/sbin", "/sbin", "/lib/systemd"].map(PathBuf::from);
     let found = std::env::split_paths(&path).chain(daemons).map(|directory| directory.join(name)).find(|file| file.is_file());
     if found.is_none() {
         assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "{name} is not installed, and no test may be skipped");

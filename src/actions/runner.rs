@@ -26,6 +26,8 @@ pub const BATCH: usize = 200;
 const EVERY: Duration = Duration::from_millis(100);
 /// Lines that wait to be gathered.
 const QUEUE: usize = 256;
+/// How long commands that give the secrets of sources may take before an action begins, which could print them.
+const LEARNING: Duration = Duration::from_secs(5);
 /// How long a program may take to end when it is asked to.
 pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// How long the pipes of a program that has ended may stay open in a child it left behind.
@@ -109,14 +111,12 @@ async fn secrets(action: &Action) -> Result<(Vec<(String, Secret)>, Mask), Stop>
         }
         env.push((name.clone(), secret));
     }
-    for reference in &action.known {
-        // One that is not there cannot be printed; commands are not run for this.
-        if !matches!(reference, SecretRef::Command(_))
-            && let Ok(secret) = secret::resolve(reference, &action.base, true).await
-        {
-            all.push(secret);
-        }
+    let (commands, others): (Vec<_>, Vec<_>) = action.known.iter().partition(|reference| matches!(reference, SecretRef::Command(_)));
+    for reference in others {
+        // One that is not there cannot be printed.
+        all.extend(secret::resolve(reference, &action.base, true).await);
     }
+    secret::learn(&commands, &action.base, LEARNING).await;
     // What was read for other ends is as secret: a token that a command gave, an index's password.
     all.extend(Known::of_process().all());
     Ok((env, Mask::new(all).redacting(&action.redact)))

@@ -174,17 +174,26 @@ async fn secrets_are_given_and_masked_wherever_they_are_printed() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("pw"), "s3cret-of-a-file\n").unwrap();
     std::fs::write(dir.path().join("known"), "known-elsewhere\n").unwrap();
-    let mut telling = sh("echo token=$DEPLOY $PLAIN; echo $API_TOKEN >&2; test \"$DEPLOY\" = s3cret-of-a-file; echo $?; cat known", dir.path());
+    let mut telling = sh("echo token=$DEPLOY $PLAIN; echo $API_TOKEN >&2; test \"$DEPLOY\" = s3cret-of-a-file; echo $?; cat known told", dir.path());
     telling.env = vec![
         ("API_TOKEN".into(), SecretRef::Literal(Secret::new("literal-token".into()))),
         ("DEPLOY".into(), SecretRef::File("pw".into())),
         ("PLAIN".into(), SecretRef::Literal(Secret::new("production".into()))),
     ];
-    telling.known = vec![SecretRef::File(dir.path().join("known")), SecretRef::Env("ROUNDS_TEST_NOT_THERE".into())];
+    // The secrets of sources, also where only a command tells them; one that hangs keeps nobody for long.
+    std::fs::write(dir.path().join("told"), "told-by-a-command\n").unwrap();
+    let command = |argv: &[&str]| SecretRef::Command(argv.iter().map(|word| (*word).to_owned()).collect());
+    telling.known = vec![
+        SecretRef::File(dir.path().join("known")),
+        SecretRef::Env("ROUNDS_TEST_NOT_THERE".into()),
+        command(&["cat", "told"]),
+        command(&["false"]),
+        command(&["sleep", "600"]),
+    ];
     let (end, told) = run(&telling).await;
     let said = format!("{end:?} {told:?}");
     assert!(said.contains("token=•••••••• production") && told.lines.contains(&"0".to_owned()), "{said}");
-    for secret in ["s3cret", "literal-token", "known-elsewhere"] {
+    for secret in ["s3cret", "literal-token", "known-elsewhere", "told-by-a-command"] {
         assert!(!said.contains(secret), "{secret}: {said}");
         assert!(!format!("{telling:?}").contains("literal-token"));
     }

@@ -100,7 +100,7 @@ pub fn gather(config: &Config, state: &State, wanted: &Wanted, most: usize, limi
                 .map(|pattern| if pattern.as_str().chars().any(char::is_uppercase) { pattern.to_string() } else { format!("(?i){pattern}") });
             while lines.len() < most {
                 let page = runtime.block_on(async { tokio::time::timeout_at(end, past.before(query.clone())).await });
-                match page {
+                match page.map(crate::sources::masked) {
                     Ok(Ok(page)) => {
                         let older = page.events.into_iter().filter(|event| wanted.takes(event));
                         lines.extend(older.map(|event| Line { source: entry.id.clone(), file: name(&page.files, event.file), event }));

@@ -1,12 +1,14 @@
 //! One pass over the sources without a screen: what `check`, `logs` and the text summary look with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{history, initial_state, network_targets};
 use crate::config::model::Config;
+use crate::domain::SourceId;
 use crate::io::{clock, net};
 use crate::journal::Snapshot;
+use crate::sources::door::Door;
 use crate::sources::runner;
 use crate::state::offline::failed_to_connect;
 use crate::state::update::update;
@@ -21,6 +23,14 @@ const PARALLEL: usize = 64;
 /// # Errors
 /// When no threads can be started.
 pub fn once(config: &Config, limit: Duration, known: Option<&Snapshot>) -> std::io::Result<State> {
+    once_behind(config, limit, known, &BTreeMap::new())
+}
+
+/// The same, where details and calls come after it: sources and their doors share a client.
+///
+/// # Errors
+/// As [`once`].
+pub fn once_behind(config: &Config, limit: Duration, known: Option<&Snapshot>, doors: &BTreeMap<SourceId, Door>) -> std::io::Result<State> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("rounds-io").enable_all().build()?;
     let mut state = initial_state(config);
     state.world.one_pass = true;
@@ -31,7 +41,7 @@ pub fn once(config: &Config, limit: Duration, known: Option<&Snapshot>) -> std::
     for rows in known.iter().flat_map(|known| &known.books) {
         drop(update(&mut state, Msg::Book(Box::new(rows.clone())), clock::now()));
     }
-    let polls = runtime.block_on(runner::once(config.sources.clone(), limit, PARALLEL));
+    let polls = runtime.block_on(runner::once_behind(config.sources.clone(), limit, PARALLEL, doors));
     // What could not connect says nothing of its target when we are cut off ourselves.
     if polls.iter().any(|polled| state.world.offline.guarded.contains(&polled.source) && failed_to_connect(polled)) {
         let network = runtime.block_on(net::look(&config.anchors, &network_targets(config)));

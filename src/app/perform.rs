@@ -27,7 +27,7 @@ use crate::io::net;
 use crate::journal::Journal;
 use crate::journal::Redactor;
 use crate::sources::runner::{Runner, RunnerOptions};
-use crate::sources::{ItemKey, Past, SourceSpec};
+use crate::sources::{self, ItemKey, Past, SourceSpec};
 use crate::state::details::Told;
 use crate::state::effect::FramePlace;
 use crate::state::msg::{Configured, Polled};
@@ -453,7 +453,13 @@ impl Hands {
         let messages = self.messages.clone();
         self.runtime.spawn(async move {
             let result = match reading {
-                Some(reading) => reading.await,
+                Some(reading) => {
+                    let read = reading.await;
+                    // A page may be large.
+                    tokio::task::spawn_blocking(move || sources::masked(read))
+                        .await
+                        .unwrap_or_else(|_| Err(SourceError::protocol("what was read could not be masked")))
+                }
                 None => Err(SourceError::nothing("only what was read since the start is there", "a log in files can be read further back")),
             };
             // The loop has ended when this fails.

@@ -433,6 +433,26 @@ impl Book {
         self.groups.keys().filter_map(move |root| self.shown(root, deploy, now))
     }
 
+    /// Errors within an hour that begins at this second (epoch), of all groups. `None`: it is not known, because the book was begun later,
+    /// or knows of nothing at all within half a day of it, when perhaps nobody read the log.
+    #[must_use]
+    pub fn errors_in_hour(&self, hour: i64) -> Option<u64> {
+        if self.begun.is_none_or(|begun| begun.timestamp() > hour) {
+            return None;
+        }
+        let (mut errors, mut known) = (0_u64, false);
+        for group in self.groups.values() {
+            let near = group.hours.partition_point(|(start, _)| *start < hour - 12 * HOUR_S);
+            known |= group.hours.get(near).is_some_and(|(start, _)| *start <= hour + 12 * HOUR_S);
+            if group.level.is_error()
+                && let Ok(at) = group.hours.binary_search_by_key(&hour, |(start, _)| *start)
+            {
+                errors = errors.saturating_add(group.hours[at].1);
+            }
+        }
+        known.then_some(errors)
+    }
+
     /// Keeps at most so many groups: the least recent go first.
     pub fn bound(&mut self, most: usize) {
         if self.groups.len() <= most {
@@ -473,6 +493,17 @@ mod tests {
 
     fn none(_: DateTime<Utc>) -> Option<String> {
         None
+    }
+
+    #[test]
+    fn the_errors_of_an_hour_are_known_where_the_log_was_read_about_then() {
+        let book = settled();
+        let of = |ago: i64| book.errors_in_hour((T0.div_euclid(HOUR_S) - ago) * HOUR_S);
+        assert_eq!((of(1), of(24), of(48)), (Some(1), Some(1), Some(1)));
+        assert_eq!(of(24 * 9), None, "before it was begun");
+        let mut gone = book.clone();
+        gone.groups.clear();
+        assert_eq!(gone.errors_in_hour((T0.div_euclid(HOUR_S) - 1) * HOUR_S), None, "nobody may have read it");
     }
 
     /// A book that was begun three days before and knows group `a`, once an hour since.

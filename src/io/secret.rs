@@ -3,7 +3,7 @@
 //! What does not belong here: where a secret goes. It is resolved as late as possible and exposed only on the wire.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
@@ -180,12 +180,32 @@ pub fn remember_literals(secrets: &[(Vec<String>, &SecretRef)]) {
 /// With the remedy: the variable is not set, the file not readable, the command failed or is not trusted, or what it gave is empty.
 pub async fn resolve(secret: &SecretRef, base: &Path, trusted: bool) -> Result<Secret, SourceError> {
     // What is written out may be an ordinary value; [`remember_literals`] is told which of those are secrets.
-    let is_written_out = matches!(secret, SecretRef::Literal(_));
-    let secret = read(secret, base, trusted).await?;
-    if !is_written_out {
+    let reference = secret;
+    let secret = read(reference, base, trusted).await?;
+    if !matches!(reference, SecretRef::Literal(_)) {
         Known::of_process().remember(secret.expose());
     }
+    if let SecretRef::Command(argv) = reference {
+        GIVEN.write().unwrap_or_else(PoisonError::into_inner).insert((argv.clone(), base.to_owned()));
+    }
     Ok(secret)
+}
+
+/// A command and where it ran.
+type Ran = (Vec<String>, PathBuf);
+
+/// The commands that gave a secret to this process.
+static GIVEN: LazyLock<RwLock<HashSet<Ran>>> = LazyLock::new(RwLock::default);
+
+/// Learns secrets for masking only: commands run, all at a time and within `limit`, unless they gave their secret already.
+pub async fn learn(secrets: &[&SecretRef], base: &Path, limit: Duration) {
+    let is_given = |secret: &SecretRef| match secret {
+        SecretRef::Command(argv) => GIVEN.read().unwrap_or_else(PoisonError::into_inner).contains(&(argv.clone(), base.to_owned())),
+        _ => false,
+    };
+    let asked = secrets.iter().filter(|secret| !is_given(secret)).map(|secret| resolve(secret, base, true));
+    // Whoever does not answer in time keeps its secret.
+    let _ = tokio::time::timeout(limit, futures_util::future::join_all(asked)).await;
 }
 
 async fn read(secret: &SecretRef, base: &Path, trusted: bool) -> Result<Secret, SourceError> {

@@ -78,8 +78,8 @@ pub enum Step<'a> {
     Truncated(u64),
     /// The file with this number is over: nothing more comes of it.
     Over(u64),
-    /// The name was missing and is there again: a file with this number, its device and inode.
-    Appeared(u64, (u64, u64)),
+    /// The name was missing and is there again: a file with this number, its device and inode, and from which byte on it is read.
+    Appeared(u64, (u64, u64), u64),
     /// The name is gone.
     Gone,
 }
@@ -182,6 +182,8 @@ pub struct Tail {
     current: Option<Open>,
     old: Vec<(Open, Instant)>,
     missing_since: Option<Instant>,
+    /// How far a file was read whose name went away with it, as when its file system is not there.
+    last: Option<Position>,
     gone: bool,
     next_number: u64,
     /// How the file began before it was truncated: a copy of it begins so.
@@ -211,13 +213,24 @@ fn regular(path: &Path, metadata: &Metadata) -> Result<(), TailError> {
 impl Tail {
     /// Follows `path`, which need not be there yet. Gives the file's number, if it is.
     pub fn new(path: PathBuf, begin: &Begin) -> (Self, Option<u64>) {
-        let mut tail =
-            Self { path, current: None, old: Vec::new(), missing_since: None, gone: false, next_number: 0, before: Vec::new(), seen: None, error: None };
+        let mut tail = Self {
+            path,
+            current: None,
+            old: Vec::new(),
+            missing_since: None,
+            last: None,
+            gone: false,
+            next_number: 0,
+            before: Vec::new(),
+            seen: None,
+            error: None,
+        };
         let number = match tail.open(begin) {
             Ok(number) => Some(number),
             Err(error) => {
                 tail.gone = true;
                 tail.error = Some(error);
+                tail.last = if let Begin::At(position) = begin { Some(position.clone()) } else { None };
                 None
             }
         };
@@ -242,6 +255,11 @@ impl Tail {
     /// Where the current file stands.
     pub fn position(&self) -> Option<&Position> {
         self.current.as_ref().map(|open| &open.at)
+    }
+
+    /// Where it stands, or stood when its name went away: it may come back.
+    pub fn known(&self) -> Option<&Position> {
+        self.position().or(self.last.as_ref())
     }
 
     fn id(&self) -> (u64, u64) {
@@ -323,6 +341,8 @@ impl Tail {
                     self.gone = true;
                     sink(Step::Gone);
                     if let Some(open) = self.current.take() {
+                        // One that was removed does not come back: what has its number then is another.
+                        self.last = open.file.metadata().is_ok_and(|metadata| metadata.nlink() > 0).then(|| open.at.clone());
                         self.retire(open, now, sink);
                     }
                 }
@@ -342,9 +362,17 @@ impl Tail {
             let number = self.open(&Begin::Start).inspect_err(|_| self.gone = true)?;
             sink(Step::Rotated(before, number, self.id()));
         } else if self.current.is_none() {
-            let number = self.open(&Begin::Start)?;
+            // The same file again is read on where it was left, and by one reader only.
+            if let Some(place) = self.old.iter().position(|(open, _)| open.at.id == identity(&metadata)) {
+                let (open, _) = self.old.remove(place);
+                sink(Step::Over(open.number));
+                self.last = Some(open.at);
+            }
+            let begin = self.last.take().map_or(Begin::Start, Begin::At);
+            let number = self.open(&begin)?;
             self.gone = false;
-            sink(Step::Appeared(number, self.id()));
+            let from = self.position().map_or(0, |at| at.offset);
+            sink(Step::Appeared(number, self.id(), from));
         }
         self.error = None;
         self.gone = false;

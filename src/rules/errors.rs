@@ -56,11 +56,12 @@ fn rates(log: &LogState, now: Timestamp, began: Option<Timestamp>) -> Option<Rat
     Some(Rates { now: errors(&current) + errors(&previous) * share, all_now: all(&current) + all(&previous) * share, before, since: since.unwrap_or(now) })
 }
 
-/// Errors a minute in this hour of earlier days, and how many days that is of. A day on which nothing at all was read is not known.
-fn same_hour(log: &LogState, now: Timestamp) -> (f64, usize) {
+/// Errors a minute in this hour of earlier days, and how many days that is of. What was read since the start tells it, else the error book,
+/// which outlives us. A day on which nothing at all was read is not known.
+fn same_hour(source: &SourceState, log: &LogState, now: Timestamp) -> (f64, usize) {
     let hour = now.timestamp().div_euclid(3_600) * 3_600;
-    let counts: Vec<u64> =
-        (1..=DAYS).filter_map(|day| log.hours.get(&(hour - day * 86_400))).map(|c| c[Level::Error as usize] + c[Level::Critical as usize]).collect();
+    let read = |hour: i64| log.hours.get(&hour).map(|c| c[Level::Error as usize] + c[Level::Critical as usize]);
+    let counts: Vec<u64> = (1..=DAYS).map(|day| hour - day * 86_400).filter_map(|hour| read(hour).or_else(|| source.book.errors_in_hour(hour))).collect();
     let mean = if counts.is_empty() { 0.0 } else { counts.iter().sum::<u64>() as f64 / counts.len() as f64 / 60.0 };
     (mean, counts.len())
 }
@@ -104,7 +105,7 @@ impl Rule for Burst {
             },
             Term::new("share of all events", format!("{:.0} %", share * 100.0), format!("critical from {:.0} % on", CRITICAL_SHARE * 100.0)),
         ];
-        let (then, days) = same_hour(log, context.now);
+        let (then, days) = same_hour(source, log, context.now);
         let mut terms = terms;
         terms.push(if days >= KNOWN_DAYS {
             Term::new("a minute in this hour of earlier days", format!("{then:.1}"), format!("of {days} days; a burst from {TIMES_THEN:.0} times that on"))

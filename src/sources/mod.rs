@@ -113,6 +113,15 @@ pub trait Past: fmt::Debug + Send + Sync {
     fn before(&self, query: LogQuery) -> BoxFuture<'static, Result<LogPast, SourceError>>;
 }
 
+/// What was given, without the secrets that this process has read: for what comes by another way than a poll or a door.
+///
+/// # Errors
+/// Those of the result; also where a secret stands in it that cannot be masked.
+pub fn masked<T: Serialize + serde::de::DeserializeOwned>(mut result: Result<T, SourceError>) -> Result<T, SourceError> {
+    masking::mask(&mut result, crate::io::secret::Known::of_process());
+    result
+}
+
 /// Names one item of one source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ItemKey {

@@ -6,7 +6,7 @@
 //! Times follow the monotonic clock, which stands still while the machine sleeps: after a sleep the polls go on where they
 //! were and nothing bursts. A poll begins on a grid of its interval, so deviations do not add up.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,12 +137,21 @@ fn start_offset(place: usize, count: u32, every: Duration) -> Duration {
 /// One pass over all entries: each is built, asked once (in parts, where it answers so) and dropped. Ends within `limit`; a source that has
 /// not answered by then gives a timeout.
 pub async fn once(entries: Vec<Entry>, limit: Duration, max_parallel: usize) -> Vec<Polled> {
+    once_behind(entries, limit, max_parallel, &BTreeMap::new()).await
+}
+
+/// The same, where details and calls come after it: the service of what is built is put behind its door, so that one source has one client
+/// and a limit is counted once.
+pub async fn once_behind(entries: Vec<Entry>, limit: Duration, max_parallel: usize, doors: &BTreeMap<SourceId, Door>) -> Vec<Polled> {
     let end = Instant::now() + limit;
     stream::iter(entries.into_iter().filter(|entry| entry.config.spec(&entry.context).enabled))
         .map(|entry| async move {
             let spec = entry.config.spec(&entry.context);
             let mut all = Vec::new();
             let mut built = build(&entry);
+            if let (Ok(built), Some(door)) = (&built, doors.get(&entry.id)) {
+                door.put(built.service.clone());
+            }
             loop {
                 let started = clock::now();
                 let left = end.saturating_duration_since(Instant::now());
@@ -316,7 +325,10 @@ async fn follow(entry: &Entry, spec: &SourceSpec, control: &Control, tx: &mpsc::
                     masking::mask(&mut result, Known::of_process());
                     match result {
                         Ok(collected) => {
-                            backoff = BACKOFF_FIRST;
+                            // Nothing yet, or that it may still be connecting, says nothing of being well again.
+                            if !collected.observations.is_empty() && collected.problems.is_empty() {
+                                backoff = BACKOFF_FIRST;
+                            }
                             let polled = Polled { source: spec.id.clone(), started, at: clock::now(), result: Ok(collected), next_at: None };
                             if tx.send(Msg::Polled(polled)).await.is_err() {
                                 return;

@@ -58,9 +58,10 @@ pub(super) fn samples_for(sources: usize) -> usize {
     (1_000_000 / sources.max(1)).clamp(120, SAMPLES)
 }
 
-/// Takes one poll in. Older news than what is known changes nothing; gives `false` then.
-pub(super) fn polled(source: &mut SourceState, polled: &Polled, settings: Settings) -> bool {
-    if source.checked_at.is_some_and(|at| polled.at < at) {
+/// Takes one poll in. What we are told of (`followed`) and is older than what is known changes nothing; gives `false` then. Our own polls
+/// come one after the other: one that looks older was made after the clock was set back, as was all that is older than a future.
+pub(super) fn polled(source: &mut SourceState, polled: &Polled, settings: Settings, followed: bool, now: Timestamp) -> bool {
+    if followed && source.checked_at.is_some_and(|at| polled.at < at && at <= now) {
         return false;
     }
     source.checked_at = Some(polled.at);

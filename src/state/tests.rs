@@ -200,9 +200,18 @@ fn what_needs_a_source_that_is_down_is_not_judged_beside_it() {
 fn older_news_than_what_is_known_changes_nothing() {
     let mut state = state();
     probe(&mut state, "shop/http/home", 100, 500, 40.0);
-    probe(&mut state, "shop/http/home", 50, 200, 40.0);
+    let told = |s: i64| match poll("shop/http/home", s, Ok(vec![Data::Health(health(200, 40.0))])) {
+        Msg::Polled(polled) => Msg::Followed(polled),
+        other => panic!("{other:?}"),
+    };
+    update(&mut state, told(50), at(110));
     assert_eq!(state.world.sources[&id("shop/http/home")].checked_at, Some(at(100)));
     assert_eq!(status(&state, "shop/http/home"), Status::Pending);
+    // The clock was set back: what was known is of a future, and what is seen now is news, ours and what others tell.
+    update(&mut state, told(50), at(51));
+    assert_eq!(status(&state, "shop/http/home"), Status::Ok);
+    probe(&mut state, "shop/http/home", 40, 500, 40.0);
+    assert_eq!((state.world.sources[&id("shop/http/home")].checked_at, status(&state, "shop/http/home")), (Some(at(40)), Status::Pending));
 }
 
 #[test]
@@ -346,6 +355,58 @@ fn a_burst_of_errors_is_a_finding_and_ends_by_itself() {
     // The log is still looked at, and nothing more came.
     update(&mut state, poll("shop/log/django", 1_980, Ok(vec![])), at(1_980));
     update(&mut state, Msg::Tick, at(1_990));
+    assert!(state.world.findings.is_empty(), "{:?}", state.world.findings);
+}
+
+#[test]
+fn the_same_hour_of_earlier_days_is_known_after_a_restart_by_the_error_book() {
+    use crate::domain::BookGroup;
+    // Errors a minute in this hour of the four days before, and whether 31 a minute are a burst then.
+    for (usual, days, bursts) in [(20, 4, false), (2, 4, true), (20, 2, true), (0, 0, true)] {
+        let mut state = state();
+        let hour = at(0).timestamp().div_euclid(3_600) * 3_600;
+        let hours: Vec<(i64, u64)> = (1..=days).rev().map(|day| (hour - day * 86_400, usual * 60)).collect();
+        let known = BookGroup {
+            fingerprint: "9e1".into(),
+            title: "KeyError: 'currency'".into(),
+            culprit: String::new(),
+            level: Level::Error,
+            count: 1,
+            hours,
+            first_seen: at(-7 * 86_400),
+            last_seen: at(-86_400),
+            release: None,
+            mark: crate::domain::book::Mark::Open,
+            said: None,
+            times: None,
+            into: None,
+        };
+        // As the journal tells it on the first frame.
+        let rows =
+            crate::state::msg::BookRows { source: id("shop/log/django"), begun: Some(at(-8 * 86_400)), upto: None, rows: vec![("9e1".into(), Some(known))] };
+        update(&mut state, Msg::Book(Box::new(rows)), at(0));
+        update(&mut state, poll("shop/log/django", 1_500, Ok(vec![batch(1_500, Level::Info, 300, None)])), at(1_500));
+        update(&mut state, poll("shop/log/django", 1_830, Ok(vec![batch(1_830, Level::Error, 31, Some("9e1"))])), at(1_830));
+        let found = state.world.findings.iter().any(|finding| finding.id.rule() == "burst");
+        assert_eq!(found, bursts, "{usual} a minute on {days} days: {:?}", state.world.findings);
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_or_forward_neither_loses_lines_nor_cries() {
+    let mut state = state();
+    let mut give = |s: i64, level: Level| update(&mut state, poll("shop/log/django", s, Ok(vec![batch(s, level, 40, None)])), at(s));
+    for minute in 0..10 {
+        give(minute * 60, Level::Info);
+    }
+    // Three hours back, then two days on.
+    for s in [-10_800, -10_740, 172_800, 172_860] {
+        give(s, Level::Info);
+    }
+    update(&mut state, Msg::Tick, at(172_861));
+    let log = state.world.sources[&id("shop/log/django")].log.as_ref().unwrap();
+    assert_eq!(log.levels[&Level::Info], 14 * 40);
+    assert_eq!(log.minutes.values().flatten().sum::<u64>(), 14 * 40);
     assert!(state.world.findings.is_empty(), "{:?}", state.world.findings);
 }
 

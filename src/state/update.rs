@@ -133,7 +133,7 @@ fn take(world: &mut World, mut polled: Polled, now: Timestamp, followed: bool, e
     }
     let (before, looked_at) = (source.status, source.looked_at());
     let released = source.releases.as_ref().map(|(_, releases)| releases.items.iter().map(|release| release.version.clone()).collect());
-    let news = ingest::polled(source, &polled, settings);
+    let news = ingest::polled(source, &polled, settings, followed, now);
     if let Some(at) = window {
         silence::put(source, at);
         if news && !followed {

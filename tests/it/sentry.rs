@@ -57,6 +57,116 @@ fn errors(place: &Place, arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), stdout(&output), stderr(&output))
 }
 
+/// A tracker of its own, whose requests can be looked at, and the configuration that watches it.
+fn tracker(place: &Place, file: &str) -> std::sync::Arc<rounds::demo::sentry::Tracker> {
+    use rounds::demo::sentry::{Setup, Tracker, serve};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let tracker = std::sync::Arc::new(Tracker::new(Setup::default()));
+    let serving = std::sync::Arc::clone(&tracker);
+    // It ends with the test's process.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(serve(listener, serving, || std::time::Duration::from_secs(30)))
+    });
+    let text = format!("[site.shop.sentry.errors]\nurl = \"http://127.0.0.1:{port}\"\norganization = \"acme\"\nproject = \"shop\"\n");
+    std::fs::write(place.path().join(file), text).unwrap();
+    tracker
+}
+
+#[test]
+fn a_look_and_what_follows_it_are_one_client_that_counts_its_limit_once() {
+    let place = Place::new();
+    let tracker = tracker(&place, "rounds.toml");
+    let (code, said, messages) = errors(&place, &["show", "--json", "SHOP-41B"]);
+    let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let event = &document["items"][0]["detail"]["event"];
+    assert!(code == 0 && event["place"]["line"].is_u64() && event["exceptions"][0]["kind"].is_string(), "{said}{messages}");
+    // Which server it is and where the organization lives is found out once by one client.
+    let asked = |target: &str| tracker.seen().iter().filter(|seen| seen.target == target).count();
+    assert_eq!((asked("/api/settings/"), asked("/api/0/organizations/acme/")), (1, 1), "{:?}", tracker.seen());
+    let (code, said, messages) = errors(&place, &["resolve", "--yes", "SHOP-41B"]);
+    assert!(code == 0, "{said}{messages}");
+    assert_eq!((asked("/api/settings/"), asked("/api/0/organizations/acme/")), (2, 2));
+    // For reading, the same frames as on the page.
+    let (_, said, _) = errors(&place, &["show", "5466"]);
+    assert!(said.contains("  >") && said.contains(" | ") && said.contains("breadcrumbs"), "{said}");
+}
+
+#[test]
+fn what_another_process_polls_can_be_changed_from_here() {
+    use crate::pty::Terminal;
+    let place = Place::new();
+    let tracker = tracker(&place, "work/rounds.toml");
+    assert!(run(place.command().arg("trust")).status.success());
+    let token = [("SENTRY_AUTH_TOKEN", TOKEN)];
+    // The first holds the lease and polls; the second sees what it found.
+    let mut first = Terminal::start(&place, &[], &token);
+    first.wait_for_dashboard();
+    first.press("3");
+    first.wait_for_text("SHOP-41B");
+    let lists = || tracker.seen().iter().filter(|seen| seen.method == "GET" && seen.target.contains("/issues/?query=is%3Aunresolved")).count();
+    let polled = lists();
+    let mut second = Terminal::start(&place, &[], &token);
+    second.wait_for_dashboard();
+    second.press("3");
+    second.wait_for_text("SHOP-41B");
+    assert_eq!(lists(), polled, "the second polls as well");
+    second.press("/SHOP-41B\r");
+    second.wait_for("one issue alone", |screen| screen.contents().contains("SHOP-41B") && !screen.contents().contains("SHOP-4K2"));
+    second.press("x");
+    second.wait_for_text("resolve");
+    second.press("\r");
+    second.wait_for_text("does      resolve");
+    second.press("\r");
+    second.wait_for_text("✔ done");
+    assert!(tracker.seen().iter().any(|seen| seen.method == "PUT" && seen.body.contains("resolved")), "{:?}", tracker.seen());
+    // The first looks again by itself, or is asked to; what was done is in the record that both read.
+    first.press("R");
+    first.wait_for("the list without it", |screen| !screen.contents().contains("SHOP-41B"));
+    first.press("0");
+    first.wait_for_text("resolve SHOP-41B");
+    for terminal in [&mut first, &mut second] {
+        terminal.press("\u{3}\u{3}\u{3}");
+        assert_eq!(terminal.end(), 0);
+    }
+}
+
+#[test]
+fn an_error_of_a_log_is_found_again_after_its_lines_are_gone() {
+    let place = Place::new();
+    let config = place.path().join("rounds.toml");
+    let log = place.path().join("app.log");
+    std::fs::write(&config, format!("[site.shop.log.app]\npath = \"{}\"\n", log.display())).unwrap();
+    let line = |words: &str| format!("{} ERROR shop: {words}\n", rounds::io::clock::now().format("%Y-%m-%d %H:%M:%S,000"));
+    std::fs::write(&log, line("the basket is gone")).unwrap();
+    let mut terminal = crate::pty::Terminal::start(&place, &["--config", config.to_str().unwrap()], &[]);
+    terminal.wait_for_dashboard();
+    terminal.press("3");
+    terminal.wait_for_text("the basket is gone");
+    // The book is written by now.
+    let state = place.path().join("home/.state/rounds");
+    let begun = std::time::Instant::now();
+    let kept = || rounds::journal::read_snapshot(&state).is_some_and(|snapshot| snapshot.books.iter().any(|book| !book.rows.is_empty()));
+    while !kept() {
+        assert!(begun.elapsed().as_secs() < 30, "the book was not written");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    std::fs::write(&log, line("all is well again")).unwrap();
+    let (code, said, messages) = errors(&place, &["list", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let items = document["items"].as_array().unwrap();
+    let gone = items.iter().find(|item| item["title"].as_str().is_some_and(|title| title.contains("basket"))).unwrap_or_else(|| panic!("{said}{messages}"));
+    let id = gone["id"].as_str().unwrap();
+    let (shown, said, messages) = errors(&place, &["show", &id[..6]]);
+    assert!(code == 0 && shown == 0 && said.contains("the basket is gone"), "{said}{messages}");
+    let (code, said, messages) = errors(&place, &["resolve", "--yes", id]);
+    assert!(code == 0 && said.contains("is resolved"), "{said}{messages}");
+}
+
 #[test]
 fn issues_are_changed_from_a_shell_and_the_journal_knows() {
     let site = Site::temporary(Options::default()).unwrap();

@@ -17,7 +17,7 @@ use crate::cli::{Context, Exit, Failure, load};
 use crate::config::model::Config;
 use crate::domain::{SourceError, SourceId};
 use crate::io::clock;
-use crate::journal::{Identity, Journal, Redactor};
+use crate::journal::{Identity, Journal, Redactor, read_snapshot};
 use crate::report::{clean, json};
 use crate::sources::Offer;
 use crate::sources::door::Door;
@@ -80,7 +80,8 @@ fn change(wanted: &Wanted, flags: &Flags, context: &Context) -> Result<Exit, Fai
     let mut config = load::config(context)?;
     find::narrow(&mut config);
     let doors = find::doors(&config);
-    let meant = find::meant(&flags.ids, &config, &doors, flags.timeout)?;
+    let known = load::state_dir(context).as_deref().and_then(read_snapshot);
+    let meant = find::meant(&flags.ids, &config, &doors, flags.timeout, known.as_ref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("rounds-io").enable_all().build()?;
     let mut ready: Vec<Ready> = Vec::new();
     for one in &meant {

@@ -7,10 +7,12 @@ use crate::app::pass;
 use crate::cli::Failure;
 use crate::config::model::Config;
 use crate::domain::{Capability, Issue, SourceId};
+use crate::io::clock;
+use crate::journal::Snapshot;
 use crate::report::clean;
 use crate::sources::ItemKey;
 use crate::sources::door::Door;
-use crate::state::State;
+use crate::state::{State, book};
 
 /// Of what may be meant so many are named.
 const NAMED: usize = 6;
@@ -26,9 +28,12 @@ pub struct Meant {
     pub name: String,
     /// Its title.
     pub title: String,
-    /// It and the kind of its server, where it is an issue.
+    /// It and the kind of its server; a group of a log is one of the server [`LOG`].
     pub issue: Option<(Issue, String)>,
 }
+
+/// What stands for the kind of server of a log's error book.
+pub const LOG: &str = "log";
 
 impl Meant {
     fn of_issue(source: &SourceId, issue: &Issue, server: &str) -> Self {
@@ -59,11 +64,11 @@ pub fn narrow(config: &mut Config) {
 ///
 /// # Errors
 /// A name that means nothing, or several things.
-pub fn meant(names: &[String], config: &Config, doors: &BTreeMap<SourceId, Door>, limit: Duration) -> Result<Vec<Meant>, Failure> {
+pub fn meant(names: &[String], config: &Config, doors: &BTreeMap<SourceId, Door>, limit: Duration, known: Option<&Snapshot>) -> Result<Vec<Meant>, Failure> {
     if config.sources.is_empty() {
         return Err(Failure::Usage("no error tracker and no log is watched: write [site.NAME.sentry.NAME]".to_owned()));
     }
-    let state = pass::once(config, limit, None)?;
+    let state = pass::once_behind(config, limit, known, doors)?;
     let known = all(&state);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut found: Vec<Meant> = Vec::new();
@@ -104,9 +109,10 @@ fn all(state: &State) -> Vec<Meant> {
             let items = issues.items.iter().chain(issues.saved.iter().flat_map(|saved| &saved.items));
             all.extend(items.filter(|issue| seen.insert((id.clone(), issue.id.clone()))).map(|issue| Meant::of_issue(id, issue, &issues.server)));
         }
-        for group in source.log.iter().flat_map(|log| log.groups.values()) {
-            let key = ItemKey { source: id.clone(), item: group.fingerprint.clone() };
-            all.push(Meant { key, name: group.fingerprint.clone(), title: group.title.clone(), issue: None });
+        // The book knows those of earlier days, and how they stand; what the log itself told just now is in it.
+        if source.spec.capability == Capability::Log {
+            let shown = source.book.all_shown(book::deploy(&state.world, id), clock::now());
+            all.extend(shown.map(|group| Meant::of_issue(id, &book::issue(&group), LOG)));
         }
     }
     all
@@ -116,7 +122,7 @@ fn all(state: &State) -> Vec<Meant> {
 fn is_called(one: &Meant, name: &str) -> bool {
     let begins = || {
         let name = name.strip_prefix("log:").unwrap_or(name);
-        one.issue.is_none() && name.len() >= FINGERPRINT && one.key.item.starts_with(name)
+        one.issue.as_ref().is_some_and(|(_, server)| server == LOG) && name.len() >= FINGERPRINT && one.key.item.starts_with(name)
     };
     one.key.item == name || one.name.eq_ignore_ascii_case(name) || begins()
 }

@@ -235,7 +235,8 @@ fn shown(args: &Show, context: &Context) -> Result<Exit, Failure> {
         let mut config = load::config(context)?;
         find::narrow(&mut config);
         let doors = find::doors(&config);
-        let meant = find::meant(std::slice::from_ref(&args.id), &config, &doors, args.timeout)?;
+        let known = super::load::state_dir(context).as_deref().and_then(read_snapshot);
+        let meant = find::meant(std::slice::from_ref(&args.id), &config, &doors, args.timeout, known.as_ref())?;
         let Some(one) = meant.into_iter().next() else { return Err(Failure::Usage("nothing is called so".to_owned())) };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("rounds-io").enable_all().build()?;
         let mut detail = doors.get(&one.key.source).and_then(|door| runtime.block_on(door.detail(&one.key, None)));

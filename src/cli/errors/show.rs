@@ -3,13 +3,10 @@
 use serde_json::{Value, json};
 
 use super::find::Meant;
+use crate::domain::SourceError;
 use crate::domain::time::rfc3339;
-use crate::domain::{ErrorEvent, SourceError};
-use crate::report::clean;
+use crate::report::{clean, event};
 use crate::sources::{Detail, DetailBody};
-
-/// Frames that are printed of one exception.
-const FRAMES: usize = 30;
 
 /// The issue as data.
 pub fn data(one: &Meant, detail: Option<&Result<Detail, SourceError>>) -> Value {
@@ -17,7 +14,7 @@ pub fn data(one: &Meant, detail: Option<&Result<Detail, SourceError>>) -> Value 
         one.issue.as_ref().and_then(|(issue, _)| serde_json::to_value(issue).ok()).unwrap_or_else(|| json!({"id": one.key.item, "title": one.title}));
     item["source"] = json!(one.key.source);
     item["detail"] = match detail {
-        Some(Ok(Detail { body: DetailBody::Event(event), .. })) => json!({ "event": event }),
+        Some(Ok(Detail { body: DetailBody::Event(event), .. })) => json!({ "event": event::data(event) }),
         Some(Ok(Detail { body: DetailBody::Lines(lines), .. })) => json!({ "lines": lines }),
         _ => Value::Null,
     };
@@ -46,7 +43,7 @@ pub fn text(one: &Meant, detail: Option<&Result<Detail, SourceError>>) -> String
             lines.push(String::new());
             match &detail.body {
                 DetailBody::Lines(more) => lines.extend(more.iter().cloned()),
-                DetailBody::Event(event) => event_lines(event, &mut lines),
+                DetailBody::Event(event) => lines.extend(event::lines(event)),
             }
         }
         Some(Err(error)) => lines.extend([String::new(), format!("its events are not known: {}; {}", error.message, error.remedy)]),
@@ -54,23 +51,4 @@ pub fn text(one: &Meant, detail: Option<&Result<Detail, SourceError>>) -> String
     }
     lines.push(String::new());
     lines.iter().map(|line| clean(line)).collect::<Vec<String>>().join("\n")
-}
-
-fn event_lines(event: &ErrorEvent, lines: &mut Vec<String>) {
-    let facts = [("release", &event.release), ("environment", &event.environment), ("server", &event.server)];
-    lines.extend(facts.iter().filter_map(|(name, value)| Some(format!("{name} {}", value.as_ref()?))));
-    lines.extend(event.message.clone());
-    for exception in &event.exceptions {
-        lines.push(String::new());
-        lines.push(if exception.value.is_empty() { exception.kind.clone() } else { format!("{}: {}", exception.kind, exception.value) });
-        for frame in exception.frames.iter().take(FRAMES) {
-            let function = frame.function.as_deref().map_or_else(String::new, |function| format!(" in {function}"));
-            lines.push(format!("{} {}{function}", if frame.in_app { "▸" } else { " " }, frame.place()));
-            let at = frame.source.iter().find(|(number, _)| frame.in_app && Some(*number) == frame.line);
-            lines.extend(at.map(|(_, code)| format!("      {}", code.trim())));
-        }
-        if exception.frames.len() > FRAMES {
-            lines.push(format!("  and {} more frames", exception.frames.len() - FRAMES));
-        }
-    }
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::head::{Family, Head, JsonParts, unquoted};
+use super::text::decode;
 
 /// What the numbers of a duration without a unit mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -254,7 +255,7 @@ pub fn json_request<'a>(line: &'a [u8], parts: &JsonParts, unit: Unit) -> Option
 /// The path without its query and what varies: `/order/17/?a=1` is `/order/#/`. Bounded in length.
 pub fn normalise(path: &[u8]) -> Cow<'_, str> {
     let end = path.iter().position(|b| matches!(b, b'?' | b'#' | b';')).unwrap_or(path.len()).min(4 * PATH);
-    let text = String::from_utf8_lossy(&path[..end]);
+    let text = decode(&path[..end]);
     if !text.bytes().any(|b| b.is_ascii_digit()) && text.len() <= PATH {
         return text;
     }

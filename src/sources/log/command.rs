@@ -43,9 +43,6 @@ pub async fn follow(argv: Vec<String>, base: PathBuf, settings: Settings, again:
     // Many commands begin with what was there before.
     tally.look_back();
     let mut stream = Stream::new(0, false);
-    if again {
-        tally.mark(LogMark { at: clock::now(), file: 0, notice: LogNotice::Reconnected });
-    }
     let mut errors: Vec<u8> = Vec::new();
     let (mut piece, mut wrong) = (vec![0; 64 << 10], vec![0; 1 << 10]);
     let mut errors_open = true;
@@ -74,6 +71,10 @@ pub async fn follow(argv: Vec<String>, base: PathBuf, settings: Settings, again:
             read = stdout.read(&mut piece) => match read {
                 Ok(0) => break None,
                 Ok(read) => {
+                    // Only what speaks is connected.
+                    if again && last_read <= begun {
+                        tally.mark(LogMark { at: clock::now(), file: 0, notice: LogNotice::Reconnected });
+                    }
                     last_read = Instant::now();
                     stream.feed(&piece[..read], clock::now(), &mut tally);
                     // A flood must not keep the batches waiting, nor this thread from others.

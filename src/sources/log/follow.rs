@@ -391,7 +391,7 @@ impl Follower {
 
 fn memory(watched: &[Watched], files: &[String]) -> Memory {
     let positions = watched.iter().filter_map(|watched| {
-        let mut position = watched.tail.position()?.clone();
+        let mut position = watched.tail.known()?.clone();
         // What was read and has not become an event is read again.
         let held = watched.streams.values().map(Stream::held).max().unwrap_or(0) as u64;
         position.offset = position.offset.saturating_sub(held);
@@ -441,9 +441,9 @@ fn poll_one(watched: &mut Watched, tally: &mut Tally, scratch: &mut [u8], watch:
                 stream.end(seen, tally);
             }
         }
-        Step::Appeared(number, id) => {
+        Step::Appeared(number, id, from) => {
             renewed = true;
-            streams.insert(number, Stream::new(file, false).at(id, 0));
+            streams.insert(number, Stream::new(file, false).at(id, from));
             mark(tally, LogNotice::Appeared);
         }
         Step::Gone => mark(tally, LogNotice::Gone),

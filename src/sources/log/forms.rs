@@ -5,6 +5,7 @@
 use super::access;
 use super::head::{self, Family, Head, level};
 use super::stamp::{self, Span};
+use super::text::decode;
 use crate::domain::Level;
 
 fn byte(line: &[u8], at: usize) -> u8 {
@@ -52,14 +53,14 @@ pub fn logfmt_text(line: &[u8]) -> String {
         match key {
             b"level" | b"lvl" | b"severity" | b"time" | b"ts" | b"t" | b"timestamp" | b"date" => {}
             b"msg" | b"message" | b"event" if text.is_empty() => {
-                let value = String::from_utf8_lossy(value);
+                let value = decode(value);
                 text = serde_json::from_str::<String>(&value).unwrap_or_else(|_| value.into_owned());
             }
             _ => {
                 rest.push(' ');
-                rest.push_str(&String::from_utf8_lossy(key));
+                rest.push_str(&decode(key));
                 rest.push('=');
-                rest.push_str(&String::from_utf8_lossy(value));
+                rest.push_str(&decode(value));
             }
         }
     }

@@ -6,6 +6,7 @@
 //! | `command` | following a command |
 //! | `digest` | bytes to events |
 //! | `head`, `forms`, `stamp`, `trace` | the beginning of a line in each form, its time, tracebacks |
+//! | `text` | bytes as text |
 //! | `access` | the request a line tells of |
 //! | `past` | older events, read back from the files |
 //! | `service` | the newest example of an error, and what a person can do to it |
@@ -45,6 +46,7 @@ pub mod service;
 pub mod stack;
 pub mod stamp;
 pub mod tally;
+pub mod text;
 pub mod trace;
 
 #[cfg(test)]

@@ -157,3 +157,194 @@ async fn what_gunicorn_writes_is_understood() {
     running.abort();
     let _ = running.await;
 }
+
+#[tokio::test]
+async fn what_the_journal_of_systemd_prints_is_understood() {
+    let (Some(journalctl), Some(remote)) = (crate::testing::tool("journalctl"), crate::testing::tool("systemd-journal-remote")) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    // The export format (systemd.io/JOURNAL_EXPORT_FORMATS): a text of several lines or of other bytes has its length before it.
+    let mut export = Vec::new();
+    let traceback =
+        "Internal Server Error: /x\nTraceback (most recent call last):\n  File \"/srv/shop/basket/views.py\", line 13, in total\n    f()\nKeyError: 'currency'";
+    let now = clock::now().timestamp_micros();
+    let messages: [(&[u8], u8); 5] =
+        [(b"all is well", 6), ("caf\u{e9} is shut".as_bytes(), 4), (b"caf\xe9 \x1b[31mred\x1b[0m", 4), (traceback.as_bytes(), 3), (b"out of memory", 2)];
+    for (at, (message, priority)) in (1_i64..).zip(messages) {
+        let at = now - 10_000_000 + at * 1_000_000;
+        let head = format!(
+            "__REALTIME_TIMESTAMP={at}\n__MONOTONIC_TIMESTAMP={}\n_BOOT_ID=6c7a1f1c0cf84bd1a8c10e8e5d9a0000\n_MACHINE_ID=6c7a1f1c0cf84bd1a8c10e8e5d9a0001\n\
+             PRIORITY={priority}\nSYSLOG_IDENTIFIER=shop\n_PID=12\n_SYSTEMD_UNIT=shop.service\nMESSAGE\n",
+            at - now + 10_000_000
+        );
+        export.extend_from_slice(head.as_bytes());
+        export.extend_from_slice(&(message.len() as u64).to_le_bytes());
+        export.extend_from_slice(message);
+        export.extend_from_slice(b"\n\n");
+    }
+    fs::write(directory.path().join("export"), export).unwrap();
+    let made = Program::new(vec![remote.display().to_string(), "-o".into(), "x.journal".into(), "export".into()]).directory(directory.path());
+    let made = exec::run(&made, Limits::within(Duration::from_secs(60))).await.unwrap();
+    assert!(made.ending.success(), "{made:?}");
+    let mut told = Told::new(directory.path(), &format!("command = ['sh', '-c', '{} -o json --file x.journal; exec sleep 600']", journalctl.display()));
+    told.until(|told| told.events.len() >= 5).await;
+    assert_eq!(told.formats.last().unwrap(), "journald");
+    let seen: Vec<(Level, &str)> = told.events.iter().map(|event| (event.level, event.message.as_str())).collect();
+    let expected = [
+        (Level::Info, "all is well"),
+        (Level::Warning, "caf\u{e9} is shut"),
+        (Level::Warning, "caf\u{e9} \u{1b}[31mred\u{1b}[0m"),
+        (Level::Error, "Internal Server Error: /x"),
+        (Level::Critical, "out of memory"),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(told.events[3].detail.last().unwrap(), "KeyError: 'currency'");
+    assert!(told.events.iter().all(|event| (clock::now() - event.at).num_seconds().abs() < 120), "{:?}", told.events);
+}
+
+/// A real sshd on a loopback port with keys of its own; killed with its connections when dropped.
+struct Sshd {
+    directory: tempfile::TempDir,
+    server: std::path::PathBuf,
+    client: std::path::PathBuf,
+    port: u16,
+    running: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Sshd {
+    async fn start() -> Option<Self> {
+        let (server, client) = (crate::testing::tool("sshd")?, crate::testing::tool("ssh")?);
+        if nix::unistd::geteuid().is_root() && !Path::new("/run/sshd").is_dir() {
+            assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "sshd wants /run/sshd, which its service makes");
+            eprintln!("skipped: sshd wants /run/sshd, which its service makes");
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let (d, port) = (directory.path().display().to_string(), port());
+        for name in ["host", "key"] {
+            let words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name].map(str::to_owned);
+            let made = exec::run(&Program::new(words.to_vec()).directory(directory.path()), Limits::within(Duration::from_secs(60))).await.unwrap();
+            assert!(made.ending.success(), "{made:?}");
+        }
+        fs::copy(directory.path().join("key.pub"), directory.path().join("authorized")).unwrap();
+        let host = fs::read_to_string(directory.path().join("host.pub")).unwrap();
+        fs::write(directory.path().join("known"), format!("[127.0.0.1]:{port} {host}")).unwrap();
+        let text = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {d}/host\nAuthorizedKeysFile {d}/authorized\nPidFile {d}/pid\nStrictModes no\nUsePAM no\n\
+             PasswordAuthentication no\nLogLevel ERROR\n"
+        );
+        fs::write(directory.path().join("conf"), text).unwrap();
+        let mut this = Self { directory, server, client, port, running: None };
+        this.serve().await;
+        Some(this)
+    }
+
+    async fn serve(&mut self) {
+        // It wants its own whole name, and stays in the foreground.
+        let argv = [self.server.display().to_string(), "-D".into(), "-e".into(), "-f".into(), self.directory.path().join("conf").display().to_string()];
+        self.running = Some(serve(argv.to_vec(), self.directory.path(), self.port).await);
+    }
+
+    async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.abort();
+            let _ = running.await;
+        }
+    }
+
+    /// A remote command as the configuration writes it.
+    fn command(&self, remote: &str) -> String {
+        let d = self.directory.path().display();
+        format!(
+            "command = ['{}', '-F', 'none', '-p', '{}', '-i', '{d}/key', '-o', 'IdentitiesOnly=yes', '-o', 'UserKnownHostsFile={d}/known', \
+             '-o', 'StrictHostKeyChecking=yes', '-o', 'BatchMode=yes', '127.0.0.1', '{remote}']",
+            self.client.display(),
+            self.port
+        )
+    }
+}
+
+#[tokio::test]
+async fn a_log_on_another_machine_is_followed_and_a_lost_connection_is_seen_at_once() {
+    use crate::config::model::Entry;
+    use crate::domain::{ErrorKind, LogNotice};
+    use crate::sources::runner::{Runner, RunnerOptions};
+    use crate::state::Msg;
+    let Some(mut remote) = Sshd::start().await else { return };
+    let log = remote.directory.path().join("app.log");
+    fs::write(&log, "").unwrap();
+    let write = |line: &str| {
+        let mut file = fs::OpenOptions::new().append(true).open(&log).unwrap();
+        std::io::Write::write_all(&mut file, format!("ERROR:shop:{line}\n").as_bytes()).unwrap();
+    };
+    // The first line tells which process serves the connection, to be killed as a network does.
+    let text = remote.command(&format!("echo INFO:shop:served by $PPID; exec tail -n0 -F {}", log.display()));
+    let id = SourceId::parse("shop/log/remote").unwrap();
+    let context = BuildContext {
+        id: id.clone(),
+        common: Common::default(),
+        base: remote.directory.path().to_owned(),
+        trusted: true,
+        zone: None,
+        cache: None,
+        state: None,
+    };
+    let config: Config = toml::from_str(&text).unwrap();
+    assert!(config.check().is_empty());
+    let (tx, mut messages) = mpsc::channel(64);
+    let runner = Runner::start(vec![Entry { id, config: Arc::new(config), context }], &tx, RunnerOptions::default());
+    let mut notices: Vec<LogNotice> = Vec::new();
+    let mut events: Vec<String> = Vec::new();
+    let mut errors: Vec<(std::time::Instant, SourceError)> = Vec::new();
+    // Takes in what comes until `enough`.
+    macro_rules! until {
+        ($what:literal, $enough:expr) => {
+            let begun = std::time::Instant::now();
+            while !$enough {
+                assert!(begun.elapsed() < Duration::from_secs(90), "{} never came: {events:?} {errors:?}", $what);
+                let Ok(Some(Msg::Polled(polled))) = tokio::time::timeout(Duration::from_secs(1), messages.recv()).await else { continue };
+                match polled.result {
+                    Ok(collected) => {
+                        for observation in collected.observations {
+                            let Data::Log(batch) = observation.data else { panic!("no log") };
+                            events.extend(batch.events.into_iter().map(|event| event.message));
+                            notices.extend(batch.marks.into_iter().map(|mark| mark.notice));
+                        }
+                    }
+                    Err(error) => errors.push((std::time::Instant::now(), error)),
+                }
+            }
+        };
+    }
+    let served = |events: &[String]| events.iter().filter_map(|event| event.strip_prefix("shop:served by ")?.parse::<i32>().ok()).collect::<Vec<_>>();
+    until!("the connection", !served(&events).is_empty());
+    // `tail` may open the file a moment after the shell spoke.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    write("one");
+    until!("a remote line", events.iter().any(|event| event == "shop:one"));
+    assert!(errors.is_empty(), "{errors:?}");
+
+    let killed = std::time::Instant::now();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(served(&events)[0]), nix::sys::signal::Signal::SIGKILL).unwrap();
+    until!("the loss", !errors.is_empty());
+    let (at, error) = &errors[0];
+    assert!(error.kind == ErrorKind::Connect && error.message.contains("ssh ended"), "{error:?}");
+    assert!(at.duration_since(killed) < Duration::from_secs(15), "it was seen {:?} later", at.duration_since(killed));
+    until!("the next connection", served(&events).len() == 2);
+    assert!(notices.contains(&LogNotice::Reconnected), "{notices:?}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    write("two");
+    until!("a line after it", events.iter().any(|event| event == "shop:two"));
+
+    // The machine is gone: asked again, and less and less often.
+    let before = errors.len();
+    remote.stop().await;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(served(&events)[1]), nix::sys::signal::Signal::SIGKILL).unwrap();
+    until!("three refusals", errors.len() >= before + 4);
+    let gaps: Vec<Duration> = errors[before..].windows(2).map(|two| two[1].0.duration_since(two[0].0)).collect();
+    assert!(gaps[1] > gaps[0] && gaps[2] > gaps[1], "{gaps:?}");
+    assert!(errors.last().unwrap().1.message.contains("refused"), "{errors:?}");
+    remote.serve().await;
+    until!("the connection after the outage", served(&events).len() == 3);
+    remote.stop().await;
+    runner.stop().await;
+}

@@ -11,6 +11,7 @@ use super::Settings;
 use super::access::{self, Request};
 use super::group::{self, Identity};
 use super::head::{self, Family, Head};
+use super::text::decode;
 use super::{forms, stack, stamp, trace};
 use crate::domain::book::UNDATED;
 use crate::domain::{AccessMinute, AccessPath, Level, LogAccess, LogBatch, LogEvent, LogGroup, LogMark, LogNotice, LogPlace, Noted};
@@ -420,10 +421,12 @@ impl Tally {
         let parts = if head.family.is_json() { head::json_parts(text) } else { None };
         if let Some(parts) = parts {
             let string = |place: (usize, usize)| {
-                let raw = String::from_utf8_lossy(&text[place.0..place.1]);
-                serde_json::from_str::<String>(&raw).unwrap_or_else(|_| raw.into_owned())
+                let raw = decode(&text[place.0..place.1]);
+                // The journal of systemd writes what is no UTF-8, or holds control characters, as a list of bytes.
+                let bytes = || serde_json::from_str::<Vec<u8>>(&raw).ok().map(|bytes| decode(&bytes).into_owned());
+                serde_json::from_str::<String>(&raw).ok().or_else(bytes).unwrap_or_else(|| raw.into_owned())
             };
-            let whole = parts.message.map_or_else(|| String::from_utf8_lossy(text).into_owned(), string);
+            let whole = parts.message.map_or_else(|| decode(text).into_owned(), string);
             let mut lines = whole.lines();
             message = clean(lines.next().unwrap_or_default());
             detail.extend(lines.map(clean));
@@ -432,7 +435,7 @@ impl Tally {
             }
         } else {
             let mut lines = text.split(|b| *b == b'\n');
-            let first = String::from_utf8_lossy(lines.next().unwrap_or_default());
+            let first = decode(lines.next().unwrap_or_default());
             if first.starts_with("Traceback ") || first.trim_start().starts_with("+ Exception Group") {
                 detail.push(clean(&first));
             } else {
@@ -441,11 +444,11 @@ impl Tally {
                 message = if head.family == Family::Logfmt {
                     clean(&forms::logfmt_text(text.split(|b| *b == b'\n').next().unwrap_or_default()))
                 } else {
-                    clean(&String::from_utf8_lossy(raw))
+                    clean(&decode(raw))
                 };
             }
             let relayed = |line| if head.family.is_relay() { forms::unrelayed(line) } else { line };
-            detail.extend(lines.map(|line| clean(&String::from_utf8_lossy(relayed(line)))));
+            detail.extend(lines.map(|line| clean(&decode(relayed(line)))));
             if message.is_empty() && !detail.is_empty() {
                 message = trace::parse(detail.iter().map(String::as_str)).map(|parsed| parsed.title).unwrap_or_default();
             }
