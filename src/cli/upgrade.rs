@@ -2,9 +2,12 @@
 //!
 //! What does not belong here: the upgrade itself (`actions::upgrade`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -15,14 +18,19 @@ use crate::actions::upgrade::{self, Broken, Fate, Item, Look, Order, Place, Proj
 use crate::app::{self, pass};
 use crate::config::model::{Config, Entry};
 use crate::domain::time::{human, parse_duration};
-use crate::domain::{ActionEnd, Bump, Packages, SourceError, Transition, TransitionKind};
+use crate::domain::{ActionEnd, Bump, Notes, Packages, SourceError, Transition, TransitionKind};
 use crate::io::clock;
 use crate::journal::{Identity, Journal};
 use crate::report::{clean, json as document};
+use crate::sources::door::Door;
+use crate::sources::{Detail, DetailBody, ItemKey};
 use crate::state::acting::run_id;
 
 /// How long the indexes and who knows advisories may take.
 const ASKING: Duration = Duration::from_secs(180);
+/// How long reading release notes may take, and of how many packages they are read.
+const READING: Duration = Duration::from_secs(30);
+const NOTED: usize = 100;
 /// Lines of a failure that the text report shows; the log has more.
 const SHOWN: usize = 6;
 
@@ -129,6 +137,7 @@ fn run_all(args: &Args, context: &Context) -> Result<Exit, Failure> {
         work,
         day: clock::now().format("%Y-%m-%d").to_string(),
         redact: config.journal.redact.clone(),
+        notes: BTreeMap::new(),
     };
     if order.plan.rungs.is_empty() {
         return nothing_to_do(&order, args, context);
@@ -141,11 +150,33 @@ fn run_all(args: &Args, context: &Context) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     confirmed(args, &order, &look)?;
+    let mut order = order;
+    order.notes = noted(&config, &order, &runtime);
     let done = recorded(args, context, &config, &order, &look, &runtime);
     runtime.shutdown_background();
     let (report, took) = done?;
     context.print(&if args.json { as_json(&order, &report, false)? } else { text(&order, &report, took, context) })?;
     Ok(Exit(u8::from(!report.all_kept())))
+}
+
+/// What projects say of their releases, as far as that can be had soon: the messages of the commits are good without it.
+fn noted(config: &Config, order: &Order, runtime: &tokio::runtime::Runtime) -> BTreeMap<String, Notes> {
+    let Some(entry) = config.sources.first() else { return BTreeMap::new() };
+    let (door, id) = (Door::new(entry.clone()), &order.project.id);
+    let names: BTreeSet<&str> = order.plan.rungs.iter().take(NOTED).map(|rung| rung.name.as_str()).collect();
+    let found = Mutex::new(BTreeMap::new());
+    let looks = stream::iter(names).for_each_concurrent(4, |name| {
+        let (door, found) = (&door, &found);
+        async move {
+            let key = ItemKey { source: id.clone(), item: name.to_owned() };
+            if let Some(Ok(Detail { body: DetailBody::Notes(notes), .. })) = door.detail(&key, None).await {
+                found.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), *notes);
+            }
+        }
+    });
+    // What was read by then is told.
+    let _ = runtime.block_on(async { tokio::time::timeout(READING, looks).await });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The source that was meant, and its project.

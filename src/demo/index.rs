@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, RETRY_AFTER, VARY};
+use hyper::header::{ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, HeaderValue, IF_NONE_MATCH, LOCATION, RETRY_AFTER, VARY};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -74,6 +74,8 @@ pub struct Catalogue {
     pub max_age_s: u64,
     /// Weaknesses of releases, as `vulnerabilities` of the older JSON form; by `name version`. Without any there is no such form.
     pub listed: BTreeMap<String, serde_json::Value>,
+    /// What projects say of their releases, in Markdown, by name: served as `/notes/NAME.md`, which the metadata beside the files name.
+    pub notes: BTreeMap<String, String>,
 }
 
 /// What was asked so far.
@@ -90,6 +92,10 @@ pub struct Counters {
 /// One project in JSON (PEP 691).
 #[must_use]
 pub fn json(name: &str, releases: &[Release], status: Option<&str>) -> String {
+    with_metadata(name, releases, status, false)
+}
+
+fn with_metadata(name: &str, releases: &[Release], status: Option<&str>, metadata: bool) -> String {
     let stem = name.replace('-', "_");
     let mut files = Vec::new();
     for release in releases {
@@ -100,6 +106,7 @@ pub fn json(name: &str, releases: &[Release], status: Option<&str>) -> String {
                 "hashes": { "sha256": hex(&Sha256::digest(file.as_bytes())) },
                 "requires-python": release.requires_python,
                 "upload-time": release.at,
+                "core-metadata": metadata && !file.ends_with(".tar.gz"),
                 "yanked": release.yanked.as_ref().map_or(serde_json::Value::Bool(false), |reason| reason.as_str().into()),
             }));
         }
@@ -163,6 +170,22 @@ impl Catalogue {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             return response;
         }
+        let text = |body: String| {
+            let mut response = Response::new(body);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            response
+        };
+        if let Some(name) = request.uri().path().strip_prefix("/notes/").and_then(|rest| rest.strip_suffix(".md")) {
+            return self.notes.get(name).map_or_else(|| plain(404), |notes| text(notes.clone()));
+        }
+        if let Some(file) = request.uri().path().strip_prefix("/files/").and_then(|rest| rest.strip_suffix(".metadata")) {
+            let name = file.split('-').next().unwrap_or_default().replace('_', "-");
+            if !self.notes.contains_key(&name) {
+                return plain(404);
+            }
+            let host = header(HOST);
+            return text(format!("Metadata-Version: 2.1\nName: {name}\nProject-URL: Changelog, http://{host}/notes/{name}.md\n\nA package.\n"));
+        }
         let name = request.uri().path().strip_prefix("/simple/").and_then(|rest| rest.strip_suffix('/'));
         let Some(name) = name.filter(|name| !name.is_empty() && *name == crate::packages::versions::normalised(name)) else { return plain(404) };
         let (releases, status) = match self.pages.get(name) {
@@ -198,7 +221,11 @@ impl Catalogue {
         if !as_json && !["text/html", "*/*"].iter().any(|kind| accepted.contains(kind)) {
             return plain(406);
         }
-        let (body, kind) = if as_json { (json(name, releases, status.as_deref()), JSON) } else { (html(name, releases), "text/html; charset=utf-8") };
+        let (body, kind) = if as_json {
+            (with_metadata(name, releases, status.as_deref(), self.notes.contains_key(name)), JSON)
+        } else {
+            (html(name, releases), "text/html; charset=utf-8")
+        };
         let tag = format!("\"{}\"", &hex(&Sha256::digest(body.as_bytes()))[..16]);
         let unchanged = header(IF_NONE_MATCH).split(',').any(|one| one.trim() == tag);
         let mut response = if unchanged { Response::new(String::new()) } else { Response::new(body) };

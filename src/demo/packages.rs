@@ -102,7 +102,8 @@ const RELEASES: &[(&str, &str, i64, &str, Option<&str>)] = &[
 
 /// What the index answers, with times that suit `now`.
 pub fn catalogue(now: Timestamp) -> Catalogue {
-    let mut catalogue = Catalogue::default();
+    let notes = NOTES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let mut catalogue = Catalogue { notes, ..Catalogue::default() };
     for (name, version, days, python, yanked) in RELEASES {
         let at = now - chrono::Duration::days(*days);
         let release = Release {
@@ -118,6 +119,23 @@ pub fn catalogue(now: Timestamp) -> Catalogue {
     }
     catalogue
 }
+
+/// What the projects say of their releases.
+const NOTES: &[(&str, &str)] = &[
+    (
+        "django",
+        "# Release notes\n\n## 6.1.3\n- Fixed a crash in the admin's date hierarchy.\n\n## 6.1\n### Features removed in 6.1\n- `django.utils.itercompat` is gone.\n- Dropped support for Python 3.11.\n\n## 5.2.19\n- Fixed a regression in `QuerySet.union()`.\n\n## 5.2.18\n- CVE-2026-48001: denial of service in `Truncator` with long HTML.\n- CVE-2026-48002: log injection through the request path.\n\n## 5.2.17\n- Fixed a crash in the admin.\n",
+    ),
+    (
+        "redis",
+        "# Changes\n\n## 7.1.0\n- `Redis.from_url()` no longer takes `charset`.\n- The `hiredis` extra is deprecated.\n\n## 6.0.0\n- Breaking: asynchronous locks are released with their connection.\n",
+    ),
+    (
+        "celery",
+        "Changes\n=======\n\n5.6.2\n-----\n\n* Workers end their warm shutdown in time.\n\n5.6.0\n-----\n\n* Task results may have a time of their own.\n",
+    ),
+    ("psycopg", "# psycopg\n\n## 3.3.1\n- Fixed a leak of prepared statements.\n"),
+];
 
 /// What the service of advisories knows: name, ids, what it is, vector, the run of affected versions, days since it was made known.
 type Weakness = (&'static str, [&'static str; 2], &'static str, &'static str, [&'static str; 2], i64);

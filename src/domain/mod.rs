@@ -17,6 +17,7 @@ pub mod intake;
 pub mod issue;
 pub mod life;
 pub mod log;
+pub mod notes;
 pub mod observation;
 pub mod package;
 pub mod release;
@@ -40,6 +41,7 @@ pub use life::{LifeLine, LifeLines, NextRelease, Phase};
 pub use log::{
     AccessMinute, AccessPath, Level, LogAccess, LogBatch, LogEvent, LogFile, LogFrom, LogGroup, LogLimits, LogMark, LogNotice, LogPast, LogPlace, LogQuery,
 };
+pub use notes::{NoteLine, NoteWord, Notes, ReleaseNotes};
 pub use observation::{Capability, Data, Observation, Problem};
 pub use package::{Advisory, Borne, Bump, Need, Out, Package, Packages};
 pub use release::{Brought, Commit, Deploy, Release, Releases};

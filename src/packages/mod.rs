@@ -10,6 +10,7 @@
 //! | `ecosystem` | whose packages: how names and versions are compared there |
 //! | `kept` | files of what can be had again |
 //! | `life` | until when releases of products are supported |
+//! | `notes` | what a project says of its releases |
 //! | `versions` | versions, constraints, markers and interpreters; wraps the crates that know PEP 440 and PEP 508 |
 //! | `compare` | what is there against what is out; pure |
 
@@ -20,4 +21,5 @@ pub mod indexes;
 pub mod kept;
 pub mod life;
 pub mod manifests;
+pub mod notes;
 pub mod versions;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Capability, ErrorEvent, ErrorKind, LogPast, LogQuery, Observation, Problem, SourceError, SourceId};
+use crate::domain::{Capability, ErrorEvent, ErrorKind, LogPast, LogQuery, Notes, Observation, Problem, SourceError, SourceId};
 
 pub mod audit;
 pub mod backup_command;
@@ -150,6 +150,8 @@ pub enum DetailBody {
     Lines(Vec<String>),
     /// One event of an issue.
     Event(Box<ErrorEvent>),
+    /// Release notes of a package.
+    Notes(Box<Notes>),
 }
 
 /// One thing that can be done to an item.

@@ -269,7 +269,7 @@ mod tests {
     fn line(state: &State, item: &str) -> Option<String> {
         match &state.world.details.get(&key(item), None)?.good.as_ref()?.1.body {
             DetailBody::Lines(lines) => lines.first().cloned(),
-            DetailBody::Event(_) => None,
+            DetailBody::Event(_) | DetailBody::Notes(_) => None,
         }
     }
 

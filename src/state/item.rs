@@ -103,6 +103,8 @@ pub fn finding<'a>(world: &'a World, key: &str) -> Option<&'a Finding> {
 pub fn link(world: &World, key: &str) -> Option<String> {
     match item(world, key)? {
         Item::Issue(issue) => issue.permalink.clone(),
+        // The page of its changes, once its notes were looked at.
+        Item::Package(_) => world.details.get(&item_key(key)?, None)?.good.as_ref()?.1.link.clone(),
         _ => None,
     }
 }

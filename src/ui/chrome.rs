@@ -375,7 +375,7 @@ fn keys_of(page: Page) -> &'static [(&'static [Command], &'static str)] {
             (&[C::Mark], "mark"),
             (&[C::Actions], "upgrade…"),
             (&[C::Why], "why?"),
-            (&[C::Open], "link"),
+            (&[C::Open], "notes"),
             (&[C::Sort], "sort"),
             (&[C::Filter], "filter"),
             (&[C::Copy], "copy"),

@@ -15,12 +15,16 @@ use super::tool::{Tool, is_project};
 use super::{Broken, Fate, Item, Look, Order, Report, Said, begins_at, pins};
 use crate::actions::mask::Mask;
 use crate::actions::written;
-use crate::domain::Package;
+use crate::domain::{NoteWord, Notes, Package};
 use crate::io::secret::{self, Known, Secret, SecretRef};
 use crate::packages::manifests::{self, Scope, installed};
+use crate::packages::notes::sections;
 use crate::packages::versions::{Interpreter, Version};
 use crate::report::clean;
 
+/// Lines of notes in a commit's message, and characters of one.
+const NOTED: usize = 6;
+const NOTE: usize = 160;
 /// Places in the upgrade command of the configuration.
 const PACKAGE: &str = "{package}";
 const VERSION: &str = "{version}";
@@ -545,6 +549,7 @@ impl Guard<'_, '_> {
             let about = if about.is_empty() { String::new() } else { format!(": {}", about.join(", ")) };
             text.push_str(&format!("\nCures {}{about}", clean(&names.join(", ")), about = clean(&about)));
         }
+        text.push_str(&self.order.notes.get(&rung.name).map_or_else(String::new, |notes| said(notes, from, &rung.to)));
         let checks: Vec<String> = self.checks.iter().map(|check| self.shown(&check.argv)).collect();
         text.push_str(&format!("\nChecked with: {}", checks.join("; ")));
         let beside: Vec<String> = batch.iter().filter(|other| other.name != rung.name).map(|other| format!("{} {}", other.name, other.to)).collect();
@@ -618,5 +623,49 @@ fn ended_well(ran: Ran, why: &str) -> Result<(), Broken> {
     match ran.failed {
         None => Ok(()),
         Some(words) => Err(Broken::Failed(format!("{why}: {words}"), ran.tail)),
+    }
+}
+
+/// What is said of the releases between two versions, for a commit's message: what warns first, a few lines.
+fn said(notes: &Notes, from: &str, to: &str) -> String {
+    let releases = sections::between(&notes.releases, from, Some(to));
+    let mut lines: Vec<(Option<NoteWord>, String)> =
+        releases.iter().flat_map(|release| release.lines.iter().map(|line| (line.word, format!("{}: {}", release.version, line.text)))).collect();
+    let all = lines.len();
+    // Stable: what warns of the same stays in its order.
+    lines.sort_by_key(|(word, _)| word.map_or(u8::MAX, |word| word as u8));
+    lines.truncate(NOTED);
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\nNotes ({}):", clean(&notes.read_in));
+    for (_, line) in &lines {
+        let line = clean(line);
+        let cut: String = line.chars().take(NOTE).collect();
+        text.push_str(&format!("\n- {cut}{}", if cut.len() < line.len() { "…" } else { "" }));
+    }
+    if all > lines.len() {
+        text.push_str(&format!("\n- and {} more", all - lines.len()));
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{NoteLine, ReleaseNotes};
+
+    #[test]
+    fn notes_of_a_commit_are_few_and_what_warns_comes_first() {
+        let lines = |texts: &[&str]| texts.iter().map(|text| NoteLine { text: (*text).to_owned(), word: sections::word(text) }).collect::<Vec<_>>();
+        let release = |version: &str, texts: &[&str]| ReleaseNotes { version: version.to_owned(), lines: lines(texts), more: 0 };
+        let old = release("1.2", &["a fix", "the drawer was removed", "a\u{1b}[2Jb"]);
+        let releases = vec![release("2.0", &["all is new"]), old, release("1.1", &["c", "d", "e", "f"])];
+        let notes = Notes { releases, read_in: "docs.example".to_owned(), problem: None };
+        let text = said(&notes, "1.0", "1.2");
+        assert!(text.starts_with("\nNotes (docs.example):\n- 1.2: the drawer was removed\n- 1.2: a fix\n"), "{text}");
+        assert!(text.ends_with("- and 1 more\n") && !text.contains('\u{1b}') && !text.contains("2.0"), "{text}");
+        assert_eq!(said(&notes, "2.0", "2.1"), "");
     }
 }

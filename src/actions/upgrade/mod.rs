@@ -31,6 +31,7 @@ mod place;
 mod plan;
 mod tool;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub use look::{Look, look};
 pub use place::Place;
 pub use plan::{Left, Phase, Plan, Reach, Rung, Wish, begins_at, plan};
 
-use crate::domain::{Package, SourceId};
+use crate::domain::{Notes, Package, SourceId};
 use crate::io::secret::SecretRef;
 
 /// A project whose packages can be upgraded, as its source is configured.
@@ -90,6 +91,8 @@ pub struct Order {
     pub day: String,
     /// `[journal] redact`, masked in what is shown and logged.
     pub redact: Vec<String>,
+    /// What projects say of their releases, by package, as far as they were read: for the messages of the commits.
+    pub notes: BTreeMap<String, Notes>,
 }
 
 /// What is told while it runs. Texts may be outside text.

@@ -29,6 +29,31 @@ const LONGEST_AGE_S: u64 = 3_600;
 /// Both shapes, the better one first (PEP 691, "version and format selection").
 const ACCEPTED: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1";
 
+/// The file of a page that is looked for: its core metadata stand beside it (PEP 658, 714).
+#[derive(serde::Deserialize)]
+struct Files<'a> {
+    #[serde(borrow, default)]
+    files: Vec<File<'a>>,
+}
+
+#[derive(serde::Deserialize)]
+struct File<'a> {
+    #[serde(borrow)]
+    filename: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    url: std::borrow::Cow<'a, str>,
+    #[serde(rename = "core-metadata", default)]
+    metadata: serde_json::Value,
+    #[serde(rename = "data-dist-info-metadata", default)]
+    older: serde_json::Value,
+}
+
+impl File<'_> {
+    fn has_metadata(&self) -> bool {
+        [&self.metadata, &self.older].into_iter().any(|value| value.is_object() || value.as_bool() == Some(true))
+    }
+}
+
 /// One index. Its `Debug` shows no credentials.
 #[derive(Clone)]
 pub struct Index {
@@ -89,6 +114,12 @@ impl Index {
         url.set_path(&path);
         url.path_segments_mut().ok()?.pop_if_empty().extend(["pypi", name, version, "json"]);
         Some(url)
+    }
+
+    /// Whether it is on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        api::is_loopback(&self.base)
     }
 
     /// Its host and port.
@@ -209,6 +240,41 @@ impl Asker {
         }
     }
 
+    /// The core metadata of one release, where the index gives them beside its files; `None` when it does not.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn metadata(&self, index: &Index, name: &str, version: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        let url = index.base.join(&format!("{name}/")).map_err(|_| SourceError::config(format!("{name} makes no address"), "look at the manifest"))?;
+        let page = self.get(index, &url, ACCEPTED).await?;
+        let (place, is_json) = (page.url().clone(), is_json(&page));
+        if page.status() != StatusCode::OK || !is_json {
+            return Ok(None);
+        }
+        let (page, name, version) = (body(page).await?, name.to_owned(), version.to_owned());
+        let found = tokio::task::spawn_blocking(move || {
+            let files = serde_json::from_slice::<Files<'_>>(&page).ok()?.files;
+            let of_release = |file: &&File<'_>| simple::distribution(&file.filename, Some(&name)).is_some_and(|found| found.version == version);
+            let file = files.iter().filter(|file| file.has_metadata()).find(of_release)?;
+            Url::parse(&format!("{}.metadata", place.join(&file.url).ok()?)).ok()
+        });
+        let Some(url) = found.await.ok().flatten().filter(|url| matches!(url.scheme(), "http" | "https")) else { return Ok(None) };
+        let answer = self.get(index, &url, "*/*").await?;
+        if answer.status() == StatusCode::OK { body(answer).await.map(Some) } else { Ok(None) }
+    }
+
+    /// One request; credentials go to the index's own host only.
+    async fn get(&self, index: &Index, url: &Url, accept: &str) -> Result<Response, SourceError> {
+        let client = if api::is_loopback(url) { &self.direct } else { &self.client };
+        let mut request = client.get(url.clone()).header(ACCEPT, accept);
+        let own =
+            url.host_str() == index.base.host_str() && url.port_or_known_default() == index.base.port_or_known_default() && url.scheme() == index.base.scheme();
+        if let Some((user, password)) = index.auth.as_ref().filter(|_| own) {
+            request = request.basic_auth(user, Some(password.expose()));
+        }
+        request.send().await.map_err(|error| failed(&error))
+    }
+
     async fn request(&self, index: &Index, name: &str, kept: Option<&Kept>) -> Result<Arc<Project>, SourceError> {
         let url = index.base.join(&format!("{name}/")).map_err(|_| SourceError::config(format!("{name} makes no address"), "look at the manifest"))?;
         let client = if api::is_loopback(&url) { &self.direct } else { &self.client };
@@ -259,6 +325,10 @@ impl Asker {
         // Nobody waits for it: an answer that is not kept is asked for again.
         drop(tokio::task::spawn_blocking(move || cache.put(&base, &name, &kept)));
     }
+}
+
+fn is_json(response: &Response) -> bool {
+    response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|kind| kind.to_ascii_lowercase().contains("json"))
 }
 
 async fn body(mut response: Response) -> Result<Vec<u8>, SourceError> {

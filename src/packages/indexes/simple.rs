@@ -381,8 +381,9 @@ fn attributes(mut rest: &str) -> (Vec<(String, String)>, &str) {
     }
 }
 
-/// The entities that pages of indexes hold.
-fn unescape(text: &str) -> String {
+/// The entities that pages hold, as their characters; what is none stays as it is.
+#[must_use]
+pub fn unescape(text: &str) -> String {
     if !text.contains('&') {
         return text.to_owned();
     }
@@ -391,7 +392,9 @@ fn unescape(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let entity = rest.get(1..).and_then(|after| after.split_once(';')).map(|(entity, _)| entity).filter(|entity| entity.len() <= 8);
+        // None is longer, so no further is looked.
+        let end = rest.bytes().skip(1).take(9).position(|byte| byte == b';');
+        let entity = end.and_then(|end| rest.get(1..=end));
         let c = entity.and_then(|entity| match entity {
             "gt" => Some('>'),
             "lt" => Some('<'),

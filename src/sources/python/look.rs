@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
-use super::address::Addresses;
+use super::address::{Addresses, Indexes};
 use crate::domain::{Data, ErrorKind, Observation, Packages, Problem, SourceError};
 use crate::io::clock;
 use crate::packages::advisories::audit::{Auditor, Beside, Listed};
@@ -53,13 +53,13 @@ pub(super) struct PythonSource {
 }
 
 impl PythonSource {
-    pub(super) fn new(setup: Setup, every: Duration) -> Self {
-        Self { setup: Arc::new(setup), every, asker: None }
+    pub(super) fn new(setup: Arc<Setup>, every: Duration) -> Self {
+        Self { setup, every, asker: None }
     }
 }
 
 /// What is here, before anybody is asked.
-struct Here {
+pub(super) struct Here {
     manifest: Manifest,
     environment: Option<Environment>,
     interpreter: Option<Interpreter>,
@@ -67,6 +67,13 @@ struct Here {
 }
 
 impl Here {
+    /// The version of a package that is there: installed, else locked.
+    pub(super) fn current(&self, name: &str) -> Option<String> {
+        let facts = self.facts();
+        let installed = facts.installed.and_then(|all| all.get(name)).map(|one| one.version.clone());
+        installed.or_else(|| facts.entries.iter().find(|entry| entry.name == name)?.locked.clone())
+    }
+
     fn facts(&self) -> Facts<'_> {
         Facts {
             entries: &self.manifest.entries,
@@ -77,8 +84,19 @@ impl Here {
     }
 }
 
+impl Setup {
+    /// The indexes to ask.
+    ///
+    /// # Errors
+    /// When none is named anywhere.
+    pub(super) async fn indexes(&self, here: &Here) -> Result<Indexes, SourceError> {
+        let folder = self.manifests.first().and_then(|path| path.parent()).unwrap_or(&self.base);
+        self.addresses.find(&here.manifest.options, folder, self.venv.as_deref()).await
+    }
+}
+
 /// Reads the manifests and the environment. Blocks.
-fn read(setup: &Setup) -> Result<Here, SourceError> {
+pub(super) fn read(setup: &Setup) -> Result<Here, SourceError> {
     let mut problems = Vec::new();
     let mut environment = None;
     if let Some(venv) = &setup.venv {
@@ -189,8 +207,7 @@ impl PythonSource {
         let setup = Arc::clone(&self.setup);
         let reading = Arc::clone(&setup);
         let here = tokio::task::spawn_blocking(move || read(&reading)).await.map_err(|_| SourceError::protocol("the look at the manifest broke off"))??;
-        let folder = setup.manifests.first().and_then(|path| path.parent()).unwrap_or(&setup.base);
-        let indexes = setup.addresses.find(&here.manifest.options, folder, setup.venv.as_deref()).await?;
+        let indexes = setup.indexes(&here).await?;
         let asker = match &self.asker {
             Some(asker) => Arc::clone(asker),
             None => {

@@ -32,6 +32,7 @@ use crate::packages::ecosystem::Ecosystem;
 use crate::packages::indexes::cache::Cache;
 use crate::packages::indexes::client::Index;
 use crate::packages::life::client::Dates;
+use crate::packages::notes::client::Reader;
 use crate::packages::versions::Interpreter;
 
 /// The interval where none is configured.
@@ -188,7 +189,10 @@ impl SourceConfig for Config {
             dates: audit::dates(self.eol.as_ref(), context, spec.every)?,
             auditor: audit::build(self.osv.as_ref(), &self.ignore, Ecosystem::PyPi, context, spec.every)?,
         };
-        let service = service::PythonService { id: context.id.clone(), can_upgrade: context.trusted && !setup.manifests.is_empty(), test: self.test.clone() };
+        let can_upgrade = context.trusted && !setup.manifests.is_empty();
+        let upgrades = service::Upgrades { id: context.id.clone(), can_upgrade, test: self.test.clone() };
+        let setup = Arc::new(setup);
+        let service = service::PythonService::new(Arc::clone(&setup), Reader::new(context.cache.as_deref()), upgrades);
         Ok(Built { source: Box::new(look::PythonSource::new(setup, spec.every)), spec, service: Some(Arc::new(service)) })
     }
 

@@ -1,13 +1,35 @@
-//! What can be done to a package beyond looking: the guarded upgrade, offered where there is a manifest to change.
+//! What is known of a package and can be done to it beyond looking: release notes, asked for when somebody looks at it, and the guarded
+//! upgrade, offered where there is a manifest to change.
 //!
-//! What does not belong here: the upgrade itself (`actions::upgrade`, run by the verb).
+//! What does not belong here: the upgrade itself (`actions::upgrade`, run by the verb), reading notes (`packages::notes`).
 
-use crate::domain::{SourceError, SourceId};
-use crate::sources::{BoxFuture, Call, Detail, ItemKey, Offer, Outcome, Service};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// What is offered for the packages of one source.
+use tokio::time::Instant;
+
+use super::look::{self, Setup};
+use crate::domain::{Notes, SourceError, SourceId};
+use crate::packages::indexes::client::{Asker, Index};
+use crate::packages::notes::client::{Question, Reader};
+use crate::packages::notes::meta;
+use crate::packages::versions::Version;
+use crate::sources::{BoxFuture, Call, Detail, DetailBody, ItemKey, Offer, Outcome, Service};
+
+/// All of one look at notes.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// What a source knows of its packages beyond its list.
+pub(super) struct PythonService {
+    setup: Arc<Setup>,
+    asker: tokio::sync::OnceCell<Arc<Asker>>,
+    notes: Reader,
+    upgrades: Upgrades,
+}
+
+/// The guarded upgrades of one source.
 #[derive(Debug)]
-pub struct PythonService {
+pub(super) struct Upgrades {
     /// Which source.
     pub id: SourceId,
     /// Whether there is a manifest, and the configuration may run commands.
@@ -16,8 +38,68 @@ pub struct PythonService {
     pub test: Option<Vec<String>>,
 }
 
+/// A package as the index has it.
+struct Released {
+    asker: Arc<Asker>,
+    index: Index,
+    latest: String,
+}
+
 impl PythonService {
-    fn upgrades(&self) -> Vec<Offer> {
+    /// One that looks at what the source looks at.
+    pub(super) fn new(setup: Arc<Setup>, notes: Reader, upgrades: Upgrades) -> Self {
+        Self { setup, asker: tokio::sync::OnceCell::new(), notes, upgrades }
+    }
+
+    /// Which version is there, and which index has it.
+    async fn here(&self, name: &str) -> Result<(String, Released), SourceError> {
+        let setup = Arc::clone(&self.setup);
+        let here = tokio::task::spawn_blocking(move || look::read(&setup)).await.map_err(|_| SourceError::protocol("the look at the manifest broke off"))??;
+        let current = here.current(name).ok_or_else(|| SourceError::nothing(format!("{name} has no version here"), ""))?;
+        let indexes = self.setup.indexes(&here).await?;
+        let made = async {
+            let cache = Arc::clone(&self.setup.cache);
+            let made = tokio::task::spawn_blocking(move || Asker::new(cache)).await;
+            made.map_err(|_| SourceError::tls("the certificates cannot be read"))?.map(Arc::new)
+        };
+        let asker = Arc::clone(self.asker.get_or_try_init(|| made).await?);
+        let mut error = None;
+        for index in indexes.all {
+            let answer = asker.ask(&index, name).await;
+            let newest = answer.project.and_then(|project| {
+                let good = project.releases.iter().filter(|release| release.yanked.is_none());
+                let all = good.filter_map(|release| Some((Version::parse(&release.version)?, release.version.clone())));
+                all.filter(|(version, _)| !version.is_prerelease()).max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, text)| text)
+            });
+            if let Some(latest) = newest {
+                return Ok((current, Released { asker, index, latest }));
+            }
+            error = answer.error.or(error);
+        }
+        Err(error.unwrap_or_else(|| SourceError::nothing(format!("no index has a release of {name}"), "")))
+    }
+
+    async fn notes(&self, name: &str) -> Result<(Notes, Option<String>), SourceError> {
+        let deadline = Instant::now() + LIMIT;
+        let (from, released) = self.here(name).await?;
+        let Released { asker, index, latest } = &released;
+        let question = Question { name, from: &from, latest, index: index.shown(), local: index.is_local() };
+        let meta = async {
+            // A mirror that has only the simple index gives the metadata beside its files, if at all.
+            if let Some(meta) = asker.release(index, name, latest).await?.and_then(|body| meta::json(&body)) {
+                return Ok(Some(meta));
+            }
+            Ok(asker.metadata(index, name, latest).await?.map(|body| meta::core(&String::from_utf8_lossy(&body))))
+        };
+        self.notes.read(question, meta, deadline).await
+    }
+}
+
+impl Upgrades {
+    fn offers(&self) -> Vec<Offer> {
+        if !self.can_upgrade {
+            return Vec::new();
+        }
         let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let site = format!("--yes={}", self.id.site());
         let one = |id: &str, title: &str, changes: String, flags: &[&str]| Offer {
@@ -43,12 +125,16 @@ impl PythonService {
 }
 
 impl Service for PythonService {
-    fn detail(&self, _: &ItemKey, _: Option<&str>) -> BoxFuture<'_, Result<Detail, SourceError>> {
-        Box::pin(async { Err(SourceError::nothing("nothing more is known", "")) })
+    fn detail(&self, key: &ItemKey, _: Option<&str>) -> BoxFuture<'_, Result<Detail, SourceError>> {
+        let key = key.clone();
+        Box::pin(async move {
+            let (notes, link) = self.notes(&key.item).await?;
+            Ok(Detail { key, body: DetailBody::Notes(Box::new(notes)), link })
+        })
     }
 
     fn offers(&self, _: &ItemKey) -> Vec<Offer> {
-        if self.can_upgrade { self.upgrades() } else { Vec::new() }
+        self.upgrades.offers()
     }
 
     fn perform(&self, _: &Call) -> BoxFuture<'_, Result<Outcome, SourceError>> {
@@ -64,13 +150,12 @@ mod tests {
     #[test]
     fn an_upgrade_is_offered_as_a_verb_and_only_where_it_can_be() {
         let id = SourceId::parse("shop/python/app").unwrap();
-        let key = ItemKey { source: id.clone(), item: "django".to_owned() };
-        let service = |can_upgrade, test: Option<&str>| PythonService { id: id.clone(), can_upgrade, test: test.map(|test| vec![test.to_owned()]) };
-        assert!(service(false, Some("true")).offers(&key).is_empty());
-        let tested = service(true, Some("true")).offers(&key);
+        let offers = |can_upgrade, test: Option<&str>| Upgrades { id: id.clone(), can_upgrade, test: test.map(|test| vec![test.to_owned()]) }.offers();
+        assert!(offers(false, Some("true")).is_empty());
+        let tested = offers(true, Some("true"));
         assert_eq!(tested.iter().map(|offer| offer.flags.join(" ")).collect::<Vec<_>>(), ["--yes=shop", "--minor --yes=shop", "--patch --yes=shop"]);
         assert!(tested.iter().all(|offer| offer.verb == ["upgrade", "shop/python/app"] && offer.changes.contains("true")));
-        let untested = service(true, None).offers(&key);
+        let untested = offers(true, None);
         assert!(matches!(untested.as_slice(), [one] if one.flags == ["--untested", "--yes=shop"]));
     }
 }

@@ -126,6 +126,40 @@ fn count(counter: &std::sync::atomic::AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
+/// Notes of a package, as the screen would ask for them.
+async fn notes_of(dir: &Path, text: &str, name: &str) -> Result<(crate::domain::Notes, Option<String>), SourceError> {
+    let service = config(text).build(&context(dir)).unwrap().service.unwrap();
+    let key = crate::sources::ItemKey { source: SourceId::parse("shop/python/app").unwrap(), item: name.to_owned() };
+    let detail = service.detail(&key, None).await?;
+    match detail.body {
+        crate::sources::DetailBody::Notes(notes) => Ok((*notes, detail.link)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn notes_are_read_where_the_metadata_say_and_kept_for_a_day() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "requirements.txt", "till==1.0\nbell==1.0\nlost==1.0\n");
+    let changes = "# Changes\n## 2.0\n### Removed\n- the drawer\n## 1.1\n- faster\n## 1.0\n- first\n";
+    let mut catalogue = shelf(&[("till", releases(&["1.0", "1.1", "2.0"])), ("bell", releases(&["1.0", "1.1"]))]);
+    catalogue.notes = [("till".to_owned(), changes.to_owned())].into();
+    let standing = stand(catalogue);
+    let text = format!("manifest = \"requirements.txt\"\nindex = \"{}\"", standing.url);
+    let (notes, link) = notes_of(dir.path(), &text, "till").await.unwrap();
+    assert_eq!(notes.releases.iter().map(|one| one.version.as_str()).collect::<Vec<_>>(), ["2.0", "1.1"], "{notes:?}");
+    assert_eq!(notes.summary(), "2 releases: breaking or removed 1");
+    assert!(link.unwrap().ends_with("/notes/till.md"));
+    // What was read is not asked for again but for the index's own page.
+    let before = count(&standing.counters.requests);
+    notes_of(dir.path(), &text, "till").await.unwrap();
+    assert!(count(&standing.counters.requests) <= before + 1);
+    let (notes, link) = notes_of(dir.path(), &text, "bell").await.unwrap();
+    assert!(notes.releases.is_empty() && link.is_none());
+    assert_eq!(notes.problem.as_deref(), Some("its metadata names no page of changes"));
+    assert_eq!(notes_of(dir.path(), &text, "lost").await.unwrap_err().kind, ErrorKind::Status);
+}
+
 #[tokio::test]
 async fn advisories_are_joined_and_asked_for_once() {
     let dir = tempfile::tempdir().unwrap();

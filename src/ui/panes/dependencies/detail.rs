@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::{Entry, Group, end_of, judged, released, versions};
+use super::{Entry, Group, end_of, judged, notes, released, versions};
 use crate::domain::{Advisory, Need, Package, TransitionKind};
 use crate::packages::versions::{Constraint, Version};
 use crate::state::offering::pending;
@@ -116,6 +116,8 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, package: &Package, width: u16) ->
     if airy && !package.advisories.is_empty() {
         all.push(Line::new());
     }
+    let whole = scene.view.detail_open || scene.view.focus == Part::Detail;
+    all.extend(notes::lines(scene, entry, package, width, whole));
     let cells = usize::from(width.saturating_sub(VALUE + 2)).max(10);
     let mut fact = |name: &'static str, value: String, style: Style| {
         for (at, line) in text::wrap(&value, cells).into_iter().take(FACT_LINES).enumerate() {

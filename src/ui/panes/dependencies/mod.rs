@@ -8,10 +8,12 @@
 //! | `life` | the life lines above the list |
 //! | `table` | the columns of the list |
 //! | `detail` | what is known of the selected package |
+//! | `notes` | what its project says of its releases |
 //! | `versions` | its versions on a line |
 
 mod detail;
 mod life;
+mod notes;
 mod table;
 mod versions;
 

@@ -136,6 +136,42 @@ fn packages_can_be_ordered_otherwise() {
 }
 
 #[test]
+fn notes_are_told_with_what_warns_first() {
+    use crate::domain::{NoteLine, NoteWord, Notes, ReleaseNotes};
+    use crate::sources::{Detail, DetailBody, ItemKey};
+    let mut state = told();
+    let line = |text: &str, word| NoteLine { text: text.to_owned(), word };
+    let release = |version: &str, lines: Vec<NoteLine>| ReleaseNotes { version: version.to_owned(), lines, more: 0 };
+    let notes = Notes {
+        releases: vec![
+            release("6.1", vec![line("many things", None), line("the drawer was removed\u{1b}[2J", Some(NoteWord::Breaking))]),
+            release("5.2.19", vec![line("a regression in QuerySet.union() fixed", None)]),
+        ],
+        read_in: "docs.example".to_owned(),
+        problem: None,
+    };
+    let key = ItemKey { source: id("shop/python/app"), item: "django".to_owned() };
+    let tell = |state: &mut State, notes: Notes| {
+        let detail = Detail { key: key.clone(), body: DetailBody::Notes(Box::new(notes)), link: Some("https://docs.example/changes".to_owned()) };
+        let told = crate::state::details::Told { key: key.clone(), part: None, result: Some(Ok(detail)) };
+        crate::state::update::update(state, crate::state::Msg::Detail(Box::new(told)), now());
+    };
+    tell(&mut state, notes.clone());
+    let shown = text(&screen(&state, &rich(), 120, 40).0);
+    for part in ["notes       6.1        the drawer was removed", "5.2.19     a regression in QuerySet.union() fixed", "2 releases: breaking or removed 1"] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert!(text(&screen(&state, &rich(), 80, 24).0).contains("notes       2 releases: breaking or removed 1"));
+    assert_eq!(crate::state::item::link(&state.world, "shop/python/app#django").as_deref(), Some("https://docs.example/changes"));
+    state.view.detail_open = true;
+    let shown = text(&screen(&state, &rich(), 80, 24).0);
+    assert!(shown.contains("· many things") && shown.contains("docs.example"), "{shown}");
+    state.view.detail_open = false;
+    tell(&mut state, Notes { problem: Some("docs.example: not answered in time".to_owned()), ..Notes::default() });
+    assert!(text(&screen(&state, &rich(), 120, 40).0).contains("not read: docs.example: not answered in time; o opens the page"));
+}
+
+#[test]
 fn the_detail_tells_who_needs_it_and_when_versions_came() {
     let state = told();
     let shown = text(&screen(&state, &rich(), 120, 40).0);

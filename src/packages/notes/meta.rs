@@ -1,0 +1,154 @@
+//! What a release's metadata says of where its notes are: the older JSON form of an index, or the core metadata (`METADATA`).
+//!
+//! Labels are compared as "well-known project URLs" says (packaging.python.org): without punctuation and blanks, in lower case.
+
+use serde::Deserialize;
+use url::Url;
+
+/// A longer description is not read, in bytes.
+const DESCRIPTION: usize = 1 << 20;
+/// Links that are looked at.
+const LINKS: usize = 60;
+
+/// What is known of a release.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Label and address, as given.
+    pub links: Vec<(String, String)>,
+    /// The long description.
+    pub description: String,
+}
+
+/// A page that may have the notes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// For a person to open.
+    pub link: String,
+    /// To be read.
+    pub read: Url,
+}
+
+/// From the JSON of one release.
+#[must_use]
+pub fn json(body: &[u8]) -> Option<Meta> {
+    #[derive(Deserialize)]
+    struct Whole {
+        info: Info,
+    }
+    #[derive(Deserialize)]
+    struct Info {
+        #[serde(default)]
+        project_urls: Option<std::collections::BTreeMap<String, Option<String>>>,
+        #[serde(default)]
+        home_page: Option<String>,
+        #[serde(default)]
+        description: Option<String>,
+    }
+    let info = serde_json::from_slice::<Whole>(body).ok()?.info;
+    let mut links: Vec<(String, String)> =
+        info.project_urls.unwrap_or_default().into_iter().take(LINKS).filter_map(|(label, url)| Some((label, url?))).collect();
+    links.extend(info.home_page.map(|url| ("homepage".to_owned(), url)));
+    Some(Meta { links, description: info.description.filter(|text| text.len() <= DESCRIPTION).unwrap_or_default() })
+}
+
+/// From core metadata: headers, then a blank line, then the description.
+#[must_use]
+pub fn core(text: &str) -> Meta {
+    let text = text.replace("\r\n", "\n");
+    let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let mut meta = Meta { description: if body.len() <= DESCRIPTION { body.to_owned() } else { String::new() }, ..Meta::default() };
+    for line in head.lines() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let value = value.trim();
+        match name.trim().to_ascii_lowercase().as_str() {
+            "project-url" => meta.links.extend(value.split_once(',').map(|(label, url)| (label.trim().to_owned(), url.trim().to_owned()))),
+            "home-page" => meta.links.push(("homepage".to_owned(), value.to_owned())),
+            _ => {}
+        }
+        if meta.links.len() >= LINKS {
+            break;
+        }
+    }
+    meta
+}
+
+fn normal(label: &str) -> String {
+    label.chars().filter(|c| !c.is_ascii_punctuation() && !c.is_whitespace()).collect::<String>().to_lowercase()
+}
+
+/// The pages that may have the notes, the best first; each once.
+#[must_use]
+pub fn pages(meta: &Meta) -> Vec<Page> {
+    let rank = |label: &str| match normal(label).as_str() {
+        "changelog" | "changes" | "whatsnew" | "history" => Some(0),
+        "releasenotes" | "releases" => Some(1),
+        "source" | "repository" | "sourcecode" | "github" | "homepage" | "code" => Some(2),
+        _ => None,
+    };
+    let mut all: Vec<(u8, Page)> = Vec::new();
+    for (label, text) in &meta.links {
+        let (Some(rank), Ok(url)) = (rank(label), Url::parse(text.trim())) else { continue };
+        if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+            continue;
+        }
+        let read = readable(&url, rank);
+        if let Some(read) = read.filter(|read| !all.iter().any(|(_, page)| page.read == *read)) {
+            let mut link = url;
+            // What somebody wrote before an @ is not handed on.
+            let _ = link.set_username("");
+            let _ = link.set_password(None);
+            all.push((rank, Page { link: link.into(), read }));
+        }
+    }
+    all.sort_by_key(|(rank, _)| *rank);
+    all.into_iter().map(|(_, page)| page).collect()
+}
+
+/// The address that is read for a link; a repository or home page has notes only where GitHub keeps its releases.
+fn readable(url: &Url, rank: u8) -> Option<Url> {
+    let mut read = url.clone();
+    read.set_fragment(None);
+    let _ = read.set_username("");
+    let _ = read.set_password(None);
+    if url.host_str() == Some("github.com") {
+        let parts: Vec<&str> = url.path_segments().map(|parts| parts.filter(|part| !part.is_empty()).collect()).unwrap_or_default();
+        match parts.as_slice() {
+            [owner, name] | [owner, name, "releases", ..] => {
+                let name = name.strip_suffix(".git").unwrap_or(name);
+                read.set_path(&format!("/{owner}/{name}/releases.atom"));
+                read.set_query(None);
+            }
+            [owner, name, "blob" | "tree", rest @ ..] if rest.len() > 1 => read.set_path(&format!("/{owner}/{name}/raw/{}", rest.join("/"))),
+            _ if rank > 1 => return None,
+            _ => {}
+        }
+        return Some(read);
+    }
+    (rank < 2).then_some(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_found_by_their_labels_the_best_first() {
+        let body = br#"{"info": {"project_urls": {"Homepage": "https://till.example", "Source Code": "https://github.com/shop/till.git",
+            "What's New": "https://docs.till.example/changes.html#top", "Bad": "javascript:x", "Change-Log": "ftp://x"}, "home_page": null,
+            "description": "Till\n"}}"#;
+        let meta = json(body).unwrap();
+        let read: Vec<String> = pages(&meta).into_iter().map(|page| page.read.into()).collect();
+        assert_eq!(read, ["https://docs.till.example/changes.html", "https://github.com/shop/till/releases.atom"]);
+        assert_eq!(pages(&meta)[0].link, "https://docs.till.example/changes.html#top");
+        assert!(json(b"<html>").is_none());
+    }
+
+    #[test]
+    fn core_metadata_says_the_same() {
+        let meta = core(
+            "Metadata-Version: 2.1\r\nName: till\r\nProject-URL: Changelog, https://github.com/shop/till/blob/main/CHANGES.md\r\nHome-page: https://till.example\r\n\r\nTill counts.\r\n",
+        );
+        assert_eq!((meta.links.len(), meta.description.as_str()), (2, "Till counts.\n"));
+        assert_eq!(pages(&meta)[0].read.as_str(), "https://github.com/shop/till/raw/main/CHANGES.md");
+    }
+}
