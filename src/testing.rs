@@ -3,7 +3,12 @@
 //! Real servers and tools stand in a test where they are installed: [`tool`] gives the program, or says why the test is
 //! skipped. `ROUNDS_REQUIRE_TOOLS=1`, as `.ci/run` sets it, makes a skip a failure.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::io::exec::{self, Limits, Program};
 
 /// The program of this name, from `PATH` or where the system keeps its daemons. `None`: skip the test; the reason is printed.
 pub fn tool(name: &str) -> Option<PathBuf> {
@@ -15,4 +20,26 @@ pub fn tool(name: &str) -> Option<PathBuf> {
         eprintln!("skipped: {name} is not installed");
     }
     found
+}
+
+/// A loopback port that was free a moment ago.
+pub fn port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Starts a server, killed with its group when the task is aborted; waits until it listens.
+pub async fn serve(argv: Vec<String>, base: &Path, port: u16) -> tokio::task::JoinHandle<()> {
+    let program = Program::new(argv).directory(base);
+    let running = tokio::spawn(async move {
+        let output = exec::run(&program, Limits::within(Duration::from_secs(180))).await;
+        eprintln!("the server ended: {output:?}");
+    });
+    for _ in 0..600 {
+        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            break;
+        }
+        assert!(!running.is_finished(), "the server ended");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    running
 }

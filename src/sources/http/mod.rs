@@ -24,6 +24,8 @@ mod stream;
 mod tests;
 mod tls;
 
+pub(super) use self::tls::own_verifier;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -165,7 +165,11 @@ struct OwnVerifier {
     trusted: Vec<CertificateDer<'static>>,
 }
 
-fn own_verifier(pem: &[u8], path: &Path) -> Result<Arc<dyn ServerCertVerifier>, SourceError> {
+/// Verifies servers with the authorities of this file.
+///
+/// # Errors
+/// When it holds no certificate.
+pub(in crate::sources) fn own_verifier(pem: &[u8], path: &Path) -> Result<Arc<dyn ServerCertVerifier>, SourceError> {
     let trusted = certificates(pem);
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(trusted.iter().cloned());

@@ -11,6 +11,7 @@ use super::*;
 use crate::domain::{Level, LogEvent, SourceId};
 use crate::io::exec::{self, Limits, Program};
 use crate::sources::Common;
+use crate::testing::{port, serve};
 
 /// Everything a source tells until `enough`.
 struct Told {
@@ -48,28 +49,6 @@ impl Told {
             }
         }
     }
-}
-
-/// Ports that were free a moment ago.
-fn port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Starts a server, killed with its group when the task is aborted; waits until it listens.
-async fn serve(argv: Vec<String>, base: &Path, port: u16) -> tokio::task::JoinHandle<()> {
-    let program = Program::new(argv).directory(base);
-    let running = tokio::spawn(async move {
-        let output = exec::run(&program, Limits::within(Duration::from_secs(180))).await;
-        eprintln!("the server ended: {output:?}");
-    });
-    for _ in 0..600 {
-        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-            break;
-        }
-        assert!(!running.is_finished(), "the server ended");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    running
 }
 
 async fn get(port: u16, path: &str) {

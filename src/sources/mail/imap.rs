@@ -5,6 +5,7 @@
 //! What does not belong here: what a mail says (`parse`).
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,7 +21,10 @@ use super::place::{AT_ONCE, Found, MAIL, Mail};
 use crate::domain::{SourceError, Timestamp};
 use crate::io::http;
 use crate::io::secret::Secret;
+use crate::sources::http::own_verifier;
 
+/// A file of authorities is not larger.
+const AUTHORITIES: u64 = 4 << 20;
 /// Bytes of one look.
 const BYTES: u64 = 64 << 20;
 /// At the first look mails of so many days are read.
@@ -35,6 +39,8 @@ pub struct Place {
     pub url: Url,
     /// Whose.
     pub user: String,
+    /// Authorities to verify the server with, instead of the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// How far it was read.
@@ -120,6 +126,10 @@ struct TooMuch;
 fn failed(error: ImapError) -> SourceError {
     match error {
         ImapError::Io(error) if error.get_ref().and_then(|inner| inner.downcast_ref::<TooMuch>()).is_some() => SourceError::too_large(BYTES),
+        // The crate wraps what it could not parse, with all of its bytes.
+        ImapError::Io(error) if matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::InvalidData) => {
+            SourceError::protocol("what the mail server says is no IMAP that can be read")
+        }
         ImapError::Io(error) => SourceError::protocol(format!("the mail server: {error}")),
         ImapError::No(said) | ImapError::Bad(said) => SourceError::protocol(format!("the mail server refused: {said}")),
         ImapError::ConnectionLost => SourceError::protocol("the mail server closed the connection"),
@@ -137,7 +147,10 @@ pub async fn look(place: &Place, password: &Secret, memory: &mut Memory, now: Ti
     let addresses = http::resolve(&host, port).await.map_err(|error| unreachable(&error))?;
     let stream = http::connect(&addresses).await.map_err(|error| unreachable(&error))?;
     if place.url.scheme() == "imaps" {
-        let verifier = http::platform_verifier().map_err(|error| SourceError::tls(error.to_string()))?;
+        let verifier = match &place.ca {
+            Some(path) => own_verifier(&read_file(path).await?, path)?,
+            None => http::platform_verifier().map_err(|error| SourceError::tls(error.to_string()))?,
+        };
         let config = rustls::ClientConfig::builder_with_provider(http::provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| SourceError::tls(error.to_string()))?
@@ -146,11 +159,27 @@ pub async fn look(place: &Place, password: &Secret, memory: &mut Memory, now: Ti
             .with_no_client_auth();
         let name =
             ServerName::try_from(host.clone()).map_err(|_| SourceError::config(format!("\"{host}\" is no name of a server"), "write imaps://host/INBOX"))?;
-        let secured = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| SourceError::tls(error.to_string()))?;
+        let untrusted = |error: io::Error| {
+            let mut told = SourceError::tls(format!("{host}:{port}: {error}"));
+            "renew or install the server's certificate; `ca` names authorities of your own".clone_into(&mut told.remedy);
+            told
+        };
+        let secured = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(untrusted)?;
         read(Capped { inner: secured, left: BYTES }, place, password, memory, now).await
     } else {
         read(Capped { inner: stream, left: BYTES }, place, password, memory, now).await
     }
+}
+
+/// The file of authorities.
+async fn read_file(path: &Path) -> Result<Vec<u8>, SourceError> {
+    let wrong = |error: io::Error| {
+        SourceError::config(format!("{} cannot be read: {error}", path.display()), "`ca` names a PEM file with the certificates of your authorities")
+    };
+    let file = tokio::fs::File::open(path).await.map_err(wrong)?;
+    let mut pem = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut tokio::io::AsyncReadExt::take(file, AUTHORITIES), &mut pem).await.map_err(wrong)?;
+    Ok(pem)
 }
 
 async fn read<S>(stream: S, place: &Place, password: &Secret, memory: &mut Memory, now: Timestamp) -> Result<Found, SourceError>
@@ -193,6 +222,8 @@ where
             }
         }
     }
+    // An answer that breaks off looks like one that is over: only a server that still answers has told all of it.
+    session.noop().await.map_err(failed)?;
     let last = uids.last().map_or(memory.next, |last| last.saturating_add(1));
     *memory = Memory { validity: mailbox.uid_validity, next: mailbox.uid_next.unwrap_or(0).max(last).max(if same { memory.next } else { 0 }) };
     // What was read is read, whether or not the server takes leave.

@@ -30,6 +30,8 @@ pub mod parse;
 pub mod place;
 
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod tests;
 
 /// How often is looked.
@@ -55,6 +57,9 @@ pub struct Config {
     /// The password for it.
     #[serde(default)]
     pub password: Option<SecretRef>,
+    /// A PEM file of authorities to verify an `imaps:` server with, instead of the system's.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
     /// Regular expressions whose matches are masked before anything is stored or shown.
     #[serde(default)]
     pub redact: Vec<String>,
@@ -98,7 +103,10 @@ impl Config {
         if self.password.is_none() {
             return Err(complaint(&[], "an IMAP folder needs `password`".into(), "write it as { env = \"NAME\" } or { file = \"path\" }"));
         }
-        Ok(Some(imap::Place { url, user }))
+        if self.ca.is_some() && url.scheme() == "imap" {
+            return Err(complaint(&["ca"], "over imap: there is no certificate to verify".into(), "leave `ca` out, or write imaps:"));
+        }
+        Ok(Some(imap::Place { url, user, ca: None }))
     }
 }
 
@@ -114,6 +122,9 @@ impl SourceConfig for Config {
                 }
                 if self.user.is_some() || self.password.is_some() {
                     all.push(complaint(&["user"], "`user` and `password` are of an IMAP folder".into(), "leave them out, or set `url`"));
+                }
+                if self.ca.is_some() {
+                    all.push(complaint(&["ca"], "`ca` is of an IMAP folder".into(), "leave it out, or set `url`"));
                 }
             }
             (None, Some(_)) => all.extend(self.server().err()),
@@ -148,7 +159,10 @@ impl SourceConfig for Config {
         let server = self.server().ok().flatten();
         let from = match (&self.path, server) {
             (Some(path), _) => From::Disk(context.base.join(path)),
-            (None, Some(server)) => From::Imap(server, self.password.clone()),
+            (None, Some(server)) => {
+                let ca = self.ca.as_ref().map(|ca| context.base.join(ca));
+                From::Imap(imap::Place { ca, ..server }, self.password.clone())
+            }
             (None, None) => return Err(SourceError::config("mails need `path` or `url`", "set `path` to a maildir or an mbox")),
         };
         let spec = self.spec(context);

@@ -24,7 +24,7 @@ Request information:
 USER: ana
 ";
 
-fn mail(n: u32) -> String {
+pub(super) fn mail(n: u32) -> String {
     let body = BODY.replace("17", &n.to_string());
     format!(
         "Subject: [Django] ERROR (EXTERNAL IP): Internal Server Error: /basket/{n}/\nFrom: root@shop.example\nDate: Sat, 21 Nov 2026 09:24:{:02} -0000\n\n{body}",
@@ -32,7 +32,7 @@ fn mail(n: u32) -> String {
     )
 }
 
-fn context(dir: &Path) -> BuildContext {
+pub(super) fn context(dir: &Path) -> BuildContext {
     BuildContext {
         id: SourceId::parse("shop/mail/admins").unwrap(),
         common: Common::default(),
@@ -44,11 +44,11 @@ fn context(dir: &Path) -> BuildContext {
     }
 }
 
-fn built(dir: &Path, keys: &str) -> Box<dyn Source> {
+pub(super) fn built(dir: &Path, keys: &str) -> Box<dyn Source> {
     toml::from_str::<Config>(keys).unwrap().build(&context(dir)).unwrap().source
 }
 
-async fn look(source: &mut dyn Source) -> Result<LogBatch, SourceError> {
+pub(super) async fn look(source: &mut dyn Source) -> Result<LogBatch, SourceError> {
     match source.collect().await?.observations.remove(0).data {
         Data::Log(batch) => Ok(batch),
         other => panic!("{other:?}"),
@@ -154,6 +154,8 @@ async fn wrong_places_and_keys_are_told() {
         ("url = \"imaps://ana:pw@mail.example/\"\nuser = \"a\"\npassword = { env = \"P\" }", "name or a password"),
         ("url = \"imaps://mail.example/\"\npassword = { env = \"P\" }", "needs `user`"),
         ("url = \"imaps://mail.example/\"\nuser = \"a\"", "needs `password`"),
+        ("url = \"imap://127.0.0.1/\"\nuser = \"a\"\npassword = { env = \"P\" }\nca = \"ca.pem\"", "no certificate to verify"),
+        ("path = \"a\"\nca = \"ca.pem\"", "of an IMAP folder"),
         ("path = \"a\"\nredact = [\"(\"]", "regular expression"),
     ] {
         let complaints = toml::from_str::<Config>(keys).unwrap().check();
@@ -208,6 +210,8 @@ async fn server(mails: Arc<std::sync::Mutex<Vec<(u32, String)>>>, validity: Arc<
                                 );
                             }
                         }
+                        "OK done"
+                    } else if command == "NOOP" {
                         "OK done"
                     } else if command == "LOGOUT" {
                         answer = "* BYE\r\n".to_owned();
