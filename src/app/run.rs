@@ -63,6 +63,8 @@ pub struct Options {
     pub extra: Option<mpsc::Receiver<Msg>>,
     /// The first screen instead of the pages: there is no configuration, and it was looked for here.
     pub first_run: Option<Vec<String>>,
+    /// The manual, for the first screen.
+    pub manual: Vec<String>,
     /// The configuration is watched, and read again by this; `None`: it is not from a file.
     pub reload: Option<Reload>,
     /// This program and the flags by which it reads the same configuration, for what its verbs do.
@@ -144,7 +146,8 @@ fn live(
     state.view.zone = super::zone(&options.config, now);
     state.view.size = terminal::size();
     state.view.editor = editor::configured().is_some() && !options.wall;
-    state.view.first_run = options.first_run.as_ref().map(|looked| FirstRun { looked: looked.clone(), ..FirstRun::default() });
+    state.view.first_run =
+        options.first_run.as_ref().map(|looked| FirstRun { looked: looked.clone(), manual: options.manual.clone().into(), ..FirstRun::default() });
     state.view.wall = (options.wall && options.first_run.is_none()).then(|| WallState::new(options.config.wall.clone(), now));
     let snapshot = options.state_dir.as_deref().and_then(read_snapshot);
     let seq = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);

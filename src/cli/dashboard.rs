@@ -45,7 +45,8 @@ pub fn run(context: &Context, extra: Option<mpsc::Receiver<Msg>>) -> Result<Exit
             // With what was written there is a configuration, and the pages come up.
             Choice::Init => trouble = init::here().err().map(|failure| failure.to_string()),
             Choice::Demo => return demo::run(&demo::Args::default(), context),
-            Choice::Manual => return man::run(&man::Args {}, context),
+            // It is read on the screen itself.
+            Choice::Manual => {}
         }
     }
 }
@@ -78,6 +79,7 @@ fn screen(context: &Context, extra: Option<mpsc::Receiver<Msg>>, trouble: Option
         wall: context.global.wall,
         config,
         extra,
+        manual: if first_run.is_some() { man::lines() } else { Vec::new() },
         first_run,
         trouble,
         warnings,

@@ -6,6 +6,9 @@ use anyhow::Context as _;
 
 use super::{Context, Exit, Failure};
 
+/// Columns of the manual on the screen.
+const READING: usize = 78;
+
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
@@ -46,8 +49,17 @@ fn own(verb: clap::Command) -> clap::Command {
     verb.mut_args(|argument| if argument.is_global_set() { argument.hide(true) } else { argument })
 }
 
+/// The manual for a screen of eighty columns, line by line.
+#[must_use]
+pub(super) fn lines() -> Vec<String> {
+    page(super::command().term_width(READING)).lines().map(str::to_owned).collect()
+}
+
 fn plain() -> String {
-    let mut command = super::command();
+    page(super::command())
+}
+
+fn page(mut command: clap::Command) -> String {
     command.build();
     let mut text = command.render_long_help().to_string();
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {

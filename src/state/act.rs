@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use tui_input::{Input, InputRequest};
 
-use super::logview::{self, Merged};
+use super::logview;
 use super::menu::Choice;
 use super::view::{Paused, PromptKind};
-use super::{Command, Effect, Overlay, Page, Part, Prompt, State, Toast, acting, command, findings, item};
+use super::{Command, Effect, Overlay, Page, Part, Prompt, State, Toast, acting, command, item, selection, taking};
+use crate::domain::Timestamp;
 use crate::domain::time::{human, parse_duration};
-use crate::domain::{Acknowledgement, Bound, Timestamp, Transition, TransitionKind};
+
+pub(super) use super::selection::screen;
+pub use super::selection::{selected_finding, selected_key, selected_source};
 
 /// Days of the backups' calendar.
 const CALENDAR_DAYS: u16 = 60;
@@ -41,15 +44,15 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::Down | Command::Up => {
             let by = if command == Command::Down { 1 } else { -1 };
             if !super::stack::step(state, by) {
-                step(state, by);
+                selection::step(state, by);
             }
         }
-        Command::Top => step(state, isize::MIN),
-        Command::Bottom => step(state, isize::MAX),
-        Command::PageDown => step(state, screen(state)),
-        Command::PageUp => step(state, -screen(state)),
-        Command::HalfDown => step(state, (screen(state) / 2).max(1)),
-        Command::HalfUp => step(state, -(screen(state) / 2).max(1)),
+        Command::Top => selection::step(state, isize::MIN),
+        Command::Bottom => selection::step(state, isize::MAX),
+        Command::PageDown => selection::step(state, selection::screen(state)),
+        Command::PageUp => selection::step(state, -selection::screen(state)),
+        Command::HalfDown => selection::step(state, (selection::screen(state) / 2).max(1)),
+        Command::HalfUp => selection::step(state, -(selection::screen(state) / 2).max(1)),
         Command::Left | Command::Right if super::saved::walk(state, command == Command::Right) => {}
         Command::Left | Command::Right if super::stack::neighbour(state, command == Command::Right, now, effects) => {}
         Command::Left | Command::Right if state.view.page == Page::Backups => {
@@ -116,7 +119,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
             effects.push(Effect::PollAll);
         }
         Command::Mark if super::stack::turn(state) => {}
-        Command::Mark => mark(state),
+        Command::Mark => selection::mark(state),
         Command::Sort => {
             let list = state.view.list_mut();
             list.sort = list.sort.wrapping_add(1);
@@ -136,9 +139,9 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
         Command::ZoomIn => range(state, -1, false, now),
         Command::ZoomOut => range(state, 1, false, now),
         Command::Actions => acting::open(state, effects),
-        Command::Acknowledge => prompt_for_finding(state, PromptKind::Acknowledge, now),
-        Command::Snooze => prompt_for_finding(state, PromptKind::Snooze, now),
-        Command::Undo => undo(state, now, effects),
+        Command::Acknowledge => taking::prompt_for_finding(state, PromptKind::Acknowledge, now),
+        Command::Snooze => taking::prompt_for_finding(state, PromptKind::Snooze, now),
+        Command::Undo => taking::undo(state, now, effects),
         Command::Open => open(state, now, effects),
         Command::Copy => copy(state, now, effects),
         Command::Redraw => effects.push(Effect::Redraw),
@@ -245,14 +248,14 @@ fn submit(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
             if text.is_empty() {
                 toast(state, "nothing acknowledged: a reason is needed".to_owned(), now);
             } else {
-                acknowledge(state, &text, None, now, effects);
+                taking::acknowledge(state, &text, None, now, effects);
             }
         }
         PromptKind::Snooze => match parse_duration(&text) {
             Ok(time) if !time.is_zero() => {
                 let until = chrono::Duration::from_std(time).ok().and_then(|time| now.checked_add_signed(time));
                 match until {
-                    Some(until) => acknowledge(state, &format!("snoozed for {}", human(time)), Some(until), now, effects),
+                    Some(until) => taking::acknowledge(state, &format!("snoozed for {}", human(time)), Some(until), now, effects),
                     None => toast(state, "not snoozed: that is too long".to_owned(), now),
                 }
             }
@@ -311,80 +314,6 @@ fn enter(state: &mut State) {
     }
 }
 
-/// Rows of a screen, less the context.
-pub(super) fn screen(state: &State) -> isize {
-    let drawn = &state.view.drawn;
-    let rows = if state.view.focus == Part::Detail || state.view.detail_open { drawn.detail_height } else { drawn.height };
-    isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
-}
-
-/// Moves the selection, or the detail's first line when the detail has the focus.
-fn step(state: &mut State, by: isize) {
-    let view = &mut state.view;
-    if view.focus == Part::Detail || view.detail_open {
-        let last = view.drawn.detail_lines.saturating_sub(view.drawn.detail_height);
-        let list = view.list_mut();
-        list.detail_offset = list.detail_offset.saturating_add_signed(by).min(last);
-        return;
-    }
-    let keys = std::mem::take(&mut view.drawn.keys);
-    if !keys.is_empty() {
-        let list = view.list_mut();
-        let here = list.selected.as_ref().and_then(|key| keys.iter().position(|k| k == key)).unwrap_or_else(|| list.index.min(keys.len() - 1));
-        let there = here.saturating_add_signed(by).min(keys.len() - 1);
-        list.index = there;
-        list.selected = Some(keys[there].clone());
-        list.detail_offset = 0;
-        // On the first row of page 0 the selection stays with the newest.
-        if there == 0 && view.page == Page::Activity {
-            view.list_mut().selected = None;
-        }
-    }
-    view.drawn.keys = keys;
-}
-
-/// The key of the selected row, as it stood on the last frame.
-#[must_use]
-pub fn selected_key(state: &State) -> Option<&str> {
-    let (list, keys) = (state.view.list(), &state.view.drawn.keys);
-    match &list.selected {
-        Some(key) if keys.contains(key) => Some(key),
-        _ => keys.get(list.index.min(keys.len().saturating_sub(1))).map(String::as_str),
-    }
-}
-
-/// The source that the selection is about.
-#[must_use]
-pub fn selected_source(state: &State) -> Option<crate::domain::SourceId> {
-    let world = state.shown();
-    if state.view.page == Page::Logs {
-        let merged = Merged::new(world, &state.view);
-        let (source, _) = merged.key(merged.position(state.view.log.selected.as_ref())?)?;
-        return crate::domain::SourceId::parse(&source).ok();
-    }
-    let key = selected_key(state)?;
-    if let Some(finding) = world.findings.iter().find(|f| f.id.as_str() == key) {
-        return Some(finding.source.clone());
-    }
-    item::source(world, key).map(|source| source.spec.id.clone())
-}
-
-/// The finding that the selection is about.
-#[must_use]
-pub fn selected_finding(state: &State) -> Option<&crate::domain::Finding> {
-    item::finding(state.shown(), selected_key(state)?)
-}
-
-fn mark(state: &mut State) {
-    if let Some(key) = selected_key(state).map(str::to_owned) {
-        let marked = &mut state.view.list_mut().marked;
-        if !marked.remove(&key) {
-            marked.insert(key);
-        }
-        step(state, 1);
-    }
-}
-
 fn range(state: &mut State, by: isize, round: bool, now: Timestamp) {
     let current = state.view.range.map_or(3, |range| range.as_secs() / 3_600);
     let place = RANGES_H.iter().position(|h| *h >= current).unwrap_or(0);
@@ -392,72 +321,6 @@ fn range(state: &mut State, by: isize, round: bool, now: Timestamp) {
     let next = if round { next % RANGES_H.len() } else { next.min(RANGES_H.len() - 1) };
     state.view.range = Some(Duration::from_secs(RANGES_H[next] * 3_600));
     toast(state, format!("range {}", human(Duration::from_secs(RANGES_H[next] * 3_600))), now);
-}
-
-fn prompt_for_finding(state: &mut State, kind: PromptKind, now: Timestamp) {
-    if selected_finding(state).is_some() || !state.view.list().marked.is_empty() {
-        let text = if kind == PromptKind::Snooze { "2h" } else { "" };
-        state.view.prompt = Some(Prompt { kind, input: Input::new(text.to_owned()) });
-    } else {
-        toast(state, "there is no finding to take here".to_owned(), now);
-    }
-}
-
-/// Acknowledges the marked findings, else the selected one.
-fn acknowledge(state: &mut State, why: &str, until: Option<Timestamp>, now: Timestamp, effects: &mut Vec<Effect>) {
-    let marked = state.view.list().marked.clone();
-    let ids: Vec<_> = if marked.is_empty() {
-        selected_finding(state).map(|f| f.id.clone()).into_iter().collect()
-    } else {
-        // Several marked rows may be told of by one finding.
-        let ids: std::collections::BTreeSet<_> = marked.iter().filter_map(|key| item::finding(&state.world, key)).map(|f| f.id.clone()).collect();
-        ids.into_iter().collect()
-    };
-    let by = state.view.person.clone();
-    for id in &ids {
-        let bound = state.world.findings.iter().find(|f| &f.id == id).map(Bound::of);
-        let ack = Acknowledgement { by: by.clone(), why: why.to_owned(), at: now, until, bound };
-        if findings::acknowledge(&mut state.world, id, Some(ack.clone()), now) {
-            effects.push(Effect::KeepAcknowledgement(id.clone(), Some(ack)));
-            note_ack(state, id, format!("{by} acknowledged: {why}"), until, now, effects);
-        }
-    }
-    state.view.list_mut().marked.clear();
-    match ids.len() {
-        0 => toast(state, "it is over meanwhile".to_owned(), now),
-        1 => toast(state, "acknowledged".to_owned(), now),
-        n => toast(state, format!("{n} acknowledged"), now),
-    }
-    if let Some(toast) = &mut state.view.toast {
-        toast.undoable = !ids.is_empty();
-    }
-    state.view.undo = ids;
-    state.view.undo_errands.clear();
-}
-
-fn note_ack(state: &mut State, id: &crate::domain::FindingId, sentence: String, until: Option<Timestamp>, now: Timestamp, effects: &mut Vec<Effect>) {
-    let source = state.world.findings.iter().find(|f| &f.id == id).map(|f| f.source.clone());
-    let site = source.as_ref().map(|s| s.site().to_owned()).unwrap_or_default();
-    let kind = TransitionKind::Acknowledged { finding: id.clone(), by: state.view.person.clone(), until };
-    findings::note(&mut state.world, effects, Transition { at: now, site, source, kind, sentence });
-}
-
-fn undo(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
-    if super::offering::undo(state, now, effects) {
-        return;
-    }
-    let ids = std::mem::take(&mut state.view.undo);
-    let mut undone = 0;
-    for id in &ids {
-        if findings::acknowledge(&mut state.world, id, None, now) {
-            undone += 1;
-            effects.push(Effect::KeepAcknowledgement(id.clone(), None));
-            let by = state.view.person.clone();
-            note_ack(state, id, format!("{by} gave it back"), None, now, effects);
-        }
-    }
-    let text = if undone == 0 { "there is nothing to undo" } else { "undone: it is open again" };
-    toast(state, text.to_owned(), now);
 }
 
 /// The link of the selected thing: its runbook, else the address of its site.

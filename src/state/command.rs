@@ -193,7 +193,7 @@ const fn acting(row: CommandSpec) -> CommandSpec {
 }
 
 const LOGS: &[Page] = &[Page::Logs];
-const FINDINGS: &[Page] = &[Page::Attention, Page::Errors, Page::Dependencies, Page::Backups];
+const FINDINGS: &[Page] = &[Page::Attention, Page::Errors, Page::Dependencies, Page::Backups, Page::Due];
 const GRAPHS: &[Page] = &[Page::Health];
 /// Lists with more than one order.
 const SORTED: &[Page] = &[Page::Health, Page::Errors, Page::Dependencies];

@@ -25,8 +25,10 @@ pub mod range;
 pub mod rank;
 pub mod releases;
 pub mod saved;
+pub mod selection;
 pub mod silence;
 pub mod stack;
+mod taking;
 #[cfg(test)]
 mod tests;
 pub mod tries;

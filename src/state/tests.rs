@@ -411,6 +411,32 @@ fn a_clock_that_is_set_back_or_forward_neither_loses_lines_nor_cries() {
 }
 
 #[test]
+fn a_burst_that_stands_at_its_limit_does_not_flicker() {
+    let mut state = state();
+    let take = |state: &mut State, minute: i64, errors: u64| {
+        let s = minute * 60 + 59;
+        let mut data = batch(s, Level::Info, 300, None);
+        if let (Data::Log(all), Data::Log(bad)) = (&mut data, batch(s, Level::Error, errors, Some("9e1"))) {
+            all.levels.extend(bad.levels);
+            all.minutes.extend(bad.minutes);
+            all.groups.extend(bad.groups);
+            all.events.extend(bad.events);
+        }
+        update(state, poll("shop/log/django", s, Ok(vec![data])), at(s));
+        update(state, Msg::Tick, at(s));
+        state.world.findings.iter().filter(|finding| finding.id.rule() == "burst").count()
+    };
+    for minute in 0..30 {
+        assert_eq!(take(&mut state, minute, 0), 0);
+    }
+    // Ten a minute light it; it goes out below seven, not at nine.
+    let seen: Vec<usize> = [9, 12, 9, 8, 9, 11, 8, 6, 9, 9].into_iter().zip(30..).map(|(errors, minute)| take(&mut state, minute, errors)).collect();
+    assert_eq!(seen, [0, 1, 1, 1, 1, 1, 1, 0, 0, 0]);
+    let told = state.world.events.iter().filter(|event| matches!(event.kind, TransitionKind::Opened { .. } | TransitionKind::Closed { .. })).count();
+    assert_eq!(told, 2, "{:?}", state.world.events);
+}
+
+#[test]
 fn a_steady_fire_does_not_become_its_own_measure() {
     let mut state = state();
     for minute in 0..90 {

@@ -106,8 +106,8 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
             }
         }
         Msg::Choose(choice) => {
-            if state.view.first_run.is_some() {
-                effects.push(Effect::Choose(choice));
+            if let Some(first) = &mut state.view.first_run {
+                super::first_run::choose(first, choice, &mut effects);
             }
         }
     }

@@ -345,7 +345,7 @@ pub fn footer(pen: &mut Pen<'_>, scene: &Scene<'_>) -> Vec<(u16, u16, Page)> {
 fn keys_of(page: Page) -> &'static [(&'static [Command], &'static str)] {
     use Command as C;
     match page {
-        Page::Attention => &[
+        Page::Attention | Page::Due => &[
             (&[C::Enter], "open"),
             (&[C::Acknowledge], "ack"),
             (&[C::Actions], "actions"),

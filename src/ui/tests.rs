@@ -164,6 +164,12 @@ fn activity_and_empty_pages() {
         first.project = Some(FoundProject::default());
     }
     snapshot("first-run-elsewhere", &state, &rich(), 80, 24);
+    if let Some(first) = &mut state.view.first_run {
+        first.manual = (0..60).map(|line| format!("{}line {line} of the manual", if line % 9 == 0 { "" } else { "  " })).collect();
+        first.reading = Some(12);
+    }
+    snapshot("first-run-manual", &state, &rich(), 80, 24);
+    snapshot("first-run-manual", &state, &rich(), 40, 10);
 }
 
 #[test]

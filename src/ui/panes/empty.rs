@@ -4,12 +4,11 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use crate::state::Page;
-use crate::state::rank::asleep;
 use crate::ui::chrome::on_page;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
 use crate::ui::signs::Sign;
-use crate::ui::text::{self, wrap};
+use crate::ui::text::wrap;
 
 /// What a page would show, and the table that would make it so.
 struct Empty {
@@ -61,43 +60,11 @@ const fn of(page: Page) -> Empty {
     }
 }
 
-/// The dates that findings have, soonest first; false when there is none. A sign in the footer must have its row here.
-fn dated(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect) -> bool {
-    let theme = scene.theme;
-    let last = body.right() - 2;
-    let mut dates: Vec<_> = scene.findings().filter(|finding| !asleep(finding, scene.now)).filter_map(|finding| Some((finding.due?, finding))).collect();
-    if dates.is_empty() {
-        return false;
-    }
-    dates.sort_by_key(|(due, _)| *due);
-    pen.rule(1, body.y, last, &[Span::styled("due", theme.bold(theme.accent))], &[Span::styled("soonest first, more on page 1", theme.dim)]);
-    let wide = body.width >= 60;
-    for ((due, finding), y) in dates.into_iter().zip(body.y + 1..body.bottom()) {
-        let sign = Sign::from(finding.severity);
-        let when = scene.due(due);
-        let style = if when.late { theme.bold(sign.style(theme)) } else { theme.text };
-        pen.spans(1, y, last, &[sign.span(theme)]);
-        pen.spans_right(3, y, 12, &[Span::styled(when.text, style)]);
-        let mut x = 15;
-        if wide {
-            pen.put(x, y, 21, &text::day(due, scene.now, scene.view.zone), theme.dim);
-            x = 22;
-        }
-        pen.put(x, y, x + 4, finding.source.site(), theme.text);
-        let title = text::sanitise(&finding.title);
-        pen.put(x + 6, y, last, &text::clip(&title, usize::from((last - 1).saturating_sub(x + 6))), theme.text);
-    }
-    true
-}
-
 /// Draws the empty state of a page.
 pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, page: Page) {
     let theme = scene.theme;
     let empty = of(page);
     let last = body.right() - 2;
-    if page == Page::Due && dated(pen, scene, body) {
-        return;
-    }
     // What is watched and not drawn is not "not watched".
     let watched = scene.sources().filter(|(_, source)| on_page(page, source.spec.capability)).count();
     if watched > 0 {

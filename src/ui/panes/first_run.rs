@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use crate::state::State;
-use crate::state::first_run::{Choice, FirstRun};
+use crate::state::first_run::{Choice, FirstRun, READING_ROWS};
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
 use crate::ui::text::width;
@@ -59,6 +59,9 @@ impl Rows {
 
 /// Draws the whole screen.
 pub fn whole(pen: &mut Pen<'_>, state: &State, first: &FirstRun, theme: &Theme) {
+    if let Some(line) = first.reading {
+        return manual(pen, first, line, theme);
+    }
     let area = pen.area();
     let last = area.width.saturating_sub(2);
     pen.put(1, 0, last, "rounds", theme.bold(theme.text));
@@ -84,6 +87,27 @@ pub fn whole(pen: &mut Pen<'_>, state: &State, first: &FirstRun, theme: &Theme) 
         rows.line(pen, 1, &first.looked.join(", "), theme.dim);
     }
     bottom(pen, state, theme, footer, last);
+}
+
+/// The manual from one of its lines on, with how far that is.
+fn manual(pen: &mut Pen<'_>, first: &FirstRun, line: usize, theme: &Theme) {
+    let area = pen.area();
+    let last = area.width.saturating_sub(2);
+    let rows = usize::from(area.height).saturating_sub(READING_ROWS).max(1);
+    let shown = (line + rows).min(first.manual.len());
+    pen.put(1, 0, last, "rounds", theme.bold(theme.text));
+    pen.put(10, 0, last, "the manual", theme.dim);
+    pen.right(22, 0, last, &format!("{} to {shown} of {}", (line + 1).min(shown), first.manual.len()), theme.dim);
+    for (text, y) in first.manual.iter().skip(line).zip(2..area.height.saturating_sub(1)) {
+        // Heads of sections begin in the first column and are no sentence.
+        let head = text.ends_with(':') && !text.starts_with(' ') || text.starts_with("rounds ") && !text.contains(". ");
+        pen.put(1, y, last, text, if head { theme.bold(theme.accent) } else { theme.text });
+    }
+    let mut x = 1;
+    for (key, word) in [("j k", "line"), ("PgDn PgUp", "page"), ("q", "back")] {
+        x = pen.put(x, area.height - 1, last, key, theme.accent) + 1;
+        x = pen.put(x, area.height - 1, last, word, theme.dim) + 3;
+    }
 }
 
 fn found(pen: &mut Pen<'_>, first: &FirstRun, theme: &Theme, rows: &mut Rows, short: bool) {

@@ -10,6 +10,7 @@ pub mod activity;
 pub mod attention;
 pub mod backups;
 pub mod dependencies;
+pub mod due;
 pub mod empty;
 pub mod errors;
 pub mod finding;
@@ -30,7 +31,8 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         Page::Dependencies => dependencies::draw(pen, scene, body, drawn),
         Page::Backups => backups::draw(pen, scene, body, drawn),
         Page::Activity => activity::draw(pen, scene, body, drawn),
-        page => empty::draw(pen, scene, body, page),
+        Page::Due => due::draw(pen, scene, body, drawn),
+        page @ (Page::Metrics | Page::Deploys) => empty::draw(pen, scene, body, page),
     }
 }
 

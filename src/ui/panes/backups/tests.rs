@@ -1,5 +1,8 @@
 use super::{Entry, calendar};
-use crate::state::{Page, Part, State};
+use ratatui::style::Modifier;
+
+use crate::state::update::update;
+use crate::state::{Command, Msg, Page, Part, State};
 use crate::ui::fixture::*;
 use crate::ui::tests::{SIZES, snapshot};
 use crate::ui::theme::{Background, Theme, ThemeSettings};
@@ -60,6 +63,43 @@ fn the_calendar_says_late_only_where_it_was_seen() {
     let fresh = crate::state::SourceState::new(state.world.sources[&id("shop/restic/db")].spec.clone());
     state.world.sources.insert(id("shop/restic/db"), fresh);
     assert_eq!(days_of(&state, "shop/restic/db"), ".".repeat(60));
+}
+
+#[test]
+fn the_cursor_of_the_calendar_walks_day_by_day_and_tells_of_each() {
+    let mut state = told();
+    state.view.list_mut().selected = Some("blog/files/dump#dump".to_owned());
+    let walk = |state: &mut State, command: Command| {
+        state.view.drawn = screen(state, &rich(), 80, 24).1;
+        update(state, Msg::Command(command), now());
+    };
+    let opened = |state: &State| {
+        let mut state = state.clone();
+        state.view.detail_open = true;
+        state.view.focus = Part::Detail;
+        text(&screen(&state, &rich(), 80, 24).0)
+    };
+    let today = opened(&state);
+    walk(&mut state, Command::Right);
+    assert_eq!(state.view.day_back, 0, "there is no day after today");
+    walk(&mut state, Command::Left);
+    assert_eq!((state.view.day_back, opened(&state) == today), (1, false));
+    let yesterday = opened(&state);
+    assert!(yesterday.contains("Thu 19 Nov") && yesterday.contains("late, or something is odd"), "{yesterday}");
+    walk(&mut state, Command::Left);
+    let before = opened(&state);
+    assert!(before.contains("Wed 18 Nov") && before.contains("a good copy"), "{before}");
+    // The cell under the cursor is marked in the row of the selected set, and nowhere else.
+    let marked = |state: &State| {
+        let buffer = screen(state, &mono(), 120, 40).0;
+        buffer.content().iter().filter(|cell| cell.modifier.contains(Modifier::REVERSED) && cell.symbol() == "▪").count()
+    };
+    assert_eq!(marked(&state), 1);
+    for _ in 0..80 {
+        walk(&mut state, Command::Left);
+    }
+    assert_eq!(state.view.day_back, 59, "it stays on the calendar");
+    assert!(opened(&state).contains("no copy of that day is kept"), "{}", opened(&state));
 }
 
 #[test]
