@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_cut_or_odd_dump_is_told() {
         assert!(loaded(&DUMP[..150]).unwrap_err().starts_with("statement 4: "));
-        let said = loaded("SELECT nothing FROM sqlite_master;\n").unwrap_err();
+        let said = loaded("SELECT missing FROM sqlite_master;\n").unwrap_err();
         assert!(said.contains("no such column"), "{said}");
         assert!(loaded("/* x */ -- y\n ATTACH 'x' AS y;\n").unwrap_err().contains("reaches for another file"));
         assert!(open(Path::new("/no/such/file")).is_err());
