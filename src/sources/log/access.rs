@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::head::{Family, Head, JsonParts, unquoted};
+use super::head::{Family, Head};
+use super::objects::{JsonParts, unquoted};
 use super::text::decode;
 
 /// What the numbers of a duration without a unit mean.
@@ -290,7 +291,7 @@ mod tests {
     fn read(line: &str) -> Option<(String, u16, Option<f64>)> {
         let head = head::read(line.as_bytes()).unwrap_or_else(|| panic!("no head: {line}"));
         let request = match head.family {
-            Family::Json => json_request(line.as_bytes(), &head::json_parts(line.as_bytes()).unwrap(), Unit::Auto),
+            Family::Json => json_request(line.as_bytes(), &super::super::objects::json_parts(line.as_bytes()).unwrap(), Unit::Auto),
             _ => request(line.as_bytes(), &head, Unit::Auto),
         };
         request.map(|request| {

@@ -5,7 +5,7 @@
 //! | `follow`, `desk` | following files, and the thread for it |
 //! | `command` | following a command |
 //! | `digest` | bytes to events |
-//! | `head`, `forms`, `stamp`, `trace` | the beginning of a line in each form, its time, tracebacks |
+//! | `head`, `objects`, `forms`, `stamp`, `trace` | the beginning of a line in each form, its time, tracebacks |
 //! | `text` | bytes as text |
 //! | `access` | the request a line tells of |
 //! | `past` | older events, read back from the files |
@@ -41,6 +41,7 @@ mod follow;
 mod forms;
 pub mod group;
 pub mod head;
+pub mod objects;
 pub mod past;
 pub mod service;
 pub mod stack;

@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use super::Settings;
 use super::access::{self, Request};
 use super::group::{self, Identity};
-use super::head::{self, Family, Head};
+use super::head::{Family, Head};
 use super::text::decode;
-use super::{forms, stack, stamp, trace};
+use super::{forms, objects, stack, stamp, trace};
 use crate::domain::book::UNDATED;
 use crate::domain::{AccessMinute, AccessPath, Level, LogAccess, LogBatch, LogEvent, LogGroup, LogMark, LogNotice, LogPlace, Noted};
 
@@ -221,7 +221,7 @@ impl Tally {
                 if memchr::memmem::find(raw.text, b"\"status").is_none() {
                     return;
                 }
-                head::json_parts(raw.text).and_then(|parts| access::json_request(raw.text, &parts, unit))
+                objects::json_parts(raw.text).and_then(|parts| access::json_request(raw.text, &parts, unit))
             }
             Family::Custom => {
                 captures = self.settings.pattern.as_ref().and_then(|pattern| pattern.captures(raw.text));
@@ -323,7 +323,7 @@ impl Tally {
     fn group(&mut self, raw: &Raw) -> Option<u32> {
         let key = match (raw.trace, raw.head.family) {
             (Some(key), _) => key,
-            (None, Family::Json | Family::Journald) => head::json_parts(raw.text).map_or(0, |parts| {
+            (None, Family::Json | Family::Journald) => objects::json_parts(raw.text).map_or(0, |parts| {
                 let text = |place: Option<(usize, usize)>| place.map_or(&[][..], |(start, end)| &raw.text[start..end]);
                 mix(mix(2, text(parts.message)), text(parts.exception))
             }),
@@ -418,7 +418,7 @@ impl Tally {
             self.settings.masked(&line)
         };
         let (mut message, mut detail) = (String::new(), Vec::new());
-        let parts = if head.family.is_json() { head::json_parts(text) } else { None };
+        let parts = if head.family.is_json() { objects::json_parts(text) } else { None };
         if let Some(parts) = parts {
             let string = |place: (usize, usize)| {
                 let raw = decode(&text[place.0..place.1]);

@@ -338,7 +338,13 @@ fn frames_of_log(scene: &Scene<'_>, event: &LogEvent, width: u16, all: &mut Vec<
             // The line at which it broke is marked in red; those above it led there.
             let mark = if at == 0 { theme.bold(theme.crit) } else { theme.dim };
             let code = if at == 0 { theme.bold(theme.text) } else { theme.dim };
-            all.push(Line::new().put(3, "▸", mark).right(8, frame.place.1.to_owned(), mark).put(10, "│", theme.faint).put(12, frame.code.to_owned(), code));
+            all.push(
+                Line::new().put(if frame.place.1.len() > 4 { 2 } else { 3 }, "▸", mark).right(8, frame.place.1.to_owned(), mark).put(10, "│", theme.faint).put(
+                    12,
+                    frame.code.to_owned(),
+                    code,
+                ),
+            );
         }
     }
     let hidden = folded.frames - folded.own.len().min(folded.frames);

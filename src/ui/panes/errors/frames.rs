@@ -148,12 +148,15 @@ impl Drawing<'_> {
         let own = frame.line.unwrap_or(0);
         let (before, after) = if fold == Fold::Whole { (u32::MAX, u32::MAX) } else { self.measure.around };
         let shown: Vec<_> = frame.source.iter().filter(|(number, _)| *number >= own.saturating_sub(before) && *number <= own.saturating_add(after)).collect();
+        // The mark stands a cell before the number, also before one of four figures.
+        let figures = own.checked_ilog10().unwrap_or(0) + 1;
+        let mark = 5_u16.saturating_sub(u16::try_from(figures).unwrap_or(u16::MAX)).min(3);
         for (number, code) in &shown {
             let code = text::sanitise(&code.replace('\t', "    ")).into_owned();
             let line = Line::new();
             self.all.push(if *number == own {
                 let style = if broke { theme.bold(theme.crit) } else { theme.bold(theme.text) };
-                line.put(3, "▸", style).right(6, number.to_string(), style).put(8, "│", theme.faint).put(10, code, theme.bold(theme.text))
+                line.put(mark, "▸", style).right(6, number.to_string(), style).put(8, "│", theme.faint).put(10, code, theme.bold(theme.text))
             } else {
                 line.right(6, number.to_string(), theme.dim).put(8, "│", theme.faint).put(10, code, theme.dim)
             });
