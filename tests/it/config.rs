@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use crate::cli::Place;
+use crate::several::Server;
 
 const RIGHT: &str = r#"
 [defaults.http]
@@ -85,4 +86,66 @@ fn the_schema_is_json() {
     let (code, out, _) = texts(&Place::new().run(&["config", "schema"]));
     let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(code == Some(0) && schema["properties"]["site"].is_object());
+}
+
+#[test]
+fn several_files_are_one_configuration_and_are_trusted_together() {
+    let place = place("include = [\"conf.d/*.toml\"]\n[site.shop]\ntitle = \"Shop\"\n");
+    let folder = place.path().join("work/conf.d");
+    fs::create_dir(&folder).unwrap();
+    let put = |name: &str, text: &str| {
+        fs::write(folder.join(name), text).unwrap();
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o644)).unwrap();
+    };
+    put("http.toml", "[site.shop.http.home]\nurl = \"https://shop.example/\"\nbearer = { command = [\"pass\", \"show\", \"x\"] }\n");
+    put("blog.toml", "[site.blog.http.home]\nurl = \"https://blog.example/\"\n");
+    let (code, out, err) = texts(&place.run(&["config", "check"]));
+    assert!(code == Some(0) && out.ends_with("rounds.toml: right, 2 sites, 2 sources, 2 files included\n"), "{out}");
+    assert!(err.contains("is not trusted"), "{err}");
+    let (code, out, _) = texts(&place.run(&["trust"]));
+    assert!(code == Some(0) && out.contains("conf.d/http.toml") && out.contains("shop/http/home: pass show x"), "{out}");
+    assert_eq!(texts(&place.run(&["config", "check"])).2, "");
+    put("blog.toml", "[site.blog.http.home]\nurl = \"https://blog.example/feed/\"\n");
+    assert!(texts(&place.run(&["config", "check"])).2.contains("was changed since it was trusted"));
+    put("again.toml", "[site.shop.http.home]\nurl = \"https://shop.example/\"\n");
+    let (code, _, err) = texts(&place.run(&["config", "check"]));
+    assert!(code == Some(64) && err.contains("`site.shop.http.home` stands in two files: also conf.d/again.toml line 1"), "{err}");
+    assert!(err.contains("conf.d/http.toml:1:17"), "{err}");
+    // What others may write is not trusted, wherever it stands.
+    fs::remove_file(folder.join("again.toml")).unwrap();
+    fs::set_permissions(folder.join("blog.toml"), fs::Permissions::from_mode(0o666)).unwrap();
+    let (code, _, err) = texts(&place.run(&["trust"]));
+    assert!(code == Some(64) && err.contains("others may write") && err.contains("blog.toml"), "{err}");
+}
+
+#[test]
+fn defaults_of_a_kind_reach_its_sources_and_give_way_to_their_own_keys() {
+    let server = Server::answering(500);
+    let sources = format!(
+        "[site.shop.http.home]\nurl = \"http://127.0.0.1:{0}/\"\n[site.shop.http.api]\nurl = \"http://127.0.0.1:{0}/\"\nexpect.status = [200]\n",
+        server.port
+    );
+    let place = place(&format!("[defaults.http]\nexpect.status = [500]\n{sources}"));
+    assert_eq!(texts(&place.run(&["check", "shop/http/home"])).0, Some(0));
+    assert_eq!(texts(&place.run(&["check", "shop/http/api"])).0, Some(2));
+    fs::write(place.path().join("work/rounds.toml"), sources).unwrap();
+    assert_eq!(texts(&place.run(&["check", "shop/http/home"])).0, Some(2));
+}
+
+#[test]
+fn anchors_tell_a_machine_that_is_cut_off_from_a_site_that_is_down() {
+    // A closed port of this machine, by an address that is not known to be this machine's.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let anchor = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = format!("[site.shop.http.home]\nurl = \"http://0.0.0.0:{closed}/\"\n");
+    let place = place("");
+    let check = |anchor: u16| {
+        fs::write(place.path().join("work/rounds.toml"), format!("[offline]\nanchors = [\"127.0.0.1:{anchor}\"]\n{source}")).unwrap();
+        let (code, out, err) = texts(&place.run(&["check"]));
+        (code, format!("{out}{err}"))
+    };
+    let (code, text) = check(anchor.local_addr().unwrap().port());
+    assert!(code == Some(2) && text.contains("CRITICAL"), "the anchor answers, so the site is down: {text}");
+    let (code, text) = check(closed);
+    assert!(code == Some(3) && !text.contains("CRITICAL shop"), "nothing answers, so nothing is said of the site: {text}");
 }

@@ -271,7 +271,14 @@ fn the_first_screen_leads_to_the_demonstration_and_to_the_manual() {
     let mut terminal = Terminal::start(&place, &[], &[]);
     terminal.wait_for_text("Nothing is watched yet");
     terminal.press("h");
-    terminal.wait_for("the manual on the ordinary screen", |screen| !screen.alternate_screen() && screen.contents().contains("Usage: rounds"));
+    terminal.wait_for("the manual", |screen| screen.alternate_screen() && screen.contents().contains("Usage: rounds"));
+    terminal.press("G");
+    terminal.wait_for("its end", |screen| !screen.contents().contains("Usage: rounds [") && screen.contents().contains("the manual"));
+    // Keys of the choices mean nothing to a reader, and leaving it leads back.
+    terminal.press("i");
+    terminal.press("q");
+    terminal.wait_for_text("Nothing is watched yet");
+    terminal.press("q");
     assert_eq!(terminal.end(), 0);
     terminal.assert_restored();
     assert!(is_empty(&place.path().join("home")) && is_empty(&place.path().join("work")));

@@ -63,6 +63,8 @@ const PAGE: Duration = Duration::from_millis(250);
 const SCHEDULE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// The service manager is told how it stands at most this often.
 const STATUS: Duration = Duration::from_secs(5);
+/// How it is is looked at at most this often: with ten thousand sources a look at each of them is work.
+const VITALS: Duration = Duration::from_secs(1);
 /// The longest wait when nothing comes: the clock is looked at, so that a sleep is noticed.
 const LONGEST: Duration = Duration::from_secs(15);
 
@@ -215,7 +217,9 @@ struct Collector {
     alive_at: Option<Instant>,
     status: (Instant, String),
     ready: bool,
-    /// Whether it was well when it was last looked at; a change is a line.
+    /// How it was when it was last looked at.
+    looked: Option<(Instant, Vitals)>,
+    /// Whether it was well then; a change is a line.
     well: Result<(), String>,
 }
 
@@ -282,6 +286,7 @@ impl Collector {
             alive_at: None,
             status: (at, String::new()),
             ready: false,
+            looked: None,
             well: Ok(()),
             in_force: InForce { config, warnings: Vec::new() },
         };
@@ -455,16 +460,29 @@ impl Collector {
         }
     }
 
-    fn vitals(&self, now: Timestamp) -> Vitals {
-        vitals::of(&self.state.world, &self.keeping(), self.begun, now)
+    fn vitals(&mut self, at: Instant, now: Timestamp) -> Vitals {
+        if let Some((when, vitals)) = &self.looked
+            && at.saturating_duration_since(*when) < VITALS
+        {
+            return vitals.clone();
+        }
+        let vitals = vitals::of(&self.state.world, &self.keeping(), self.begun, now);
+        self.looked = Some((at, vitals.clone()));
+        vitals
     }
 
     fn answer(&mut self, ask: serve::Ask, at: Instant, now: Timestamp) {
         let answer = match ask.question {
-            Question::Health => serve::health(&self.vitals(now).verdict()),
+            Question::Health => serve::health(&self.vitals(at, now).verdict()),
             Question::Metrics(format) => {
                 let made = self.page.take().filter(|(when, of, _)| *of == format && at.duration_since(*when) < PAGE);
-                let (when, _, body) = made.unwrap_or_else(|| (at, format, Bytes::from(prometheus::text(&self.state.world, &self.own(now), now, format))));
+                let (when, _, body) = match made {
+                    Some(made) => made,
+                    None => {
+                        let own = self.own(at, now);
+                        (at, format, Bytes::from(prometheus::text(&self.state.world, &own, now, format)))
+                    }
+                };
                 self.page = Some((when, format, body.clone()));
                 Answer { status: 200, content_type: format.content_type(), body }
             }
@@ -473,8 +491,8 @@ impl Collector {
         let _ = ask.answer.send(answer);
     }
 
-    fn own(&self, now: Timestamp) -> Own {
-        let vitals = self.vitals(now);
+    fn own(&mut self, at: Instant, now: Timestamp) -> Own {
+        let vitals = self.vitals(at, now);
         let writes = self.hands.journal().map(Journal::writes).unwrap_or_default();
         Own {
             started: self.started,
@@ -516,7 +534,7 @@ impl Collector {
             // A thread that cannot be started today may be tomorrow.
             let _ = history::open(&self.state_dir, &self.in_force.config, self.events.clone());
         }
-        let vitals = self.vitals(now);
+        let vitals = self.vitals(at, now);
         let well = vitals.verdict();
         if well.is_ok() != self.well.is_ok() {
             match &well {
@@ -555,9 +573,11 @@ impl Collector {
             self.service.alive();
             self.alive_at = Some(at + limit / 3);
         }
-        let standing = standing(&self.state.world);
-        if self.ready && standing != self.status.1 && self.status.0 + STATUS <= at {
-            self.service.status(&standing);
+        if self.ready && self.status.0 + STATUS <= at {
+            let standing = standing(&self.state.world);
+            if standing != self.status.1 {
+                self.service.status(&standing);
+            }
             self.status = (at, standing);
         }
     }
