@@ -193,7 +193,8 @@ struct Collector {
     schedules: Schedules,
     beat: Option<Beat>,
     load: Arc<Mutex<Load>>,
-    reading: bool,
+    /// The configuration is being read; and whether somebody asked for that again meanwhile.
+    reading: Option<bool>,
     state_dir: PathBuf,
     read_only: bool,
     seq: u64,
@@ -265,7 +266,7 @@ impl Collector {
             schedules: Schedules::default(),
             beat: None,
             load: Arc::new(Mutex::new(load)),
-            reading: false,
+            reading: None,
             state_dir,
             read_only,
             seq,
@@ -350,6 +351,9 @@ impl Collector {
                     Some(Msg::Notice(notice)) => notice.text.clone(),
                     _ => "there is no journal".to_owned(),
                 };
+                if journal.is_some() && self.without_journal.is_some() {
+                    self.log.say(Weight::Notice, "rounds: the journal is open now", now);
+                }
                 self.without_journal = journal.is_none().then_some((reason, at + OPEN_AGAIN));
                 if let Some(notice) = notice {
                     self.take(notice, now);
@@ -367,7 +371,7 @@ impl Collector {
             }
             Event::Signal(Signal::Reload) => self.read_again(now)?,
             Event::Reloaded(read) => {
-                self.reading = false;
+                let again = self.reading.take();
                 match *read {
                     Ok(read) => {
                         self.reloads.0 += 1;
@@ -397,6 +401,9 @@ impl Collector {
                     }
                 }
                 self.service.ready(&standing(&self.state.world));
+                if again == Some(true) {
+                    self.read_again(now)?;
+                }
             }
             // What comes from a terminal does not come here.
             _ => {}
@@ -414,9 +421,12 @@ impl Collector {
 
     /// Reads the configuration again, on a thread of its own: a disk may be slow.
     fn read_again(&mut self, now: Timestamp) -> io::Result<()> {
-        if std::mem::replace(&mut self.reading, true) {
+        if let Some(again) = &mut self.reading {
+            // What is read now may be what stood there before.
+            *again = true;
             return Ok(());
         }
+        self.reading = Some(false);
         self.service.reloading();
         self.log.say(Weight::Info, "rounds: reading the configuration again", now);
         let (load, events) = (Arc::clone(&self.load), self.events.clone());
