@@ -470,20 +470,24 @@ impl Collector {
         }
     }
 
-    fn vitals(&mut self, at: Instant, now: Timestamp) -> Vitals {
-        if let Some((when, vitals)) = &self.looked
-            && at.saturating_duration_since(*when) < VITALS
-        {
-            return vitals.clone();
-        }
+    /// How it is now.
+    fn look(&mut self, at: Instant, now: Timestamp) -> Vitals {
         let vitals = vitals::of(&self.state.world, &self.keeping(), self.begun, now);
         self.looked = Some((at, vitals.clone()));
         vitals
     }
 
+    /// How it was a moment ago, for the turns of the loop.
+    fn vitals(&mut self, at: Instant, now: Timestamp) -> Vitals {
+        match &self.looked {
+            Some((when, vitals)) if at.saturating_duration_since(*when) < VITALS => vitals.clone(),
+            _ => self.look(at, now),
+        }
+    }
+
     fn answer(&mut self, ask: serve::Ask, at: Instant, now: Timestamp) {
         let answer = match ask.question {
-            Question::Health => serve::health(&self.vitals(at, now).verdict()),
+            Question::Health => serve::health(&self.look(at, now).verdict()),
             Question::Metrics(format) => {
                 let made = self.page.take().filter(|(when, of, _)| *of == format && at.duration_since(*when) < PAGE);
                 let (when, _, body) = match made {
@@ -502,7 +506,7 @@ impl Collector {
     }
 
     fn own(&mut self, at: Instant, now: Timestamp) -> Own {
-        let vitals = self.vitals(at, now);
+        let vitals = self.look(at, now);
         let writes = self.hands.journal().map(Journal::writes).unwrap_or_default();
         Own {
             started: self.started,
