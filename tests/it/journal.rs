@@ -134,10 +134,10 @@ fn a_month_for_measuring() {
     let now = rounds::io::clock::now();
     let names: Vec<SourceId> = (0..100).map(|n| SourceId::new("shop", "http", &format!("e{n}")).unwrap()).collect();
     let month = chrono::TimeDelta::days(30);
-    let (mut at, mut count) = (now - month, 0_u64);
+    let (mut at, mut count) = (now - month, 0_i64);
     while at < now {
-        for (n, name) in names.iter().enumerate() {
-            let mut polled = probe(count as i64 + n as i64);
+        for (n, name) in (0_i64..).zip(&names) {
+            let mut polled = probe(count + n);
             (polled.source, polled.started, polled.at) = (name.clone(), at, at);
             if let Ok(collected) = &mut polled.result {
                 collected.observations.iter_mut().for_each(|observation| observation.at = at);
@@ -145,7 +145,7 @@ fn a_month_for_measuring() {
             journal.keep_poll(polled);
         }
         count += 1;
-        if count.is_multiple_of(20) {
+        if count % 20 == 0 {
             assert!(journal.flush(SOON));
         }
         // Every ten seconds in the last three hours, which are held in memory, every ten minutes before.
