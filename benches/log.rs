@@ -16,10 +16,28 @@ use rounds::sources::log::stamp::Zone;
 use rounds::sources::log::tally::Tally;
 
 fn main() {
+    // For measuring beside another program: the text as a file, and one reading of a file with its peak of resident memory.
+    if let Some(path) = std::env::var_os("ROUNDS_BENCH_WRITE") {
+        std::fs::write(path, django(megabytes() << 20)).expect("room on the disk");
+        return;
+    }
+    if let Some(path) = std::env::var_os("ROUNDS_BENCH_FILE") {
+        let begun = Instant::now();
+        digest_file(Path::new(&path));
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("no peak is told");
+        println!("{:.2} s, {peak}", begun.elapsed().as_secs_f64());
+        return;
+    }
     if !std::env::args().any(|arg| arg == "--test" || arg == "--list") {
         beside();
     }
     divan::main();
+}
+
+/// How much text.
+fn megabytes() -> usize {
+    std::env::var("ROUNDS_BENCH_MB").ok().and_then(|mb| mb.parse().ok()).unwrap_or(256)
 }
 
 /// About this many bytes of the verbose format: requests, slow queries, and a traceback of one of 60 kinds each hundredth line.
@@ -49,7 +67,7 @@ fn django(size: usize) -> Vec<u8> {
 fn beside() {
     let folder = tempfile::tempdir().expect("a directory");
     let (source, program, log) = (folder.path().join("pass.c"), folder.path().join("pass"), folder.path().join("x.log"));
-    let megabytes: usize = std::env::var("ROUNDS_BENCH_MB").ok().and_then(|mb| mb.parse().ok()).unwrap_or(256);
+    let megabytes = megabytes();
     let text = django(megabytes << 20);
     std::fs::write(&source, include_str!("log_pass.c")).expect("a file");
     std::fs::write(&log, &text).expect("room on the disk");
