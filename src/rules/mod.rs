@@ -72,6 +72,13 @@ pub static RULES: &[&dyn Rule] = &[
     &dependencies::Dependencies,
     &eol::EndOfLife,
     &backups::Backups,
+    &backups::keep::Failed,
+    &backups::tries::Drills,
+    &backups::tries::Checks,
+    &backups::keep::Space,
+    &backups::keep::Locks,
+    &backups::keep::Places,
+    &backups::keep::Overlap,
     &staleness::Staleness,
 ];
 

@@ -1,4 +1,15 @@
-//! Is the last good copy young enough, large enough and whole?
+//! Is the last good copy young enough, large enough and whole? Was one ever restored, and where do they lie?
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `mod` | the promises of age, size and number |
+//! | `tries` | restores and checks: failed, late, never made |
+//! | `keep` | failed runs, places, the disk, locks, jobs that overlap |
+
+pub mod keep;
+#[cfg(test)]
+mod tests;
+pub mod tries;
 
 use std::time::Duration;
 
