@@ -80,6 +80,15 @@ pub fn days(entry: &Entry<'_>, now: Timestamp, zone: ZoneName) -> [Day; DAYS] {
         // A good copy later that day mends a bad one.
         days[at] = days[at].max(day);
     }
+    for run in &backup.runs {
+        // A run that failed leaves no copy; one that went well may have left it where nobody looks.
+        let Some(at) = run.ended.or(run.started).and_then(|at| place(text::local(at, zone).date())) else { continue };
+        match run.ok {
+            Some(true) => days[at] = days[at].max(Day::Good),
+            Some(false) => days[at] = days[at].max(Day::Failed),
+            None => {}
+        }
+    }
     if let Some(last) = backup.last_success {
         let odd =
             backup.complaints.iter().any(|complaint| complaint.starts_with("shrank") || complaint.starts_with("grew") || complaint.starts_with("is too small"));
@@ -135,6 +144,7 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, items: &[Entry<'_>], selected:
     if wide {
         pen.put(area.x + 84, area.y + 1, area.right() - 2, "kept", theme.dim);
         pen.put(area.x + 96, area.y + 1, area.right() - 2, "promised", theme.dim);
+        pen.put(area.x + 110, area.y + 1, area.right() - 2, "full on", theme.dim);
     }
     let cursor = (DAYS - 1).saturating_sub(usize::from(scene.view.day_back));
     for (row, (entry, y)) in items.iter().zip(area.y + 2..area.bottom()).enumerate() {
@@ -148,7 +158,10 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, items: &[Entry<'_>], selected:
         if wide && let Some(backup) = entry.backup {
             pen.put(area.x + 84, y, area.x + 94, &text::thousands(backup.snapshots), theme.text);
             let promised = backup.retention.map_or_else(|| "–".to_owned(), text::thousands);
-            pen.put(area.x + 96, y, area.right() - 2, &promised, theme.dim);
+            pen.put(area.x + 96, y, area.x + 108, &promised, theme.dim);
+            let soon = backup.full_on.is_some_and(|full| full < scene.now + chrono::TimeDelta::days(14));
+            let full = backup.full_on.map_or_else(|| "–".to_owned(), |full| text::day(full, scene.now, scene.view.zone));
+            pen.put(area.x + 110, y, area.right() - 2, &full, if soon { theme.bold(theme.warn) } else { theme.dim });
         }
     }
 }

@@ -6,10 +6,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::{Entry, calendar, odd_size};
-use crate::domain::time::{duration_text, human, size_text};
-use crate::domain::{Backup, Copy, Timestamp};
+use super::{Entry, calendar, jobs, odd_size};
+use crate::backups::schedule::{self, Job, took};
+use crate::domain::time::{duration_text, human, since, size_text};
+use crate::domain::{Backup, Copy, JobRun, Timestamp};
+use crate::sources::{DetailBody, ItemKey};
+use crate::state::tries::copy_at;
 use crate::state::{Command, Drawn, Part};
+use crate::ui::panes::attention::short;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
 use crate::ui::signs::Sign;
@@ -53,7 +57,12 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
     let Some(backup) = entry.backup.filter(|_| sized) else { return };
     let free = inner.height.saturating_sub(all.len() as u16 + 1);
     if beside {
-        graph(pen, scene, backup, Rect { x: area.x + SECOND, width: area.width - SECOND, height: inner.height.min(GRAPH), ..inner });
+        let right = Rect { x: area.x + SECOND, width: area.width - SECOND, height: inner.height.min(GRAPH), ..inner };
+        graph(pen, scene, backup, right);
+        let below = inner.height.saturating_sub(GRAPH + 1);
+        if below >= 5 {
+            durations(pen, scene, backup, Rect { y: right.bottom() + 1, height: below.min(GRAPH - 1), ..right });
+        }
     } else if free >= 6 && inner.width >= 40 {
         graph(pen, scene, backup, Rect { y: inner.bottom() - free, height: free.min(GRAPH), ..inner });
     }
@@ -85,45 +94,72 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> Vec<L
             all.push(Line::text("nothing is known of its copies", theme.dim));
         }
         all.push(Line::new());
-        all.push(hints(scene));
+        all.push(hints(scene, entry));
         return all;
     };
-    let mut fact = |name: &'static str, value: String, style: Style| all.push(Line::new().put(1, name, theme.dim).put(VALUE, value, style));
-    match backup.last_success {
-        Some(at) => {
-            let size = backup.size_bytes.map_or(String::new(), |size| format!(", {}", size_text(size)));
-            fact("last good", format!("{}{size}", when(scene, at)), theme.text);
+    let mut fact = |name: &'static str, spans: Vec<Span<'static>>| all.push(Line::new().put(1, name, theme.dim).spans(At::Left(VALUE), spans));
+    let warn = theme.bold(theme.warn);
+    let plain = |words: String| vec![Span::styled(words, theme.text)];
+    match (backup.last_success, backup.copies.iter().rev().find(|copy| copy.complete != Some(false))) {
+        (Some(at), copy) => {
+            let mut words = when(scene, at);
+            words.extend(backup.size_bytes.map(|size| format!(", {}", size_text(size))));
+            words.extend(copy.and_then(|copy| copy.added_bytes).map(|added| format!(", added {}", size_text(added))));
+            words.extend(copy.and_then(|copy| copy.started).map(|began| format!(", took {}", took(since(began, at).as_secs_f64()))));
+            fact("last good", plain(words));
         }
-        None => fact("last good", "none".to_owned(), theme.bold(theme.crit)),
+        (None, _) => fact("last good", vec![Span::styled("none", theme.bold(theme.crit))]),
     }
     if let Some(median) = backup.median_size_bytes {
-        let style = if odd_size(backup) { theme.bold(theme.warn) } else { theme.text };
+        let style = if odd_size(backup) { warn } else { theme.text };
         let least = backup.min_size_bytes.map_or(String::new(), |least| format!(", at least {} promised", size_text(least)));
-        fact("size", format!("{}, median {}{least}", backup.size_bytes.map_or_else(|| "?".to_owned(), size_text), size_text(median)), style);
+        let words = format!("{}, median {}{least}", backup.size_bytes.map_or_else(|| "?".to_owned(), size_text), size_text(median));
+        fact("size", vec![Span::styled(words, style)]);
     }
-    let places = match backup.places.len() as u64 {
-        0 => String::new(),
-        1 => ", in one place: what takes it takes them all".to_owned(),
-        places => format!(", in {} places", text::thousands(places)),
-    };
     let promised = backup.retention.map_or(String::new(), |kept| format!(", {} promised", text::thousands(kept)));
     let few = backup.snapshots <= 1 || backup.retention.is_some_and(|kept| backup.snapshots < kept);
-    let style = if few || backup.places.len() == 1 { theme.bold(theme.warn) } else { theme.text };
-    fact("copies", format!("{}{promised}{places}", text::thousands(backup.snapshots)), style);
-    match backup.checked_at {
-        Some(at) => fact("check", format!("{}: it is whole", when(scene, at)), theme.text),
-        None => fact("check", "never: whether it is whole is not known".to_owned(), theme.bold(theme.warn)),
+    fact("kept", vec![Span::styled(format!("{}{promised}", text::thousands(backup.snapshots)), if few { warn } else { theme.text })]);
+    if !backup.places.is_empty() {
+        fact("copies", vec![places(scene, backup)]);
     }
-    match &backup.drill {
-        Some(drill) => {
-            let took = human(Duration::try_from_secs_f64(drill.seconds).unwrap_or_default());
-            let (said, style) = if drill.ok { ("every assertion held", theme.text) } else { ("failed", theme.bold(theme.crit)) };
-            fact("drill", format!("{}, took {took}, {said}", when(scene, drill.at)), style);
-        }
-        None => fact("drill", "never: nobody has restored it yet".to_owned(), theme.bold(theme.warn)),
+    fact("check", check_words(scene, entry, backup));
+    fact("drill", drill_words(scene, entry, backup));
+    if let Some(at) = backup.next_at {
+        let (word, style) = if at < scene.now { ("did not run", warn) } else { ("expected", theme.text) };
+        fact("next", vec![Span::styled(format!("{} {word}", text::moment_short(at, scene.now, scene.view.zone)), style)]);
+    }
+    for lock in &backup.locks {
+        let held = lock.since.map_or_else(String::new, |at| format!(" for {}", scene.age(at)));
+        let (ended, style) = if lock.stale { (", which has ended: the lock is stale", warn) } else { ("", theme.text) };
+        fact("lock", vec![Span::styled(format!("{}{held}{ended}", lock.holder), style)]);
+    }
+    if let Some(full) = backup.full_on {
+        let soon = full < scene.now + chrono::TimeDelta::days(14);
+        let free = backup.free_bytes.map_or_else(String::new, |free| format!(", {} are free", size_text(free)));
+        let words = format!("full on {}{free}", text::day(full, scene.now, scene.view.zone));
+        fact("disk", vec![Span::styled(words, if soon { warn } else { theme.text })]);
+    } else if let Some(free) = backup.free_bytes {
+        fact("disk", plain(format!("{} are free", size_text(free))));
     }
     all.push(Line::new());
-    all.push(hints(scene));
+    all.push(hints(scene, entry));
+    all.extend(jobs::lines(scene, entry, width));
+    if let Some(drill) = backup.drill.as_ref().filter(|drill| !drill.assertions.is_empty() && (most == usize::MAX || !drill.ok)) {
+        all.push(Line::new());
+        all.push(Line::text("the last drill", theme.dim));
+        all.extend(drill.assertions.iter().map(|assertion| {
+            let (sign, style) = if assertion.ok { (Sign::Ok, theme.text) } else { (Sign::Crit, theme.bold(theme.crit)) };
+            Line::of(vec![sign.span(theme), Span::raw(" "), Span::styled(format!("{}: {}", assertion.name, assertion.seen), style)])
+        }));
+        let phases: Vec<String> = drill.phases.iter().map(|(phase, seconds)| format!("{phase} {}", took(*seconds))).collect();
+        all.push(Line::text(phases.join(" · "), theme.dim));
+    }
+    all.extend(holds(scene, entry, backup));
+    if !backup.runs.is_empty() && most == usize::MAX {
+        all.push(Line::new());
+        all.push(Line::text("runs, newest first", theme.dim));
+        all.extend(backup.runs.iter().rev().map(|run| run_line(scene, run)));
+    }
     if !backup.copies.is_empty() {
         all.push(Line::new());
         all.push(Line::text("copies, newest first", theme.dim));
@@ -133,6 +169,107 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> Vec<L
         }
     }
     all
+}
+
+/// What the looked-at copy holds, where its tool told.
+fn holds(scene: &Scene<'_>, entry: &Entry<'_>, backup: &Backup) -> Vec<Line> {
+    let theme = scene.theme;
+    let Some(copy) = scene.view.detail_open.then(|| copy_at(backup, scene.view, scene.now)).flatten() else { return Vec::new() };
+    let key = ItemKey { source: entry.source.spec.id.clone(), item: copy.name };
+    let details = &scene.world.details;
+    let known = details.get(&key, None);
+    let mut all = Vec::new();
+    if let Some((_, error)) = known.and_then(|known| known.error.as_ref()) {
+        all.push(Line::text(format!("what it holds is not known: {}", error.message), theme.unknown));
+    } else if details.is_asked(&key, None) && known.is_none() {
+        all.push(Line::text("what it holds is asked …", theme.dim));
+    }
+    if let Some(DetailBody::Lines(lines)) = known.and_then(|known| known.good.as_ref()).map(|(_, detail)| &detail.body) {
+        all.extend(lines.iter().map(|line| Line::text(line.clone(), theme.text)));
+    }
+    if !all.is_empty() {
+        all.insert(0, Line::new());
+    }
+    all
+}
+
+/// `nas1 33 h, s3 33 h; none on the machine it protects`.
+fn places(scene: &Scene<'_>, backup: &Backup) -> Span<'static> {
+    let theme = scene.theme;
+    let age = |place: &crate::domain::Place| place.newest.map_or_else(|| "nothing good".to_owned(), |at| short(&scene.age(at)));
+    let names: Vec<String> = backup.places.iter().map(|place| format!("{} {}", place.name, age(place))).collect();
+    let near = backup.places.iter().filter(|place| place.same_machine == Some(true)).count();
+    let known = backup.places.iter().all(|place| place.same_machine.is_some());
+    let (more, odd) = match (near, backup.places.len()) {
+        (near, all) if near == all => ("; all on the machine it protects", true),
+        (_, 1) => ("; in one place: what takes it takes them all", true),
+        (0, _) if known => ("; none on the machine it protects", false),
+        _ => ("", false),
+    };
+    Span::styled(format!("{}{more}", names.join(", ")), if odd { theme.bold(theme.warn) } else { theme.text })
+}
+
+/// `12 d ago, structure only; next in 2 days`.
+fn check_words(scene: &Scene<'_>, entry: &Entry<'_>, backup: &Backup) -> Vec<Span<'static>> {
+    let theme = scene.theme;
+    let mut spans = match (&backup.check, backup.checked_at) {
+        (Some(check), _) if !check.ok => {
+            let said = if check.message.is_empty() { &check.depth } else { &check.message };
+            vec![Span::styled(format!("{}, failed: {said}", when(scene, check.at)), theme.bold(theme.crit))]
+        }
+        (Some(check), _) => vec![Span::styled(format!("{}, {}: all is well", when(scene, check.at), check.depth), theme.text)],
+        (None, Some(at)) => vec![Span::styled(format!("{}: it is whole", when(scene, at)), theme.text)],
+        (None, None) => vec![Span::styled("never: whether it is whole is not known", theme.bold(theme.warn))],
+    };
+    spans.extend(next_words(scene, entry, Job::Check));
+    spans
+}
+
+/// `48 d ago, 18 d late, took 14 m 3 s, 4 of 4 assertions held`.
+fn drill_words(scene: &Scene<'_>, entry: &Entry<'_>, backup: &Backup) -> Vec<Span<'static>> {
+    let theme = scene.theme;
+    let mut spans = match &backup.drill {
+        Some(drill) => {
+            let held = drill.assertions.iter().filter(|assertion| assertion.ok).count();
+            let held =
+                if drill.assertions.is_empty() { "every assertion held".to_owned() } else { format!("{held} of {} assertions held", drill.assertions.len()) };
+            let words = match (drill.ok, &drill.problem) {
+                (true, _) => format!("{}, took {}, {held}", when(scene, drill.at), took(drill.seconds)),
+                (false, Some(problem)) => format!("{}, failed: {problem}", when(scene, drill.at)),
+                (false, None) => format!("{}, took {}, failed", when(scene, drill.at), took(drill.seconds)),
+            };
+            vec![Span::styled(words, if drill.ok { theme.text } else { theme.bold(theme.crit) })]
+        }
+        None => vec![Span::styled("never: nobody has restored it yet", theme.bold(theme.warn))],
+    };
+    spans.extend(next_words(scene, entry, Job::Drill));
+    spans
+}
+
+/// `; next in 18 days`, `; 18 days late`.
+fn next_words(scene: &Scene<'_>, entry: &Entry<'_>, job: Job) -> Option<Span<'static>> {
+    let at = schedule::due_at(entry.source, job)?;
+    let theme = scene.theme;
+    Some(if at > scene.now {
+        Span::styled(format!("; next in {}", schedule::long(since(scene.now, at))), theme.dim)
+    } else {
+        Span::styled(format!("; {} late", schedule::long(since(at, scene.now))), theme.bold(theme.warn))
+    })
+}
+
+/// `Fri 02:37  3 m 12 s  failed  no space left`.
+fn run_line(scene: &Scene<'_>, run: &JobRun) -> Line {
+    let theme = scene.theme;
+    let at = run.ended.or(run.started).map_or_else(|| "?".to_owned(), |at| text::moment_short(at, scene.now, scene.view.zone));
+    let lasted = run.started.zip(run.ended).map_or_else(String::new, |(from, to)| took(since(from, to).as_secs_f64()));
+    let (word, style) = match run.ok {
+        Some(true) => ("well", theme.text),
+        Some(false) => ("failed", theme.bold(theme.crit)),
+        None if run.ended.is_none() => ("runs", theme.accent),
+        None => ("not known", theme.unknown),
+    };
+    let spans = vec![Span::styled(word, style), Span::styled(format!("  {}", run.message), theme.text)];
+    Line::new().put(1, at, theme.dim).right(22, lasted, theme.text).spans(At::Left(25), spans)
 }
 
 /// The day that the cursor of the calendar is on, where it is not today: how it went, and its copies.
@@ -148,6 +285,9 @@ fn of_day(scene: &Scene<'_>, entry: &Entry<'_>, width: u16) -> Vec<Line> {
     let mut all = vec![Line::of(line)];
     let copies = entry.backup.map(|backup| backup.copies.as_slice()).unwrap_or_default();
     all.extend(copies.iter().rev().filter(|copy| text::local(copy.at, scene.view.zone).date() == date).map(|copy| copy_line(scene, copy, width)));
+    let runs = entry.backup.map(|backup| backup.runs.as_slice()).unwrap_or_default();
+    let of_day = |run: &&JobRun| run.ended.or(run.started).is_some_and(|at| text::local(at, scene.view.zone).date() == date);
+    all.extend(runs.iter().rev().filter(of_day).map(|run| run_line(scene, run)));
     all.push(Line::new());
     all
 }
@@ -197,16 +337,20 @@ fn copy_line(scene: &Scene<'_>, copy: &Copy, width: u16) -> Line {
     line.spans(At::Left(25), spans)
 }
 
-fn hints(scene: &Scene<'_>) -> Line {
+fn hints(scene: &Scene<'_>, entry: &Entry<'_>) -> Line {
+    let id = &entry.source.spec.id;
+    let can = scene.world.tries.iter().any(|spec| spec.id.site() == id.site() && spec.fit(id) == 0);
     let mut spans = scene.hint(Command::Poll, "look again");
-    spans.push(Span::raw("   "));
-    spans.extend(scene.hint(Command::Why, "why?"));
+    let more = [(Command::Actions, "drill, check, more", can && !scene.view.read_only), (Command::Copy, "restore command", can), (Command::Why, "why?", true)];
+    for (command, word, _) in more.into_iter().filter(|(.., shown)| *shown) {
+        spans.push(Span::raw("   "));
+        spans.extend(scene.hint(command, word));
+    }
     Line::of(spans)
 }
 
 /// The sizes over time, from a floor that the title says.
 fn graph(pen: &mut Pen<'_>, scene: &Scene<'_>, backup: &Backup, area: Rect) {
-    let theme = scene.theme;
     let most = backup.copies.iter().filter_map(|copy| copy.size_bytes).max().unwrap_or(1).max(1);
     let (mut unit, mut by) = ("B", 1.0);
     for name in ["KiB", "MiB", "GiB", "TiB"] {
@@ -220,12 +364,36 @@ fn graph(pen: &mut Pen<'_>, scene: &Scene<'_>, backup: &Backup, area: Rect) {
         .filter(|copy| copy.complete != Some(false))
         .filter_map(|copy| Some(Point { at: copy.at.timestamp_millis(), value: copy.size_bytes? as f64 / by }))
         .collect();
+    course(pen, scene, &points, area, ("size", &format!("size, {unit}, from 0")));
+}
+
+/// How long the runs took, over time.
+fn durations(pen: &mut Pen<'_>, scene: &Scene<'_>, backup: &Backup, area: Rect) {
+    let runs = backup.runs.iter().filter_map(|run| Some((run.started?, run.ended?)));
+    let copies = backup.copies.iter().filter_map(|copy| Some((copy.started?, copy.at)));
+    let spans: Vec<(Timestamp, Timestamp)> = if backup.copies.iter().any(|copy| copy.started.is_some()) { copies.collect() } else { runs.collect() };
+    let most = spans.iter().map(|(from, to)| since(*from, *to).as_secs()).max().unwrap_or(0);
+    if spans.len() < 2 || most == 0 {
+        return;
+    }
+    let (unit, by) = match most {
+        0..180 => ("seconds", 1.0),
+        180..10_800 => ("minutes", 60.0),
+        _ => ("hours", 3_600.0),
+    };
+    let points: Vec<Point> = spans.iter().map(|(from, to)| Point { at: to.timestamp_millis(), value: since(*from, *to).as_secs_f64() / by }).collect();
+    course(pen, scene, &points, area, ("took", &format!("took, {unit}")));
+}
+
+/// One course over the days, from 0.
+fn course(pen: &mut Pen<'_>, scene: &Scene<'_>, points: &[Point], area: Rect, (name, title): (&'static str, &str)) {
+    let theme = scene.theme;
     let to = scene.now.timestamp_millis();
     let oldest = points.iter().map(|point| point.at).min().unwrap_or(to);
     let from = oldest.clamp(to - DAYS * 86_400_000, to - 86_400_000);
     let widest = points.windows(2).map(|pair| (pair[1].at - pair[0].at).abs()).max().unwrap_or(0);
-    pen.put(area.x + 1, area.y, area.right() - 2, &format!("size, {unit}, from 0"), theme.text);
-    let series = Series { name: "size", style: theme.graph1, mark: '*', points: &points, judged: false, filled: false };
+    pen.put(area.x + 1, area.y, area.right() - 2, title, theme.text);
+    let series = Series { name, style: theme.graph1, mark: '*', points, judged: false, filled: false };
     let graph = Graph {
         series: vec![series],
         warning: None,

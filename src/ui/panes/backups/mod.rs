@@ -2,6 +2,7 @@
 
 mod calendar;
 mod detail;
+mod jobs;
 
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use ratatui::text::Span;
 
 use super::attention::short;
 use super::listing;
+use crate::backups::schedule::Job;
 use crate::domain::time::{human, since, size_text};
 use crate::domain::{Backup, Capability, Copy, Status, Timestamp};
+use crate::rules::backups::tries::is_late;
 use crate::state::matching::Query;
 use crate::state::menu::filter_of;
 use crate::state::{Drawn, Page, Part, SourceState, item};
@@ -242,9 +245,9 @@ impl Table {
             };
             row = row.cell(places, style);
         }
-        let (check, style) = checked(scene, backup, content);
+        let (check, style) = checked(scene, entry, backup, content);
         row = row.cell(check, style);
-        let (drill, style) = drilled(scene, backup, content);
+        let (drill, style) = drilled(scene, entry, backup, content);
         row.cell(drill, style)
     }
 
@@ -282,21 +285,24 @@ impl Table {
 }
 
 /// When the content was last checked.
-fn checked(scene: &Scene<'_>, backup: &Backup, content: Style) -> (String, Style) {
+fn checked(scene: &Scene<'_>, entry: &Entry<'_>, backup: &Backup, content: Style) -> (String, Style) {
     let theme = scene.theme;
-    match backup.checked_at {
-        Some(at) => (short(&scene.age(at)), if content == theme.dim { theme.dim } else { theme.text }),
-        None => ("never".to_owned(), theme.bold(theme.warn)),
+    let warn = theme.bold(theme.warn);
+    match (&backup.check, backup.checked_at) {
+        (Some(check), _) if !check.ok => ("failed".to_owned(), theme.bold(theme.crit)),
+        (_, Some(at)) => (short(&scene.age(at)), if is_late(entry.source, backup, Job::Check, scene.now) { warn } else { content }),
+        (_, None) => ("never".to_owned(), warn),
     }
 }
 
 /// When it was last restored.
-fn drilled(scene: &Scene<'_>, backup: &Backup, content: Style) -> (String, Style) {
+fn drilled(scene: &Scene<'_>, entry: &Entry<'_>, backup: &Backup, content: Style) -> (String, Style) {
     let theme = scene.theme;
+    let warn = theme.bold(theme.warn);
     match &backup.drill {
-        Some(drill) if drill.ok => (short(&scene.age(drill.at)), content),
+        Some(drill) if drill.ok => (short(&scene.age(drill.at)), if is_late(entry.source, backup, Job::Drill, scene.now) { warn } else { content }),
         Some(_) => ("failed".to_owned(), theme.bold(theme.crit)),
-        None => ("never".to_owned(), theme.bold(theme.warn)),
+        None => ("never".to_owned(), warn),
     }
 }
 
