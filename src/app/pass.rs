@@ -37,6 +37,9 @@ pub fn once_behind(config: &Config, limit: Duration, known: Option<&Snapshot>, d
     for (finding, acknowledgement) in known.iter().flat_map(|known| &known.acknowledgements) {
         drop(update(&mut state, Msg::Acknowledged(finding.clone(), Some(acknowledgement.clone())), clock::now()));
     }
+    if let Some(known) = known {
+        crate::state::tries::recall(&mut state.world, &known.polls, &known.events);
+    }
     // What is new is told by what was known before.
     for rows in known.iter().flat_map(|known| &known.books) {
         drop(update(&mut state, Msg::Book(Box::new(rows.clone())), clock::now()));

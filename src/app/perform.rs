@@ -367,6 +367,13 @@ impl Hands {
     pub fn perform_all(&mut self, effects: Vec<Effect>, dashboard: &mut Dashboard, terminal: &mut Terminal<Screen>, now: Timestamp) -> std::io::Result<()> {
         for effect in effects {
             let Some(effect) = self.perform(effect) else { continue };
+            let effect = match effect {
+                Effect::CopyRestore(source, copy) => match self.tries.values().find(|order| order.source == source) {
+                    Some(order) => Effect::Copy(order.repository.by_hand(&copy)),
+                    None => continue,
+                },
+                effect => effect,
+            };
             match effect {
                 Effect::LookAt { key, part } => self.look_at(key, part, dashboard, now),
                 Effect::RunAction(order) => self.run_action(*order, dashboard, now),

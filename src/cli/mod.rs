@@ -30,6 +30,7 @@ pub mod demo;
 pub mod deployed;
 pub mod deps;
 pub mod doctor;
+pub mod drill;
 pub mod errors;
 pub mod init;
 pub mod load;
@@ -114,8 +115,10 @@ pub enum Verb {
     Deps(deps::Args),
     /// Upgrade packages in a copy, keep what passes the project's tests, give the result as a branch
     Upgrade(upgrade::Args),
-    /// Print how the backups stand
+    /// Print how the backups stand, or one of them whole
     Backups(backups::Args),
+    /// Restore a copy into a scratch place, look whether what must hold does, take it away; recorded before and after
+    Drill(drill::Args),
     /// Look and keep history without a screen, for a server; serves /metrics
     Watch(watch::Args),
     /// Look whether all that rounds needs is there, with what to do
@@ -289,6 +292,7 @@ fn run(arguments: &[OsString]) -> u8 {
         Some(Verb::Deps(args)) => deps::run(args, &context),
         Some(Verb::Upgrade(args)) => upgrade::run(args, &context),
         Some(Verb::Backups(args)) => backups::run(args, &context),
+        Some(Verb::Drill(args)) => drill::run(args, &context),
         Some(Verb::Watch(args)) => watch::run(args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Status(args)) => status::run(args, &context),

@@ -104,10 +104,17 @@ pub fn errors(world: &World, now: Timestamp, signs: Signs) -> String {
 /// Each data set: how it stands, the age of its last good copy against the promise, size, copies, check, drill, what is wrong.
 #[must_use]
 pub fn backups(world: &World, now: Timestamp, signs: Signs) -> String {
-    let mut sources: Vec<&SourceState> = world.sources.values().filter(|source| source.spec.capability == Capability::Backup).collect();
+    let sources: Vec<&SourceState> = world.sources.values().filter(|source| source.spec.capability == Capability::Backup).collect();
     if sources.is_empty() {
         return "? no backup is watched: rounds cannot say that there is one; write [site.NAME.files.NAME]\n".to_owned();
     }
+    backups_of(&sources, now, signs)
+}
+
+/// The same of these.
+#[must_use]
+pub fn backups_of(sources: &[&SourceState], now: Timestamp, signs: Signs) -> String {
+    let mut sources = sources.to_vec();
     sources.sort_by_key(|source| source.status.rank());
     let age = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| human(since(at, now)));
     let rows: Vec<[String; 7]> = sources

@@ -342,6 +342,13 @@ fn open(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
 }
 
 fn copy(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    if state.view.page == Page::Backups
+        && let Some((source, copy)) = restorable(state, now)
+    {
+        toast(state, format!("the command that restores {} is copied", copy.name), now);
+        effects.push(Effect::CopyRestore(source, Box::new(copy)));
+        return;
+    }
     let text = if let Some(line) = super::stack::line(state) {
         Some(line)
     } else if let Some(line) = selected_key(state).and_then(|key| item::line(state.shown(), key)) {
@@ -358,6 +365,15 @@ fn copy(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
         }
         None => toast(state, "there is nothing to copy".to_owned(), now),
     }
+}
+
+/// The copy that the reader looks at, where it can be restored from here.
+fn restorable(state: &State, now: Timestamp) -> Option<(crate::domain::SourceId, crate::domain::Copy)> {
+    let source = selected_source(state)?;
+    let (_, backup) = state.shown().sources.get(&source)?.backup.as_ref()?;
+    let id = super::tries::id(crate::backups::schedule::Job::Drill, &source)?;
+    acting::find(&state.world, &id)?;
+    Some((source.clone(), super::tries::copy_at(backup, &state.view, state.shown_at(now))?))
 }
 
 /// A change of the text in the open prompt; a filter narrows as one types.

@@ -175,12 +175,23 @@ impl Details {
 /// What the selection stands for, and which part of it is looked at.
 #[must_use]
 pub fn wanted(state: &State) -> Option<(ItemKey, Option<String>)> {
+    // The day matters on the backups' page only.
+    if state.view.page == Page::Backups { None } else { wanted_at(state, Timestamp::UNIX_EPOCH) }
+}
+
+/// The same on every page.
+fn wanted_at(state: &State, now: Timestamp) -> Option<(ItemKey, Option<String>)> {
     if state.view.wall.is_some() || state.view.first_run.is_some() || !matches!(state.view.page, Page::Errors | Page::Dependencies | Page::Backups) {
         return None;
     }
     let row = act::selected_key(state)?;
-    let key = item::item_key(row)?;
-    state.world.sources.get(&key.source).filter(|source| source.spec.enabled)?;
+    let mut key = item::item_key(row)?;
+    let source = state.world.sources.get(&key.source).filter(|source| source.spec.enabled)?;
+    if state.view.page == Page::Backups {
+        // A tool is run for it, maybe over a network: only for who looks at the whole, and for the copy of that day.
+        let (_, backup) = source.backup.as_ref().filter(|_| state.view.detail_open)?;
+        key.item = super::tries::copy_at(backup, &state.view, state.shown_at(now))?.name;
+    }
     let part = state.view.parts.get(&state.view.page).filter(|(of, _)| of == row).map(|(_, part)| part.clone());
     Some((key, part))
 }
@@ -200,7 +211,7 @@ fn reading(state: &State) -> bool {
 
 /// Notes where the selection rests, and asks when it is time.
 pub(super) fn look(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
-    let Some((key, part)) = wanted(state) else {
+    let Some((key, part)) = wanted_at(state, now) else {
         state.view.resting = None;
         return;
     };
@@ -223,7 +234,7 @@ pub(super) fn look(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>)
 
 /// When [`look`] has something to do next.
 pub(super) fn next(state: &State, now: Timestamp) -> Option<Timestamp> {
-    let (key, part) = wanted(state)?;
+    let (key, part) = wanted_at(state, now)?;
     match &state.view.resting {
         Some(resting) if resting.key == key && resting.part == part => {
             state.world.details.due(resting, stamp(&state.world, &key), reading(state)).map(|due| due.max(now))

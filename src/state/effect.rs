@@ -53,6 +53,8 @@ pub enum Effect {
     Perform(Box<Errand>),
     /// Stop a run of ours with all it started.
     StopAction(String),
+    /// Put the command by which a person restores this copy of a source on the clipboard.
+    CopyRestore(SourceId, Box<crate::domain::Copy>),
     /// Put text on the clipboard (OSC 52).
     Copy(String),
     /// Open a link.

@@ -4,10 +4,11 @@
 //! What does not belong here: trying (`actions::drill`), when it is due (`backups::schedule`).
 
 use super::msg::Polled;
+use super::view::View;
 use super::world::World;
 use crate::backups::schedule::Job;
 use crate::domain::backup::Check;
-use crate::domain::{Backup, Data, Drill, SourceId, Timestamp, Transition, TransitionKind};
+use crate::domain::{Backup, Copy, Data, Drill, SourceId, Timestamp, Transition, TransitionKind};
 
 /// The last restore and the last check of one data set, and when each was last begun.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,6 +72,22 @@ pub(super) fn join(world: &mut World, polled: &mut Polled) {
     }
 }
 
+/// Takes over what was tried before: of what a look gave last, and of what was told since.
+pub fn recall(world: &mut World, polls: &[Polled], events: &[Transition]) {
+    for polled in polls {
+        let Ok(collected) = &polled.result else { continue };
+        for observation in &collected.observations {
+            let Data::Backup(backup) = &observation.data else { continue };
+            if backup.drill.is_some() || backup.check.is_some() {
+                let tried = world.tried.entry(polled.source.clone()).or_default();
+                backup.drill.iter().for_each(|drill| tried.drilled(drill));
+                backup.check.iter().for_each(|check| tried.checked(check));
+            }
+        }
+    }
+    events.iter().for_each(|event| told(world, event));
+}
+
 /// Takes note of a restore, a check or the beginning of one.
 pub(super) fn told(world: &mut World, transition: &Transition) {
     if let TransitionKind::Action { steps, .. } = &transition.kind {
@@ -94,6 +111,17 @@ pub(super) fn told(world: &mut World, transition: &Transition) {
     if let Some((_, backup)) = world.sources.get_mut(source).and_then(|source| source.backup.as_mut()) {
         tried.put(backup);
     }
+}
+
+/// The copy that the cursor of the calendar is on: the newest good one of that day; today, the newest good one there is.
+#[must_use]
+pub fn copy_at(backup: &Backup, view: &View, now: Timestamp) -> Option<Copy> {
+    let mut good = backup.copies.iter().rev().filter(|copy| copy.complete != Some(false));
+    if view.day_back == 0 {
+        return good.next().cloned();
+    }
+    let day = view.zone.date(now).checked_sub_days(chrono::Days::new(u64::from(view.day_back)))?;
+    good.find(|copy| view.zone.date(copy.at) == day).cloned()
 }
 
 /// The id of what is tried with a data set: `shop/drill/restic.db`.

@@ -327,6 +327,18 @@ pub enum ZoneName {
     Named(chrono_tz::Tz),
 }
 
+impl ZoneName {
+    /// The day that a moment is of, there.
+    #[must_use]
+    pub fn date(self, at: Timestamp) -> chrono::NaiveDate {
+        match self {
+            Self::Utc => at.date_naive(),
+            Self::Fixed(offset) => at.with_timezone(&offset).date_naive(),
+            Self::Named(zone) => at.with_timezone(&zone).date_naive(),
+        }
+    }
+}
+
 impl View {
     /// The keys of a command, remapped or by default.
     #[must_use]

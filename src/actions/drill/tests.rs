@@ -18,13 +18,13 @@ use crate::sources::BoxFuture;
 
 /// Every file of a folder is a copy; one is restored by copying it.
 #[derive(Debug)]
-struct Folder {
-    dir: PathBuf,
-    drill: DrillConfig,
+pub(crate) struct Folder {
+    pub(crate) dir: PathBuf,
+    pub(crate) drill: DrillConfig,
     /// So long a restore takes at least.
-    takes: Duration,
+    pub(crate) takes: Duration,
     /// A restore gives a tree of files, not one dump.
-    tree: bool,
+    pub(crate) tree: bool,
 }
 
 impl crate::backups::Repository for Folder {

@@ -631,12 +631,14 @@ impl Collector {
     }
 
     /// Ends what is under way, gives the leases back and writes what the journal still holds.
-    fn end(self, signal: i32, runtime: &Runtime) {
+    fn end(mut self, signal: i32, runtime: &Runtime) {
         let name = nix::sys::signal::Signal::try_from(signal).map_or_else(|_| signal.to_string(), |signal| signal.to_string());
         self.service.stopping();
         self.log.say(Weight::Info, &format!("rounds: stopping: {name}"), clock::now());
         drop(self.server);
-        self.schedules.stop(runtime, LEAVING);
+        for record in self.schedules.stop(runtime, LEAVING) {
+            drop(self.hands.perform(Effect::KeepTransition(record)));
+        }
         self.hands.let_go(runtime, LEAVING);
         self.log.say(Weight::Info, "rounds: stopped", clock::now());
     }

@@ -4,14 +4,21 @@
 //! wait. What does not belong here: when a set is due (`backups`), and running it (`actions`).
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
+use crate::actions::{audit, drill};
+use crate::app::person;
+use crate::backups::schedule;
 use crate::config::model::Config;
-use crate::domain::{SourceId, Timestamp};
+use crate::domain::{ActionEnd, SourceId, Timestamp, Transition};
+use crate::io::clock;
 use crate::journal::Journal;
+use crate::state::acting::run_id;
 use crate::state::{Msg, State};
 
 /// What is known when something may be due.
@@ -39,14 +46,64 @@ pub struct Turn<'a> {
 #[derive(Debug, Default)]
 pub struct Schedules {
     started: u64,
+    running: Option<Running>,
+}
+
+/// What runs now: one thing at a time.
+#[derive(Debug)]
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    messages: mpsc::Sender<Msg>,
+    /// The record of its beginning, and what it is called.
+    record: Transition,
+    title: String,
 }
 
 impl Schedules {
     /// Starts what is due and answers when something is due next, as far as that is known; it is asked again earlier when a poll of a
     /// backup came, the configuration or the leases changed, and every half minute at the latest.
     pub fn run_due(&mut self, turn: &Turn<'_>) -> Option<Timestamp> {
-        let _ = turn;
-        None
+        self.running.take_if(|running| running.task.is_finished());
+        if turn.read_only || turn.journal.is_none() || self.running.is_some() || !turn.config.trusted {
+            return None;
+        }
+        let world = &turn.state.world;
+        let known = |source: &SourceId, job| world.tries.iter().any(|spec| crate::state::tries::id(job, source).as_ref() == Some(&spec.id));
+        if let Some(due) = schedule::next(world, turn.now, |source, job| turn.held.contains(source) && known(source, job)) {
+            let order = drill::orders(turn.config).into_iter().find(|(_, order)| order.source == due.source && order.job == due.job);
+            if let Some((spec, order)) = order {
+                self.start(order, spec.title, turn);
+                return None;
+            }
+        }
+        schedule::wakes(world, turn.now)
+    }
+
+    fn start(&mut self, order: drill::Order, title: String, turn: &Turn<'_>) {
+        let by = person();
+        let record = drill::begun(&order, &run_id(&format!("{by}.{}", std::process::id()), turn.now, 0), &by, turn.now);
+        let (stop, messages) = (CancellationToken::new(), turn.messages.clone());
+        let (stopped, told, recorded, called) = (stop.clone(), messages.clone(), record.clone(), title.clone());
+        let task = turn.runtime.spawn(async move {
+            // Recorded before it begins, so that who looks meanwhile sees it run.
+            if told.send(Msg::Tried(Box::new(recorded.clone()))).await.is_err() {
+                return;
+            }
+            let begun = Instant::now();
+            let outcome = drill::carry_out(&order, &recorded, &stopped, &mut |_| {}).await;
+            let mut end = outcome.end(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+            if outcome.result == Err(drill::Broken::Stopped) {
+                "stopped: the collector ended".clone_into(&mut end.words);
+            }
+            let ended = audit::ended(&recorded, end, &called, clock::now());
+            for transition in outcome.told(&order.source).into_iter().chain(ended) {
+                // The loop has ended when this fails.
+                let _ = told.send(Msg::Tried(Box::new(transition))).await;
+            }
+        });
+        self.started += 1;
+        self.running = Some(Running { stop, task, messages, record, title });
     }
 
     /// How much was started so far.
@@ -55,8 +112,153 @@ impl Schedules {
         self.started
     }
 
-    /// Ends what is under way, within `limit`, and lets it clean up.
-    pub fn stop(self, runtime: &Runtime, limit: Duration) {
-        let _ = (runtime, limit);
+    /// Ends what is under way, within `limit`, and lets it clean up. Gives the records that nobody takes from its messages any more.
+    #[must_use]
+    pub fn stop(self, runtime: &Runtime, limit: Duration) -> Vec<Transition> {
+        let Some(Running { stop, task, messages, record, title }) = self.running else { return Vec::new() };
+        stop.cancel();
+        drop(messages);
+        // What it could not clean in time the next run cleans; its mark tells of it.
+        let _ = runtime.block_on(async { tokio::time::timeout(limit, task).await });
+        let took_ms = u64::try_from(crate::domain::time::since(record.at, clock::now()).as_millis()).unwrap_or(u64::MAX);
+        let end = ActionEnd { ok: false, words: "stopped: the collector ended".to_owned(), took_ms };
+        audit::ended(&record, end, &title, clock::now()).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::actions::drill::tests::Folder;
+    use crate::backups::{DrillConfig, Repository};
+    use crate::config::model::Entry;
+    use crate::domain::{Backup, SourceError, Status, TransitionKind};
+    use crate::io::secret::SecretRef;
+    use crate::journal::Identity;
+    use crate::sources::{BuildContext, Built, Complaint, SourceConfig, SourceSpec};
+
+    /// A data set whose copies are the files of a folder.
+    #[derive(Debug)]
+    struct Kept(Arc<Folder>, SourceSpec);
+
+    impl SourceConfig for Kept {
+        fn check(&self) -> Vec<Complaint> {
+            Vec::new()
+        }
+
+        fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
+            Vec::new()
+        }
+
+        fn repository(&self, _: &BuildContext) -> Option<Result<Arc<dyn Repository>, SourceError>> {
+            Some(Ok(Arc::clone(&self.0) as Arc<dyn Repository>))
+        }
+
+        fn build(&self, _: &BuildContext) -> Result<Built, SourceError> {
+            Err(SourceError::config("never polled", "here"))
+        }
+
+        fn spec(&self, _: &BuildContext) -> SourceSpec {
+            self.1.clone()
+        }
+    }
+
+    /// A configuration with one data set whose drill is long due.
+    fn due(dir: &Path, takes: Duration, now: Timestamp) -> (Config, State) {
+        std::fs::create_dir_all(dir.join("copies")).unwrap();
+        std::fs::write(dir.join("copies/a.txt"), "x").unwrap();
+        let drill = DrillConfig { scratch: Some("scratch".to_owned()), ..DrillConfig::default() };
+        let folder = Arc::new(Folder { dir: dir.join("copies"), drill, takes, tree: true });
+        let id = SourceId::parse("shop/files/db").unwrap();
+        let spec = SourceSpec { id: id.clone(), ..crate::report::sample::source("shop/http/home", Status::Ok).spec };
+        let context = BuildContext {
+            id: id.clone(),
+            common: crate::sources::Common::default(),
+            base: dir.to_owned(),
+            trusted: true,
+            zone: None,
+            cache: None,
+            state: Some(dir.join("state")),
+        };
+        let mut config = Config::empty();
+        config.sources = vec![Entry { id: id.clone(), config: Arc::new(Kept(folder, spec)), context }];
+        let mut state = crate::app::initial_state(&config);
+        let source = state.world.sources.get_mut(&id).unwrap();
+        (source.status, source.since) = (Status::Ok, Some(now - chrono::TimeDelta::days(40)));
+        source.backup = Some((now, Box::new(Backup { last_success: Some(now), drill_every_s: Some(30 * 86_400), ..Backup::default() })));
+        (config, state)
+    }
+
+    fn tried(runtime: &Runtime, messages: &mut mpsc::Receiver<Msg>) -> Transition {
+        let next = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), messages.recv()).await });
+        match next.unwrap() {
+            Some(Msg::Tried(told)) => *told,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_due_runs_once_and_is_told_from_its_beginning_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = clock::now();
+        let (config, state) = due(dir.path(), Duration::ZERO, now);
+        let journal = Journal::open(&dir.path().join("state"), &config.journal, Identity::of_this_process()).journal.unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (messages, mut told) = mpsc::channel(16);
+        let held: BTreeSet<SourceId> = state.world.sources.keys().cloned().collect();
+        let nothing = BTreeSet::new();
+        let turn =
+            |held, journal, read_only| Turn { config: &config, state: &state, held, journal, runtime: runtime.handle(), messages: &messages, read_only, now };
+        let mut schedules = Schedules::default();
+        // Of another's sources nothing, without a journal nothing, read-only nothing.
+        schedules.run_due(&turn(&nothing, Some(&journal), false));
+        schedules.run_due(&turn(&held, None, false));
+        schedules.run_due(&turn(&held, Some(&journal), true));
+        assert_eq!(schedules.started(), 0);
+        schedules.run_due(&turn(&held, Some(&journal), false));
+        schedules.run_due(&turn(&held, Some(&journal), false));
+        assert_eq!(schedules.started(), 1);
+        let kinds: Vec<TransitionKind> = (0..3).map(|_| tried(&runtime, &mut told).kind).collect();
+        assert!(matches!(&kinds[0], TransitionKind::Action { ended: None, .. }));
+        assert!(matches!(&kinds[1], TransitionKind::Drill(drill) if drill.ok), "{kinds:?}");
+        assert!(matches!(&kinds[2], TransitionKind::Action { ended: Some(end), .. } if end.ok));
+        assert!(schedules.stop(&runtime, Duration::from_secs(20)).len() <= 1);
+        assert!(!dir.path().join("scratch").exists());
+    }
+
+    #[test]
+    fn one_that_is_stopped_with_the_collector_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = clock::now();
+        let (config, state) = due(dir.path(), Duration::from_secs(600), now);
+        let journal = Journal::open(&dir.path().join("state"), &config.journal, Identity::of_this_process()).journal.unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (messages, mut told) = mpsc::channel(16);
+        let held: BTreeSet<SourceId> = state.world.sources.keys().cloned().collect();
+        let mut schedules = Schedules::default();
+        schedules.run_due(&Turn {
+            config: &config,
+            state: &state,
+            held: &held,
+            journal: Some(&journal),
+            runtime: runtime.handle(),
+            messages: &messages,
+            read_only: false,
+            now,
+        });
+        tried(&runtime, &mut told);
+        for _ in 0..500 {
+            if dir.path().join("scratch").exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let records = schedules.stop(&runtime, Duration::from_secs(20));
+        assert_eq!(records.len(), 1);
+        assert!(records[0].sentence.contains("stopped: the collector ended"), "{}", records[0].sentence);
+        assert!(!dir.path().join("scratch").exists());
     }
 }
