@@ -127,10 +127,10 @@ fn named(job: Job, text: &str, config: &Config) -> Result<(ActionSpec, Order), F
         [] => {
             // One that cannot be made here says why.
             let entry = config.sources.iter().find(|entry| is_meant(&entry.id));
-            let why = entry.and_then(|entry| match entry.config.repository(&entry.context) {
-                Some(Err(error)) => Some(format!("{}: {}; {}", entry.id, error.message, error.remedy)),
-                Some(Ok(_)) => Some(format!("{} has no check of its own: a drill looks at a copy as a whole", entry.id)),
-                None => Some(format!("{} keeps nothing that could be restored from here", entry.id)),
+            let why = entry.map(|entry| match entry.config.repository(&entry.context) {
+                Some(Err(error)) => format!("{}: {}; {}", entry.id, error.message, error.remedy),
+                Some(Ok(_)) => format!("{} has no check of its own: a drill looks at a copy as a whole", entry.id),
+                None => format!("{} keeps nothing that could be restored from here", entry.id),
             });
             Err(Failure::Usage(why.unwrap_or_else(|| match all.as_slice() {
                 [] => format!("no data set is watched that a {} could be made of", job.word()),

@@ -85,7 +85,9 @@ pub fn recall(world: &mut World, polls: &[Polled], events: &[Transition]) {
             }
         }
     }
-    events.iter().for_each(|event| told(world, event));
+    for event in events {
+        told(world, event);
+    }
 }
 
 /// Takes note of a restore, a check or the beginning of one.
