@@ -187,3 +187,93 @@ pub fn said(body: &[u8]) -> Option<String> {
     let words = words.trim().trim_end_matches('.').to_owned();
     (!words.is_empty()).then(|| if first.0 == "detail" { words } else { format!("{}: {words}", first.0) })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn all(value: &Value) {
+        let body = value.to_string().into_bytes();
+        let server = Url::parse("https://bugsink.example/").unwrap();
+        if let Ok(page) = rows(&body) {
+            let (issues, problems) = issues(&page.rows, &server, DateTime::UNIX_EPOCH);
+            assert!(issues.len() + problems.len() <= page.rows.len());
+            assert!(issues.iter().all(|issue| is_id(&issue.id) && issue.title.chars().count() <= TITLE));
+            let _ = (projects(&page.rows), ids(&page.rows));
+        }
+        let _ = (said(&body), state(value, DateTime::UNIX_EPOCH), raw(value));
+    }
+
+    /// A document with the words that this API has, in places where they belong and where they do not.
+    fn document() -> impl Strategy<Value = Value> {
+        let word = prop::sample::select(vec![
+            "next",
+            "results",
+            "id",
+            "friendly_id",
+            "slug",
+            "first_seen",
+            "calculated_type",
+            "calculated_value",
+            "is_muted",
+            "is_resolved",
+            "data",
+            "detail",
+            "digested_event_count",
+            "timestamp",
+        ]);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,20}".prop_map(Value::from),
+            Just(json!("https://x.example/?cursor=abc")),
+            Just(json!("2026-01-02T03:04:05Z")),
+            Just(json!("3fa85f64-5717-4562-b3fc-2c963f66afa6")),
+        ];
+        leaf.prop_recursive(4, 64, 8, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::vec((word.clone(), inner), 0..8).prop_map(|pairs| pairs
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_document_is_read_or_refused(value in document()) {
+            all(&value);
+            all(&json!({ "next": value, "results": [value] }));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let _ = (rows(&bytes), json(&bytes), said(&bytes));
+        }
+    }
+
+    #[test]
+    fn states_and_refusals_are_read() {
+        let now = "2026-02-02T00:00:00Z".parse().unwrap();
+        for (row, expected) in [
+            (json!({ "is_resolved": true, "is_muted": true }), IssueState::Resolved),
+            (json!({ "is_resolved_by_next_release": true }), IssueState::Resolved),
+            (json!({ "is_muted": true }), IssueState::Archived),
+            (json!({ "first_seen": "2026-02-01T12:00:00Z" }), IssueState::New),
+            (json!({ "first_seen": "2026-01-01T12:00:00Z" }), IssueState::Ongoing),
+            (json!({}), IssueState::Ongoing),
+        ] {
+            assert_eq!(state(&row, now), expected, "{row}");
+        }
+        assert_eq!(said(br#"{"detail":"Issue is already resolved."}"#).as_deref(), Some("Issue is already resolved"));
+        assert_eq!(said(br#"{"project":["This field is required."]}"#).as_deref(), Some("project: This field is required"));
+        assert_eq!(said(b"<html>"), None);
+    }
+}
