@@ -6,12 +6,16 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
+//! | `dump` | what a dump is, whether it is whole, taking it out of its packing |
+//! | `fetch` | a copy that a command of the user's brings |
 //! | `plan` | keys that every kind of backup has: promises, `check`, `drill` |
 //! | `judge` | what the copies say of the data set; pure |
 //! | `schedule` | when a restore or a check is due, and which begins next; pure |
 //! | `repository` | where copies are taken from: listing, restoring, checking |
 //! | `tool` | running a backup tool: quiet, at low priority, never twice at once |
 
+pub mod dump;
+pub mod fetch;
 pub mod judge;
 pub mod plan;
 pub mod repository;

@@ -1,31 +1,34 @@
 //! Backups that are plain files: dumps and archives in a folder, judged by age, size, wholeness and number.
 //!
-//! What does not belong here: the verdict on a promise (`rules::backups`), restoring (`actions`).
+//! What does not belong here: the verdict on a promise (`rules::backups`), what a dump is inside (`backups::dump`), drills (`actions`).
 //!
 //! | file | what lives there |
 //! | --- | --- |
 //! | `list` | which files there are, here or told by a command |
-//! | `whole` | whether one file is whole, by its kind |
 //! | `judge` | what the list says of the data set; pure |
+//! | `restore` | copies taken out of the folder |
 
 mod judge;
 mod list;
+mod restore;
 #[cfg(test)]
 mod tests;
-mod whole;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use self::whole::fuzz_end as fuzz_dump_end;
+use self::list::{File, Listing, StopOnDrop};
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
-use crate::backups::{DrillConfig, Promise, plan};
+use crate::backups::dump::{self, Form, Whole};
+use crate::backups::{DrillConfig, Promise, Repository, fetch, plan};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Capability, Data, Observation, SourceError};
+use crate::domain::{Capability, Data, Observation, SourceError, Timestamp};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
 
@@ -50,8 +53,11 @@ pub struct Config {
     /// The promise: how many copies there are at least.
     #[schemars(range(min = 1))]
     pub retention: Option<u32>,
-    /// A command that lists the copies elsewhere, a line each: seconds since 1970, bytes, name (as `find DIR -printf '%T@ %s %p\n'` prints them).
+    /// A command that lists the copies elsewhere, a line each: seconds since 1970, bytes, name (as `find DIR -printf '%T@ %s %p\n'` prints
+    /// them). Records that end with a NUL instead may have names with line breaks.
     pub command: Option<Vec<String>>,
+    /// A command that brings one copy for a drill: `{copy}` is its path, `{into}` the directory to put it into.
+    pub fetch: Option<Vec<String>>,
     /// Restoring into a scratch place now and then.
     pub drill: Option<DrillConfig>,
 }
@@ -67,6 +73,8 @@ pub enum FileKind {
     Sql,
     /// pg_dump's custom format.
     Custom,
+    /// pg_dump's directory format: `path` names the folders, and each is one copy.
+    Directory,
     /// An SQLite database.
     Sqlite,
     /// A tar archive.
@@ -75,6 +83,22 @@ pub enum FileKind {
     Gz,
     /// Anything compressed by zstd.
     Zst,
+}
+
+impl FileKind {
+    /// What it is looked at as; `None`: as its beginning tells.
+    const fn form(self) -> Option<Form> {
+        match self {
+            Self::Auto => None,
+            Self::Sql => Some(Form::Sql("")),
+            Self::Custom => Some(Form::Custom),
+            Self::Directory => Some(Form::Directory),
+            Self::Sqlite => Some(Form::Sqlite),
+            Self::Tar => Some(Form::Tar),
+            Self::Gz => Some(Form::Gz),
+            Self::Zst => Some(Form::Zst),
+        }
+    }
 }
 
 fn complaint(key: &str, message: String, help: &str) -> Complaint {
@@ -92,38 +116,36 @@ impl SourceConfig for Config {
         if self.command.as_ref().is_some_and(Vec::is_empty) {
             all.push(complaint("command", "the command is empty".to_owned(), "write the program and its arguments as a list"));
         }
+        all.extend(self.fetch.as_deref().and_then(fetch::complaint));
         all.extend(plan::complaints(self.max_age, None, self.drill.as_ref()));
-        if self.drill.is_some() {
-            let mut one = complaint("drill", "drills are not run by this version".to_owned(), "the rest of the data set is watched");
-            one.warning = true;
-            all.push(one);
-        }
         all
     }
 
     fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
-        Vec::new()
+        let server = self.drill.as_ref().and_then(|drill| drill.server.as_ref());
+        server.map(|secret| (vec!["drill".to_owned(), "server".to_owned()], secret)).into_iter().collect()
     }
 
     fn commands(&self) -> Vec<Vec<String>> {
-        self.command.clone().into_iter().collect()
+        let asserted = self.drill.as_ref().and_then(|drill| drill.assert.command.clone());
+        [self.command.clone(), self.fetch.clone(), asserted].into_iter().flatten().collect()
+    }
+
+    fn repository(&self, context: &BuildContext) -> Option<Result<Arc<dyn Repository>, SourceError>> {
+        if !context.trusted {
+            return Some(Err(untrusted()));
+        }
+        let drill = self.drill.clone().unwrap_or_default();
+        Some(Ok(Arc::new(restore::Folder { listing: self.listing(context), fetch: self.fetch.clone(), drill, base: context.base.clone() })))
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
         if self.command.is_some() && !context.trusted {
-            return Err(SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`"));
+            return Err(untrusted());
         }
         let spec = self.spec(context);
         let promise = Promise::new(self.max_age, self.min_size, self.retention, None, self.drill.as_ref());
-        let pattern = if self.command.is_some() { self.path.clone() } else { context.base.join(&self.path).to_string_lossy().into_owned() };
-        let source = FilesSource {
-            place: pattern.clone(),
-            listing: list::Listing { pattern, command: self.command.clone(), timeout: spec.timeout },
-            kind: self.kind,
-            promise,
-            every: spec.every,
-            looked: Arc::default(),
-        };
+        let source = FilesSource { listing: self.listing(context), promise, every: spec.every, looked: Arc::default() };
         Ok(Built { spec, source: Box::new(source), service: None })
     }
 
@@ -148,24 +170,55 @@ impl SourceConfig for Config {
     }
 }
 
-/// Looks at the copies of one data set.
-struct FilesSource {
-    listing: list::Listing,
-    place: String,
-    kind: FileKind,
-    promise: Promise,
-    every: Duration,
-    /// What was found out of files that did not change since: reading a dump to its end is done once.
-    looked: Arc<std::sync::Mutex<whole::Memory>>,
+fn untrusted() -> SourceError {
+    SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`")
 }
 
-/// Ends the reading when the poll that wanted it is dropped.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+impl Config {
+    fn listing(&self, context: &BuildContext) -> Listing {
+        let pattern = if self.command.is_some() { self.path.clone() } else { context.base.join(&self.path).to_string_lossy().into_owned() };
+        let timeout = context.common.timeout.unwrap_or(TIMEOUT);
+        Listing { pattern, kind: self.kind, command: self.command.clone(), timeout, zone: context.zone }
     }
+}
+
+/// Files remembered.
+const REMEMBERED: usize = 256;
+
+/// What was found out of files that did not change since: reading a dump to its end is done once.
+#[derive(Debug, Default)]
+struct Memory {
+    known: HashMap<(PathBuf, u64, Timestamp), (Whole, Form)>,
+}
+
+impl Memory {
+    /// Looks into a file once; again only when it changed.
+    fn look(&mut self, file: &File, kind: FileKind, stop: &AtomicBool) -> (Whole, Form) {
+        let key = (file.path.clone(), file.size, file.at);
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        match dump::look(&file.path, kind.form(), stop) {
+            Ok((Whole::NotLookedAt, form)) => (Whole::NotLookedAt, form),
+            Ok(seen) => {
+                if self.known.len() >= REMEMBERED {
+                    self.known.clear();
+                }
+                self.known.insert(key, seen.clone());
+                seen
+            }
+            // Rights may be given meanwhile: it is looked at again.
+            Err(error) => (Whole::No(format!("cannot be read: {error}")), Form::Unknown),
+        }
+    }
+}
+
+/// Looks at the copies of one data set.
+struct FilesSource {
+    listing: Listing,
+    promise: Promise,
+    every: Duration,
+    looked: Arc<Mutex<Memory>>,
 }
 
 impl Source for FilesSource {
@@ -175,20 +228,37 @@ impl Source for FilesSource {
 
     fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
         Box::pin(async move {
-            let found = self.listing.files().await?;
+            let mut found = self.listing.files().await?;
             let now = clock::now();
             let stop = Arc::new(AtomicBool::new(false));
             let _guard = StopOnDrop(Arc::clone(&stop));
-            let (kind, promise, place, looked) = (self.kind, self.promise, self.place.clone(), Arc::clone(&self.looked));
+            let (kind, promise, place, looked) = (self.listing.kind, self.promise, self.listing.pattern.clone(), Arc::clone(&self.looked));
             let here = self.listing.command.is_none();
+            let problems = std::mem::take(&mut found.problems);
             let work = tokio::task::spawn_blocking(move || {
-                let mut memory = looked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                judge::judge(found.files, now, promise, &place, |file| if here { memory.whole(file, kind, &stop) } else { whole::Whole::NotLookedAt })
-                    .map(|backup| (backup, found.problems))
+                let mut memory = looked.lock().unwrap_or_else(PoisonError::into_inner);
+                judge::judge(&found, now, &promise, &place, |file| if here { memory.look(file, kind, &stop) } else { (Whole::NotLookedAt, Form::Unknown) })
             });
-            let (backup, problems) = work.await.map_err(|_| SourceError::protocol("the look at the files broke off"))??;
+            let backup = work.await.map_err(|_| SourceError::protocol("the look at the files broke off"))??;
             let complete = problems.is_empty();
             Ok(Collected { observations: vec![Observation { at: now, data: Data::Backup(Box::new(backup)) }], problems, complete })
         })
     }
+}
+
+/// What a command lists, for fuzzing: must not panic.
+pub fn fuzz(bytes: &[u8]) {
+    let _ = list::lines(&String::from_utf8_lossy(bytes), "*.gz", None);
+    dump::fuzz(bytes);
+}
+
+/// Looks through a folder and judges what is there, for the benchmark: how many copies there are.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn judge_folder(pattern: &str) -> Result<u64, SourceError> {
+    let stop = AtomicBool::new(false);
+    let found = list::here(pattern, FileKind::Auto, None, &stop)?;
+    let look = |file: &File| dump::look(&file.path, None, &stop).unwrap_or((Whole::NotLookedAt, Form::Unknown));
+    judge::judge(&found, clock::now(), &Promise::default(), pattern, look).map(|backup| backup.snapshots)
 }

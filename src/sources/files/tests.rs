@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{Backup, ErrorKind, SourceId};
@@ -77,6 +76,19 @@ async fn an_empty_folder_is_nothing_and_never_good() {
     assert_eq!(error.kind, ErrorKind::Nothing);
 }
 
+/// The header of a member of this size, as ustar has it.
+fn tar_header(size: usize) -> Vec<u8> {
+    let mut header = vec![0u8; 512];
+    header[..5].copy_from_slice(b"a.bin");
+    header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+    header[156] = b'0';
+    header[257..262].copy_from_slice(b"ustar");
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header
+}
+
 #[tokio::test]
 async fn each_way_a_copy_breaks_is_told_and_the_one_before_it_counts() {
     let whole = gz(DUMP.as_bytes());
@@ -93,9 +105,10 @@ async fn each_way_a_copy_breaks_is_told_and_the_one_before_it_counts() {
         bytes.resize(4_096, 0);
         bytes
     };
-    let mut tar = vec![0u8; 512];
-    tar[257..262].copy_from_slice(b"ustar");
-    let cases: [(&str, &[u8], &str); 9] = [
+    let tar = tar_header(4_096);
+    let zeros = vec![0; 20_000];
+    let cases: [(&str, &[u8], &str); 10] = [
+        ("zeros after a crash", &zeros, "holds only zeros"),
         ("empty", b"", "is empty"),
         ("cut gzip", &whole[..whole.len() - 9], "gzip ends too early"),
         ("damaged gzip", &damaged, "gzip"),
@@ -205,11 +218,175 @@ async fn a_real_sqlite_database_and_tar_archive_are_whole() {
     assert_eq!(look(other.path(), "path = \"*.tar.gz\"").await.unwrap().complaints.len(), 1);
 }
 
-proptest! {
-    #[test]
-    fn any_bytes_are_judged_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..2_000), head in 0usize..4) {
-        let mut all: Vec<u8> = [&b""[..], b"SQLite format 3\0", b"-- PostgreSQL database dump\n", b"PGDMP"][head].to_vec();
-        all.extend(bytes);
-        fuzz_dump_end(&all);
+#[tokio::test]
+async fn a_copy_from_the_future_does_not_count() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "old.sql", DUMP.as_bytes(), 30);
+    put(dir.path(), "new.sql", DUMP.as_bytes(), 0);
+    let file = fs::File::options().write(true).open(dir.path().join("new.sql")).unwrap();
+    file.set_modified(SystemTime::from(clock::now() + chrono::TimeDelta::days(400))).unwrap();
+    let seen = look(dir.path(), "path = \"*.sql\"").await.unwrap();
+    assert_eq!(seen.complaints, ["new.sql: is dated in the future: a clock is wrong"]);
+    assert!(seen.age_s.unwrap() >= 30 * 3_600, "the one before it is late, and would not be for 400 days");
+}
+
+#[tokio::test]
+async fn names_of_django_dbbackup_tell_the_time_and_its_companions_are_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let stamp = |hours: i64| (clock::now() - chrono::TimeDelta::hours(hours)).format("%Y-%m-%d-%H%M%S").to_string();
+    // Copied back from somewhere a moment ago: the folder says it is young.
+    put(dir.path(), &format!("default-vm-{}.psql.gz", stamp(72)), &gz(DUMP.as_bytes()), 1);
+    put(dir.path(), &format!("default-vm-{}.psql.gz", stamp(96)), &gz(DUMP.as_bytes()), 1);
+    put(dir.path(), &format!("default-vm-{}.psql.gz.metadata", stamp(72)), b"{\"engine\": \"postgresql\"}", 1);
+    let seen = look(dir.path(), "path = \"*\"").await.unwrap();
+    assert_eq!((seen.snapshots, seen.age_s.map(|age| age / 3_600)), (2, Some(72)));
+    // In the zone of the site, where it is known.
+    let mut there = context(dir.path());
+    there.zone = Some(chrono_tz::America::Chicago);
+    let mut built = config("path = \"*\"").build(&there).unwrap();
+    let Data::Backup(seen) = built.source.collect().await.unwrap().observations.remove(0).data else { panic!() };
+    assert!([66, 67].contains(&(seen.age_s.unwrap() / 3_600)), "{seen:?}");
+    // Written now, whatever an old date in its name says of what it holds.
+    put(dir.path(), "orders-since-20200101.sql", DUMP.as_bytes(), 1);
+    let seen = look(dir.path(), "path = \"*\"").await.unwrap();
+    assert_eq!(seen.age_s.map(|age| age / 3_600), Some(1));
+    // Nobody looks into what is encrypted, and that is told.
+    let other = tempfile::tempdir().unwrap();
+    put(other.path(), "default.psql.gpg", b"\x85\x02", 1);
+    let seen = look(other.path(), "path = \"*\"").await.unwrap();
+    let copy = &seen.copies[0];
+    assert_eq!((copy.complete, copy.kind.as_deref(), seen.checked_at), (None, Some("encrypted"), None));
+}
+
+#[tokio::test]
+async fn folders_are_gone_through_and_links_do_not_lead_in_circles() {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["web1/daily", "web1/weekly", "web2/daily", ".hidden"] {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+        put(&dir.path().join(folder), "a [1]\nb.sql", DUMP.as_bytes(), 6);
+    }
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("web1/round")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), dir.path().join("web1/gone.sql")).unwrap();
+    for (pattern, count) in
+        [("**/*.sql", 4), ("web1/**/*.sql", 2), ("*/daily/*.sql", 2), ("web[12]/daily/*", 2), ("web1/daily/a [[]1]\\nb.sql", 1), ("**", 4), ("web1/*.sql", 0)]
+    {
+        let seen = look(dir.path(), &format!("path = \"{pattern}\"")).await;
+        assert_eq!(seen.map_or(0, |seen| seen.snapshots), count, "{pattern}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_folder_is_judged_and_only_the_newest_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..5_000 {
+        fs::write(dir.path().join(format!("{n:05}.bin")), "x").unwrap();
+    }
+    put(dir.path(), "last.sql", DUMP.as_bytes(), 0);
+    let found = list::here(&format!("{}/*", dir.path().display()), FileKind::Auto, None, &AtomicBool::new(false)).unwrap();
+    assert_eq!((found.total, found.files.len(), found.bytes), (5_001, 1_000, 5_000 + DUMP.len() as u64));
+    assert_eq!(judge_folder(&format!("{}/*", dir.path().display())).unwrap(), 5_001);
+    let stopped = list::here(&format!("{}/*", dir.path().display()), FileKind::Auto, None, &AtomicBool::new(true));
+    assert!(stopped.is_err(), "a look that was broken off says nothing");
+}
+
+#[tokio::test]
+async fn dumps_in_directory_format_are_copies() {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backups/dump/fixtures/shop.dir");
+    for (folder, names) in [("a.dir", vec!["toc.dat", "blobs.toc"]), ("b.dir", vec!["blobs.toc"])] {
+        fs::create_dir(dir.path().join(folder)).unwrap();
+        for name in names {
+            put(&dir.path().join(folder), name, &fs::read(fixture.join(name)).unwrap(), 6);
+        }
+    }
+    let then = SystemTime::from(clock::now() - chrono::TimeDelta::hours(5));
+    fs::File::open(dir.path().join("b.dir")).unwrap().set_modified(then).unwrap();
+    let seen = look(dir.path(), "path = \"*.dir\"\nkind = \"directory\"").await.unwrap();
+    assert_eq!((seen.snapshots, seen.last_success), (2, None));
+    assert!(seen.complaints.iter().any(|said| said == "b.dir: has no table of contents: the dump did not end"), "{:?}", seen.complaints);
+    assert!(seen.complaints.iter().any(|said| said.starts_with("a.dir: lacks ")), "{:?}", seen.complaints);
+    // Without the word, only a folder with a table is taken for a dump.
+    assert_eq!(look(dir.path(), "path = \"*\"").await.unwrap().snapshots, 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_never_good() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if nix::unistd::geteuid().is_root() {
+        return println!("skipped: root may read everything");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "a.sql", DUMP.as_bytes(), 6);
+    fs::set_permissions(dir.path().join("a.sql"), fs::Permissions::from_mode(0o000)).unwrap();
+    let seen = look(dir.path(), "path = \"*.sql\"").await.unwrap();
+    assert_eq!((seen.last_success, seen.complaints.len()), (None, 1));
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o000)).unwrap();
+    assert_eq!(look(dir.path(), "path = \"*.sql\"").await.unwrap_err().kind, ErrorKind::Missing);
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_listing_with_nul_takes_any_name() {
+    let found = list::lines("1795060000.5 10 /b/a\nb .gz \u{0}1795060001 11 /b/c.gz\u{0}odd\u{0}", "*", None);
+    let names: Vec<&str> = found.files.iter().map(|file| file.path.to_str().unwrap()).collect();
+    assert_eq!((names, found.problems.len()), (vec!["/b/a\nb .gz ", "/b/c.gz"], 1));
+}
+
+#[tokio::test]
+async fn a_copy_is_restored_from_here_and_fetched_from_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "old.sql.gz", &gz(DUMP.as_bytes()), 30);
+    put(dir.path(), "new.sql.gz", &gz(DUMP.as_bytes()), 6);
+    put(dir.path(), "cut.sql.gz", &gz(DUMP.as_bytes())[..30], 1);
+    let repository = config("path = \"*.gz\"").repository(&context(dir.path())).unwrap().unwrap();
+    let copies = repository.copies().await.unwrap();
+    assert_eq!(copies.iter().map(|copy| copy.name.as_str()).collect::<Vec<_>>(), ["old.sql.gz", "new.sql.gz"]);
+    assert_eq!(repository.protects(), [dir.path()]);
+    let into = tempfile::tempdir().unwrap();
+    let restored = repository.restore(&copies[1], into.path()).await.unwrap();
+    assert_eq!(restored, crate::backups::Restored::Dump(into.path().join("new.sql")));
+    assert!(repository.by_hand(&copies[1]).starts_with("gunzip -c '"));
+    assert_eq!(repository.files("new.sql.gz", "").await.unwrap().len(), 1);
+
+    let script = dir.path().join("list");
+    let name = dir.path().join("new.sql.gz");
+    crate::sources::contract::commands::script(&script, &format!("echo {} 100 {}", clock::now().timestamp() - 7_200, name.display())).await;
+    let remote = format!("path = \"*\"\ncommand = [{:?}]", script.to_str().unwrap());
+    let repository = config(&remote).repository(&context(dir.path())).unwrap().unwrap();
+    let copies = repository.copies().await.unwrap();
+    let into = tempfile::tempdir().unwrap();
+    let error = repository.restore(&copies[0], into.path()).await.unwrap_err();
+    assert!(error.remedy.contains("fetch"), "{error:?}");
+    let fetching = format!("{remote}\nfetch = [\"cp\", \"{{copy}}\", \"{{into}}/\"]");
+    assert!(config(&fetching).check().is_empty());
+    let repository = config(&fetching).repository(&context(dir.path())).unwrap().unwrap();
+    assert_eq!(repository.restore(&copies[0], into.path()).await.unwrap(), crate::backups::Restored::Dump(into.path().join("new.sql")));
+    let mut untrusted = context(dir.path());
+    untrusted.trusted = false;
+    assert!(config(&fetching).repository(&untrusted).unwrap().is_err());
+    assert_eq!(config(&fetching).commands().len(), 2);
+}
+
+#[tokio::test]
+async fn a_listing_command_keeps_the_contract_of_commands() {
+    use crate::sources::contract::commands::{self, Faulty, kind_of};
+    let answer = format!("{} 2048 /backups/a.gz\n", clock::now().timestamp() - 7_200);
+    let answers = commands::suite(&answer, |tool| {
+        let mut context = context(Path::new("/"));
+        context.common.timeout = Some(commands::TIMEOUT);
+        config(&format!("path = \"*.gz\"\ncommand = [{:?}]", tool.to_str().unwrap())).build(&context).unwrap().source
+    })
+    .await;
+    for (faulty, kind) in [
+        (Faulty::Missing, ErrorKind::Missing),
+        (Faulty::Silent, ErrorKind::Nothing),
+        (Faulty::Garbage, ErrorKind::Nothing),
+        (Faulty::Words, ErrorKind::Nothing),
+        (Faulty::Flood, ErrorKind::TooLarge),
+        (Faulty::Hang, ErrorKind::Timeout),
+        (Faulty::Fails, ErrorKind::Missing),
+        (Faulty::Killed, ErrorKind::Missing),
+    ] {
+        assert_eq!(kind_of(&answers, faulty), Some(kind), "{faulty:?}");
     }
 }
