@@ -3,6 +3,8 @@
 //! Real servers and tools stand in a test where they are installed: [`tool`] gives the program, or says why the test is
 //! skipped. `ROUNDS_REQUIRE_TOOLS=1`, as `.ci/run` sets it, makes a skip a failure.
 
+pub mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -6,6 +6,7 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
+//! | `clusters` | what pgBackRest and Barman share: calling the tool |
 //! | `dump` | what a dump is, whether it is whole, taking it out of its packing |
 //! | `fetch` | a copy that a command of the user's brings |
 //! | `plan` | keys that every kind of backup has: promises, `check`, `drill` |
@@ -14,6 +15,7 @@
 //! | `repository` | where copies are taken from: listing, restoring, checking |
 //! | `tool` | running a backup tool: quiet, at low priority, never twice at once |
 
+pub mod clusters;
 pub mod dump;
 pub mod fetch;
 pub mod judge;

@@ -74,6 +74,20 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::files::Config>,
     },
     Kind {
+        name: "pgbackrest",
+        doc: "Backups of a PostgreSQL cluster by pgBackRest.",
+        capability: Capability::Backup,
+        schema: schema::<super::pgbackrest::Config>,
+        parse: parse::<super::pgbackrest::Config>,
+    },
+    Kind {
+        name: "barman",
+        doc: "Backups of a PostgreSQL server by Barman.",
+        capability: Capability::Backup,
+        schema: schema::<super::barman::Config>,
+        parse: parse::<super::barman::Config>,
+    },
+    Kind {
         name: "backup_command",
         doc: "Backups that a command of yours tells of.",
         capability: Capability::Backup,

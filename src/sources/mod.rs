@@ -15,6 +15,7 @@ use crate::domain::{Capability, ErrorEvent, ErrorKind, LogPast, LogQuery, Notes,
 
 pub mod audit;
 pub mod backup_command;
+pub mod barman;
 pub mod bugsink;
 #[cfg(test)]
 pub mod contract;
@@ -28,6 +29,7 @@ pub mod log;
 pub mod mail;
 mod masking;
 pub mod offer;
+pub mod pgbackrest;
 pub mod python;
 pub mod runner;
 pub mod sentry;

@@ -1,0 +1,188 @@
+//! Barman itself, with a server of its own; what it prints in other states; tools that misbehave.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::super::Common;
+use super::super::contract::commands::{self, Faulty, kind_of};
+use super::*;
+use crate::domain::{Backup, ErrorKind, SourceId};
+use crate::io::exec;
+use crate::testing::postgres::Cluster;
+use crate::testing::tool as installed;
+
+fn context(base: &Path) -> BuildContext {
+    BuildContext {
+        id: SourceId::parse("shop/barman/main").unwrap(),
+        common: Common::default(),
+        base: base.to_owned(),
+        trusted: true,
+        zone: None,
+        cache: None,
+        state: None,
+    }
+}
+
+fn config(text: &str) -> Config {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+async fn look(config: &Config, base: &Path) -> Result<Backup, SourceError> {
+    let mut built = config.build(&context(base)).unwrap();
+    match built.source.collect().await?.observations.remove(0).data {
+        Data::Backup(backup) => Ok(*backup),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// One server through all that happens to it: it takes a while to make.
+#[tokio::test]
+async fn a_real_server_in_every_state() {
+    if installed("barman").is_none() {
+        return;
+    }
+    let Some(cluster) = Cluster::start(|_| "wal_level = replica\nmax_wal_senders = 4\n".to_owned()).await else { return };
+    let dir = cluster.path().to_owned();
+    cluster.folder("home");
+    cluster.folder("scratch");
+    let programs = PathBuf::from(cluster.command("initdb").pop().unwrap());
+    let text = format!(
+        "[barman]\nbarman_user = {}\nbarman_home = {home}\nbarman_lock_directory = {home}\nlog_file = {home}/log\nlog_level = INFO\n\n[main]\ndescription = main\nconninfo = host={socket} user=postgres dbname=postgres\nstreaming_conninfo = host={socket} user=postgres\nbackup_method = postgres\nstreaming_archiver = on\nslot_name = barman\ncreate_slot = auto\nminimum_redundancy = 1\nlast_backup_maximum_age = 1 DAYS\npath_prefix = {}\n",
+        cluster.user(),
+        programs.parent().unwrap().display(),
+        home = cluster.at("home"),
+        socket = cluster.at("s"),
+    );
+    fs::write(dir.join("b.conf"), text).unwrap();
+    let conf = cluster.at("b.conf");
+    let keys = format!("server = \"main\"\nconfig = \"b.conf\"\ncommand = {:?}\ncheck = {{ every = \"7d\", data = \"all\" }}", cluster.command("barman"));
+    let main = config(&keys);
+    assert_eq!(main.check(), []);
+    let error = look(&main, &dir).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Nothing);
+
+    cluster.ok(&["barman", "-c", &conf, "receive-wal", "--create-slot", "main"]).await;
+    let mut receiving = exec::start(&cluster.program(&["barman", "-c", &conf, "receive-wal", "main"])).unwrap();
+    let (mut out, mut err) = (receiving.take_stdout().unwrap(), receiving.take_stderr().unwrap());
+    tokio::spawn(async move { tokio::io::copy(&mut out, &mut tokio::io::sink()).await });
+    tokio::spawn(async move { tokio::io::copy(&mut err, &mut tokio::io::sink()).await });
+    // The first WAL must have arrived before a backup may begin.
+    for _ in 0..20 {
+        if cluster.run(&["barman", "-c", &conf, "switch-wal", "--force", "--archive", "--archive-timeout", "5", "main"]).await.ending.success()
+            && fs::read_dir(dir.join("home/main/wals")).is_ok_and(|mut all| all.next().is_some())
+        {
+            break;
+        }
+    }
+    cluster.ok(&["barman", "-c", &conf, "backup", "--immediate-checkpoint", "main"]).await;
+    let seen = look(&main, &dir).await.unwrap();
+    assert_eq!((seen.complaints.clone(), seen.snapshots), (Vec::<String>::new(), 1), "{seen:?}");
+    assert!(seen.age_s.unwrap() < 600 && seen.size_bytes.unwrap() > 10 << 20 && seen.repository_bytes.is_some());
+    let copy = seen.copies[0].clone();
+    assert!(parse::is_id(&copy.name) && copy.started.is_some() && copy.added_bytes.is_some(), "{copy:?}");
+
+    let repository = main.repository(&context(&dir)).unwrap().unwrap();
+    assert_eq!(repository.protects(), [dir.join("home")]);
+    let checked = repository.check().await.unwrap();
+    assert_eq!((checked.ok, checked.message.as_str()), (true, ""));
+    let into = cluster.folder("scratch/one");
+    let Restored::Cluster(data) = repository.restore(&copy, &into).await.unwrap() else { panic!() };
+    assert!(data.join("PG_VERSION").is_file() && data.join("recovery.signal").is_file());
+    assert!(repository.by_hand(&copy).contains("recover"));
+    let odd = Copy { name: "--remote-ssh-command=x".to_owned(), ..copy.clone() };
+    assert!(repository.restore(&odd, &into).await.is_err());
+
+    // A file of the copy is damaged: only what reads it tells.
+    let base = dir.join("home/main/base").join(&copy.name);
+    let file = base.join("data/base/1/1259");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[100] ^= 0xff;
+    fs::write(&file, bytes).unwrap();
+    let checked = repository.check().await.unwrap();
+    assert!(!checked.ok && !checked.message.is_empty(), "{checked:?}");
+
+    let info = fs::read_to_string(base.join("backup.info")).unwrap();
+    for (state, words) in [("FAILED", "failed: no space left"), ("WAITING_FOR_WALS", "waits for its WAL")] {
+        fs::write(base.join("backup.info"), info.replace("status=DONE", &format!("status={state}")).replace("error=None", "error=no space left")).unwrap();
+        let seen = look(&main, &dir).await.unwrap();
+        assert_eq!(seen.last_success, None, "{state}");
+        assert!(seen.complaints.iter().any(|said| said.contains(words)), "{state}: {:?}", seen.complaints);
+    }
+    fs::write(base.join("backup.info"), "").unwrap();
+    assert_eq!(look(&main, &dir).await.unwrap().last_success, None, "a disk that was full left an empty record");
+    let error = look(&config(&keys.replace("\"main\"", "\"other\"")), &dir).await.unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Config, "barman: Unknown server 'other'"));
+    let lost = look(&config(&keys.replace("b.conf", "lost.conf")), &dir).await.unwrap_err();
+    assert!(lost.kind == ErrorKind::Missing && lost.message.contains("does not exist"), "{lost:?}");
+    receiving.stop().await;
+    cluster.stop().await;
+}
+
+#[test]
+fn what_is_listed_is_not_taken_for_better_than_it_is() {
+    let now = clock::now();
+    let done = |id: &str, hours: i64, at_is_text: bool| {
+        let at = (now - chrono::TimeDelta::hours(hours)).timestamp();
+        let at = if at_is_text { json!(at.to_string()) } else { json!(at) };
+        json!({"backup_id": id, "backup_type": "full", "status": "DONE", "end_time": "Fri Nov 20 10:43:00 2026", "end_time_timestamp": at,
+            "size": "38.1 MiB", "size_bytes": 39906819, "wal_size_bytes": 100, "retention_status": "OBSOLETE"})
+    };
+    let listed = |rows: serde_json::Value| parse::list(&json!({"_INFO": ["x"], "main": rows}).to_string(), "main", None, |_| None);
+    let seen = listed(json!([done("20261120T104256", 2, true), done("20261119T104256", 26, false)])).unwrap();
+    assert_eq!((seen.copies.len(), seen.repository_bytes, seen.copies[0].tags.as_slice()), (2, Some(2 * 39_906_919), &["obsolete".to_owned()][..]));
+    // The newest is at it; one that others came after is not.
+    let seen = listed(
+        json!([{"backup_id": "20261120T114256", "status": "STARTED"}, done("20261120T104256", 2, true), {"backup_id": "20261119T114256", "status": "STARTED"}]),
+    )
+    .unwrap();
+    assert_eq!(seen.runs.iter().map(|run| run.ok).collect::<Vec<_>>(), [Some(false), None]);
+    assert_eq!(seen.last_failure.as_ref().unwrap().message, "20261119T114256 began and did not end");
+    assert!(seen.complaints.is_empty(), "what failed before the newest copy is history: {:?}", seen.complaints);
+    // One without its time is no copy that is known to be there.
+    let seen = listed(json!([{"backup_id": "20261120T114256", "status": "DONE"}])).unwrap();
+    assert_eq!((seen.copies.len(), seen.runs[0].ok), (0, Some(false)));
+    assert_eq!(listed(json!([])).unwrap_err().kind, ErrorKind::Nothing);
+    for text in ["", "[]", "{\"_ERROR\": []}", "{\"main\": {}}", "{\"main\": [{}]}"] {
+        assert_eq!(parse::list(text, "main", None, |_| None).unwrap_err().kind, ErrorKind::Protocol, "{text}");
+    }
+    let checks =
+        json!({"main": {"postgresql": {"status": "FAILED", "hint": "no\u{7} route"}, "ssh": {"status": "OK", "hint": ""}, "new_one": {"status": "WARNING"}}});
+    assert_eq!(parse::failed_checks(&checks.to_string(), "main").unwrap(), ["new one: warning", "postgresql: failed (no route)"]);
+    assert!(parse::failed_checks("{\"main\": {}}", "main").is_err() && parse::failed_checks("{\"main\": []}", "main").is_err());
+    let spaces = json!({"main": [{"backup_id": "a", "tablespaces": [{"name": "fast", "location": "/x"}, "slow:/y"]}]}).to_string();
+    assert_eq!(parse::tablespaces(&spaces, "main", "a"), ["fast", "slow"]);
+}
+
+#[tokio::test]
+async fn the_source_keeps_the_contract_of_commands() {
+    let at = clock::now().timestamp() - 7_200;
+    let answer = json!({"main": [{"backup_id": "20261120T104256", "status": "DONE", "end_time_timestamp": at.to_string(), "size_bytes": 1}]}).to_string();
+    // The other two calls are answered well: what is tried is the list.
+    let others = "case \"$*\" in *' check '*) echo '{\"main\":{\"ssh\":{\"status\":\"OK\"}}}';; *show-backup*) echo '{\"main\":{}}';; *) exec \"$0\";; esac";
+    let answers = commands::suite(&answer, |tool| {
+        let mut context = context(Path::new("/"));
+        context.common.timeout = Some(commands::TIMEOUT);
+        config(&format!("server = \"main\"\ncommand = [\"sh\", \"-c\", {others:?}, {:?}]", tool.to_str().unwrap())).build(&context).unwrap().source
+    })
+    .await;
+    for (faulty, kind) in [
+        (Faulty::Silent, ErrorKind::Protocol),
+        (Faulty::Half, ErrorKind::Protocol),
+        (Faulty::Flood, ErrorKind::TooLarge),
+        (Faulty::Hang, ErrorKind::Timeout),
+        (Faulty::Fails, ErrorKind::Missing),
+    ] {
+        assert_eq!(kind_of(&answers, faulty), Some(kind), "{faulty:?}");
+    }
+}
+
+#[test]
+fn wrong_values_are_told_and_an_untrusted_configuration_runs_nothing() {
+    let keys = |text: &str| config(text).check().into_iter().map(|complaint| complaint.path.join(".")).collect::<Vec<_>>();
+    assert_eq!(keys("server = \"all\"\ncommand = [\"\"]\nmax_age = \"0s\""), ["server", "command", "max_age"]);
+    let mut untrusted = context(Path::new("/"));
+    untrusted.trusted = false;
+    let config = config("server = \"main\"");
+    assert!(config.build(&untrusted).is_err() && config.repository(&untrusted).unwrap().is_err());
+}

@@ -1,0 +1,221 @@
+//! pgBackRest itself, with a server of its own; what it prints in other states; tools that misbehave.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::super::Common;
+use super::super::contract::commands::{self, Faulty, kind_of};
+use super::*;
+use crate::domain::{Backup, ErrorKind, SourceId, Timestamp};
+use crate::testing::postgres::Cluster;
+use crate::testing::tool as installed;
+
+fn context(base: &Path) -> BuildContext {
+    BuildContext {
+        id: SourceId::parse("shop/pgbackrest/main").unwrap(),
+        common: Common::default(),
+        base: base.to_owned(),
+        trusted: true,
+        zone: None,
+        cache: None,
+        state: None,
+    }
+}
+
+fn config(text: &str) -> Config {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+async fn look(config: &Config, base: &Path) -> Result<Backup, SourceError> {
+    let mut built = config.build(&context(base)).unwrap();
+    match built.source.collect().await?.observations.remove(0).data {
+        Data::Backup(backup) => Ok(*backup),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// One stanza after the other through all that happens to it: a server takes a while to make.
+#[tokio::test]
+async fn a_real_stanza_in_every_state() {
+    if installed("pgbackrest").is_none() {
+        return;
+    }
+    let settings = |dir: &Path| format!("archive_mode = on\narchive_command = 'pgbackrest --config={}/c.conf --stanza=main archive-push %p'\n", dir.display());
+    let Some(cluster) = Cluster::start(settings).await else { return };
+    let dir = cluster.path().to_owned();
+    for folder in ["repo", "log", "lock", "spool", "scratch"] {
+        cluster.folder(folder);
+    }
+    let at = |name: &str| cluster.at(name);
+    let text = format!(
+        "[global]\nrepo1-path={}\nrepo1-retention-full=2\nlog-path={}\nlock-path={}\nspool-path={}\nstart-fast=y\ncompress-type=none\n\n[main]\npg1-path={}\npg1-socket-path={}\npg1-user=postgres\n",
+        at("repo"),
+        at("log"),
+        at("lock"),
+        at("spool"),
+        at("data"),
+        at("s"),
+    );
+    fs::write(dir.join("c.conf"), text).unwrap();
+    let conf = format!("--config={}", at("c.conf"));
+    let keys = format!("stanza = \"main\"\nconfig = \"c.conf\"\ncommand = {:?}\nretention = 1\ncheck = {{ every = \"7d\" }}", cluster.command("pgbackrest"));
+    let main = config(&keys);
+    assert_eq!(main.check(), []);
+
+    let error = look(&main, &dir).await.unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Nothing, "stanza main: missing stanza path"));
+    cluster.ok(&["pgbackrest", &conf, "--stanza=main", "stanza-create"]).await;
+    let error = look(&main, &dir).await.unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Nothing, "stanza main: no valid backups"));
+
+    cluster.ok(&["pgbackrest", &conf, "--stanza=main", "--type=full", "backup"]).await;
+    cluster.ok(&["pgbackrest", &conf, "--stanza=main", "--type=incr", "backup"]).await;
+    let seen = look(&main, &dir).await.unwrap();
+    assert_eq!((seen.complaints.clone(), seen.snapshots), (Vec::<String>::new(), 2));
+    assert!(seen.age_s.unwrap() < 600 && seen.size_bytes.unwrap() > 10 << 20 && seen.repository_bytes.unwrap() > 10 << 20);
+    let kinds: Vec<_> = seen.copies.iter().map(|copy| copy.kind.as_deref().unwrap()).collect();
+    assert_eq!((kinds, seen.places.len()), (vec!["full", "incremental"], 1));
+    let last = seen.copies.last().unwrap();
+    assert!(last.tags[0] == "repo1" && last.tags[1].starts_with("wal 00000001") && last.started.is_some(), "{last:?}");
+
+    let repository = main.repository(&context(&dir)).unwrap().unwrap();
+    assert_eq!(repository.protects(), [dir.join("repo"), dir.join("data")]);
+    let checked = repository.check().await.unwrap();
+    assert_eq!((checked.ok, checked.message.as_str(), checked.depth.as_str()), (true, "", "all data"));
+    let copies = repository.copies().await.unwrap();
+    let restored = repository.restore(&copies[1], &given(&cluster, "scratch/one")).await;
+    // Where the tool runs as another user, the scratch place must be that user's: here it is made so.
+    let Restored::Cluster(data) = restored.unwrap() else { panic!() };
+    assert!(data.join("PG_VERSION").is_file() && data.join("recovery.signal").is_file());
+    let settings = fs::read_to_string(data.join("postgresql.auto.conf")).unwrap();
+    assert!(settings.contains("archive_mode = 'off'") && settings.contains("recovery_target = 'immediate'"), "{settings}");
+    assert!(repository.by_hand(&copies[0]).contains("--set="));
+    let odd = Copy { name: "--pg1-path=/".to_owned(), ..copies[0].clone() };
+    assert!(repository.restore(&odd, &dir.join("scratch")).await.is_err());
+
+    // A file of the repository is damaged: pgBackRest ends with 0 all the same.
+    let full = dir.join("repo/backup/main").join(&copies[0].name).join("pg_data/base/1/1259");
+    let mut bytes = fs::read(&full).unwrap();
+    bytes[100] ^= 0xff;
+    fs::write(&full, bytes).unwrap();
+    let checked = repository.check().await.unwrap();
+    assert!(!checked.ok && checked.message.contains("checksum invalid: 1"), "{checked:?}");
+
+    let unknown = config(&keys.replace("\"main\"", "\"other\""));
+    assert_eq!(look(&unknown, &dir).await.unwrap_err().kind, ErrorKind::Nothing);
+    let lost = look(&config(&keys.replace("c.conf", "lost.conf")), &dir).await.unwrap_err();
+    assert!(lost.kind == ErrorKind::Missing && lost.message.contains("unable to open missing file"), "{lost:?}");
+    for info in ["backup.info", "backup.info.copy"] {
+        fs::remove_file(dir.join("repo/backup/main").join(info)).unwrap();
+    }
+    assert_eq!(look(&main, &dir).await.unwrap_err().kind, ErrorKind::Nothing);
+    // The tool runs as an unprivileged user, here too.
+    fs::set_permissions(dir.join("repo"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+    let denied = look(&main, &dir).await.unwrap_err();
+    assert!(denied.kind == ErrorKind::Missing && denied.message.contains("Permission denied"), "{denied:?}");
+    fs::set_permissions(dir.join("repo"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    cluster.stop().await;
+}
+
+/// A scratch place with the folders that a restore makes in it given to the user that the tool runs as.
+fn given(cluster: &Cluster, name: &str) -> PathBuf {
+    let place = cluster.folder(name);
+    for folder in ["data", "tablespaces"] {
+        cluster.folder(&format!("{name}/{folder}"));
+    }
+    place
+}
+
+fn stanza(now: Timestamp, change: impl FnOnce(&mut Value)) -> String {
+    let stop = now.timestamp() - 3_600;
+    let mut value = json!([{"name": "main", "cipher": "none", "status": {"code": 0, "message": "ok", "lock": {"backup": {"held": false}}},
+        "db": [{"id": 1, "repo-key": 1, "system-id": 7710201999574300942u64, "version": "15"}],
+        "repo": [{"key": 1, "cipher": "none", "status": {"code": 0, "message": "ok"}}],
+        "archive": [{"id": "15-1", "min": "000000010000000000000001", "max": "000000010000000000000004", "database": {"id": 1, "repo-key": 1}}],
+        "backup": [{"label": "20261120-104136F", "type": "full", "prior": null, "reference": null, "error": false,
+            "timestamp": {"start": stop - 2, "stop": stop}, "lsn": {"start": "0/2000028", "stop": "0/2000100"},
+            "archive": {"start": "000000010000000000000002", "stop": "000000010000000000000002"},
+            "info": {"size": 22992596, "delta": 22992596, "repository": {"size": 3043477, "delta": 3043477}},
+            "database": {"id": 1, "repo-key": 1}, "backrest": {"format": 5, "version": "2.45"}}]}]);
+    change(&mut value[0]);
+    value.to_string()
+}
+
+#[test]
+fn what_info_says_is_not_taken_for_better_than_it_is() {
+    let now = clock::now();
+    let judged = |change: &dyn Fn(&mut Value)| {
+        let (mut backup, problems) = parse::info(&stanza(now, change), "main")?;
+        parse::behind(&mut backup, 93_600, now);
+        Ok::<_, SourceError>((backups::judge(backup, &Promise::default(), now), problems.len()))
+    };
+    let (fine, problems) = judged(&|_| {}).unwrap();
+    assert_eq!((fine.complaints.len(), problems, fine.age_s), (0, 0, Some(3_600)));
+    let (running, _) = judged(&|it| it["status"]["lock"]["backup"]["held"] = json!(true)).unwrap();
+    assert_eq!((running.runs.len(), running.runs[0].ok), (1, None));
+    let second = json!({"key": 2, "status": {"code": 99, "message": "[HostConnectError] unable to connect"}});
+    for (change, words) in [
+        (&(|it: &mut Value| it["backup"][0]["error"] = json!(true)) as &dyn Fn(&mut Value), "20261120-104136F: page checksums are wrong"),
+        (
+            &|it: &mut Value| it["archive"][0]["max"] = Value::Null,
+            "20261120-104136F: its WAL 000000010000000000000002 to 000000010000000000000002 is not in the archive",
+        ),
+        (
+            &|it: &mut Value| it["archive"][0]["min"] = json!("000000010000000000000003"),
+            "20261120-104136F: its WAL 000000010000000000000002 to 000000010000000000000002 is not in the archive",
+        ),
+    ] {
+        let (seen, _) = judged(change).unwrap();
+        assert_eq!((seen.last_success, seen.complaints.as_slice()), (None, &[words.to_owned()][..]));
+    }
+    let (two, problems) = judged(&|it| {
+        it["repo"].as_array_mut().unwrap().push(second.clone());
+        it["status"] = json!({"code": 4, "message": "different across repos"});
+    })
+    .unwrap();
+    assert_eq!(
+        (two.complaints.as_slice(), problems),
+        (&["repo2: [HostConnectError] unable to connect".to_owned(), "repo2 is behind: no good copy".to_owned()][..], 1)
+    );
+    let error = judged(&|it| (it["backup"], it["status"]) = (json!([]), json!({"code": 99, "message": "other"}))).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Missing);
+    for text in ["[]", "{}", "[{\"name\":\"main\"}]"] {
+        assert_eq!(parse::info(text, "main").unwrap_err().kind, ErrorKind::Protocol, "{text}");
+    }
+    assert!(parse::verified("").is_err());
+}
+
+#[tokio::test]
+async fn the_source_keeps_the_contract_of_commands() {
+    let answer = stanza(clock::now(), |_| {});
+    let answers = commands::suite(&answer, |tool| {
+        let mut context = context(Path::new("/"));
+        context.common.timeout = Some(commands::TIMEOUT);
+        config(&format!("stanza = \"main\"\ncommand = [{:?}]", tool.to_str().unwrap())).build(&context).unwrap().source
+    })
+    .await;
+    for (faulty, kind) in [
+        (Faulty::Missing, ErrorKind::Missing),
+        (Faulty::Silent, ErrorKind::Protocol),
+        (Faulty::Half, ErrorKind::Protocol),
+        (Faulty::Flood, ErrorKind::TooLarge),
+        (Faulty::Hang, ErrorKind::Timeout),
+        (Faulty::Fails, ErrorKind::Missing),
+        (Faulty::FailsAfterAnswer, ErrorKind::Missing),
+        (Faulty::Killed, ErrorKind::Missing),
+    ] {
+        assert_eq!(kind_of(&answers, faulty), Some(kind), "{faulty:?}");
+    }
+}
+
+#[test]
+fn wrong_values_are_told_and_an_untrusted_configuration_runs_nothing() {
+    let keys = |text: &str| config(text).check().into_iter().map(|complaint| complaint.path.join(".")).collect::<Vec<_>>();
+    assert_eq!(keys("stanza = \"--config=x\"\ncommand = []\nmax_age = \"0s\"\ncheck = { every = \"1m\" }"), ["stanza", "command", "max_age", "check.every"]);
+    let mut untrusted = context(Path::new("/"));
+    untrusted.trusted = false;
+    let config = config("stanza = \"main\"");
+    assert!(config.build(&untrusted).is_err() && config.repository(&untrusted).unwrap().is_err());
+    assert_eq!(config.commands(), [["pgbackrest"]]);
+}
