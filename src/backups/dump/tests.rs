@@ -125,7 +125,7 @@ async fn what_the_real_zstd_and_tar_write_is_read() {
     let noise: Vec<u8> = (0..70_000u64).map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 29) as u8).collect();
     fs::write(at("site/media/deep/er/a b\nc.bin"), noise).unwrap();
     fs::write(at("site/settings.py"), "DEBUG = False\n").unwrap();
-    for format in ["gnu", "pax", "ustar"] {
+    for format in ["ustar", "gnu", "pax"] {
         let long = "n".repeat(if format == "ustar" { 90 } else { 120 });
         fs::write(at(&format!("site/{long}")), "long").unwrap();
         let plain = at(&format!("{format}.tar"));

@@ -76,7 +76,16 @@ async fn a_real_server_in_every_state() {
         }
     }
     cluster.ok(&["barman", "-c", &conf, "backup", "--immediate-checkpoint", "main"]).await;
-    let seen = look(&main, &dir).await.unwrap();
+    let mut seen = look(&main, &dir).await.unwrap();
+    // Until the WAL that it needs has arrived it is no good copy.
+    for _ in 0..20 {
+        if seen.copies[0].complete != Some(false) {
+            break;
+        }
+        assert_eq!((seen.last_success, seen.copies[0].problem.as_deref()), (None, Some("waits for its WAL")));
+        cluster.run(&["barman", "-c", &conf, "switch-wal", "--force", "--archive", "--archive-timeout", "5", "main"]).await;
+        seen = look(&main, &dir).await.unwrap();
+    }
     assert_eq!((seen.complaints.clone(), seen.snapshots), (Vec::<String>::new(), 1), "{seen:?}");
     assert!(seen.age_s.unwrap() < 600 && seen.size_bytes.unwrap() > 10 << 20 && seen.repository_bytes.is_some());
     let copy = seen.copies[0].clone();

@@ -258,7 +258,10 @@ impl Repository for Stanza {
         }
         let known = CONFIGURATIONS.iter().map(PathBuf::from);
         let files: Vec<PathBuf> = self.config.clone().map_or_else(|| known.collect(), |config| vec![config]);
-        let is_key = |key: &str| (key.starts_with("pg") || key.starts_with("repo")) && key.ends_with("-path");
+        let is_key = |key: &str| {
+            let number = key.strip_prefix("pg").or_else(|| key.strip_prefix("repo")).and_then(|rest| rest.strip_suffix("-path"));
+            number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        };
         files.iter().flat_map(|file| clusters::paths(file, is_key)).collect()
     }
 }
