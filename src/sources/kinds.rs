@@ -88,6 +88,13 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::barman::Config>,
     },
     Kind {
+        name: "heroku_backups",
+        doc: "The logical backups of a Heroku Postgres database.",
+        capability: Capability::Backup,
+        schema: schema::<super::heroku_backups::Config>,
+        parse: parse::<super::heroku_backups::Config>,
+    },
+    Kind {
         name: "backup_command",
         doc: "Backups that a command of yours tells of.",
         capability: Capability::Backup,

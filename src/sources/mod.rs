@@ -23,6 +23,7 @@ pub mod door;
 pub mod eol;
 pub mod files;
 pub mod healthchecks;
+pub mod heroku_backups;
 pub mod http;
 pub mod kinds;
 pub mod log;

@@ -21,6 +21,8 @@ const TARGETS: &[Target] = &[
     Target { name: "advisories", body: rounds::packages::advisories::fuzz },
     Target { name: "life", body: rounds::packages::life::fuzz },
     Target { name: "backup_command", body: rounds::sources::backup_command::fuzz },
+    Target { name: "files", body: rounds::sources::files::fuzz },
+    Target { name: "heroku_backups", body: rounds::sources::heroku_backups::fuzz },
     Target { name: "healthchecks", body: rounds::sources::healthchecks::fuzz },
     Target { name: "log", body: rounds::sources::log::fuzz },
     Target { name: "http", body: rounds::sources::http::fuzz },

@@ -77,6 +77,7 @@ pub(super) fn judge(
         places: places(found),
         checked_at,
         repository_bytes: Some(found.bytes),
+        free_bytes: found.free,
         tool: "files".to_owned(),
         place: place.to_owned(),
         ..Backup::default()

@@ -53,6 +53,8 @@ pub(super) struct Found {
     pub bytes: u64,
     /// The newest of each file system.
     pub by_device: BTreeMap<u64, File>,
+    /// What can still be written where they are, in bytes, where it was looked at here.
+    pub free: Option<u64>,
     /// Folders and files that could not be looked at.
     pub problems: Vec<Problem>,
 }
@@ -246,6 +248,14 @@ pub(super) fn base_of(pattern: &str) -> PathBuf {
     if rest.is_empty() { base.parent().map_or_else(PathBuf::new, Path::to_path_buf) } else { base }
 }
 
+/// What can still be written on the disk of a folder.
+fn free(folder: &Path) -> Option<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
+    #[expect(clippy::useless_conversion, reason = "the counts are 32 bits wide on other systems")]
+    let (blocks, size) = (u64::from(disk.blocks_available()), u64::from(disk.fragment_size()));
+    Some(blocks.saturating_mul(size))
+}
+
 struct Walk<'a> {
     basket: Basket,
     kind: FileKind,
@@ -257,8 +267,9 @@ struct Walk<'a> {
 pub(super) fn here(pattern: &str, kind: FileKind, zone: Option<Tz>, stop: &AtomicBool) -> Result<Found, SourceError> {
     let (base, rest) = parts(pattern)?;
     let mut walk = Walk { basket: Basket::default(), kind, pattern, stop };
-    walk.dive(base, &rest, 0);
+    walk.dive(base.clone(), &rest, 0);
     let mut found = walk.basket.found(zone);
+    found.free = free(if rest.is_empty() { base.parent().unwrap_or(&base) } else { &base });
     if stop.load(Ordering::Relaxed) {
         return Err(SourceError::protocol("the look at the folder broke off"));
     }

@@ -63,6 +63,7 @@ async fn whole_dumps_keep_their_promise() {
     let seen = look(dir.path(), "path = \"*.sql.gz\"\nretention = 7").await.unwrap();
     assert_eq!(seen.complaints, Vec::<String>::new());
     assert_eq!((seen.snapshots, seen.max_age_s), (7, Some(26 * 3_600)));
+    assert!(seen.free_bytes.is_some_and(|free| free > 0) && seen.repository_bytes.is_some_and(|bytes| bytes > 0));
     assert!((6 * 3_600..6 * 3_600 + 60).contains(&seen.age_s.unwrap()));
     assert_eq!(seen.copies.last().unwrap().complete, Some(true));
 }
