@@ -43,7 +43,7 @@ impl Cluster {
         this.ok(&["initdb", "-D", &data, "-A", "trust", "-U", "postgres", "--no-sync"]).await;
         let mut text = fs::read_to_string(this.path().join("data/postgresql.conf")).unwrap();
         text.push_str(&format!(
-            "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = off\nshared_buffers = 4MB\n{}\n",
+            "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = off\ndynamic_shared_memory_type = mmap\nshared_buffers = 4MB\n{}\n",
             this.at("s"),
             settings(this.path())
         ));

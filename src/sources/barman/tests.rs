@@ -15,7 +15,8 @@ use crate::testing::tool as installed;
 fn context(base: &Path) -> BuildContext {
     BuildContext {
         id: SourceId::parse("shop/barman/main").unwrap(),
-        common: Common::default(),
+        // The tool runs at low priority, and the machine may be busy.
+        common: Common { timeout: Some(Duration::from_secs(900)), ..Common::default() },
         base: base.to_owned(),
         trusted: true,
         zone: None,
