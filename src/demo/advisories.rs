@@ -112,8 +112,14 @@ impl Shelf {
     /// One query's result; `None` for one that the service does not take.
     fn query(&self, query: &Value) -> Option<Value> {
         let package = query.get("package")?;
-        let (name, version) = (package.get("name")?.as_str()?, query.get("version")?.as_str()?);
-        let word = package.get("ecosystem")?.as_str()?;
+        let version = query.get("version")?.as_str()?;
+        // A package URL stands for both name and ecosystem, and not beside them.
+        let purl = package.get("purl").and_then(Value::as_str).and_then(|purl| purl.strip_prefix("pkg:cargo/"));
+        let (name, word) = match (purl, package.get("name"), package.get("ecosystem")) {
+            (Some(name), None, None) => (name, Ecosystem::Cargo.word()),
+            (None, Some(name), Some(word)) => (name.as_str()?, word.as_str()?),
+            _ => return None,
+        };
         if name.is_empty() || version.is_empty() || query.as_object()?.keys().any(|key| !matches!(key.as_str(), "package" | "version" | "page_token")) {
             return None;
         }

@@ -283,7 +283,7 @@ fn one(name: &str, entry: Option<&Entry>, facts: Facts<'_>, bounds: &[(&str, &Co
             let mut releases: Vec<Out> =
                 shown.map(|one| Out { version: one.version.to_string(), at: time(one.release), yanked: one.release.yanked.is_some() }).collect();
             releases.reverse();
-            thin(&mut releases, [package.wanted.as_deref(), package.patch.as_deref()]);
+            thin(&mut releases, [package.wanted.as_deref(), package.patch.as_deref()], RELEASES);
             package.releases = releases;
         }
     }
@@ -294,11 +294,12 @@ fn one(name: &str, entry: Option<&Entry>, facts: Facts<'_>, bounds: &[(&str, &Co
     package
 }
 
-/// Leaves the release that is there, what one would move to with the one before it, and the newest; `releases` are oldest first.
-fn thin(releases: &mut Vec<Out>, goals: [Option<&str>; 2]) {
+/// Leaves about `most`: the release that is there, what one would move to with the one before it, and the newest; `releases` are oldest
+/// first.
+pub fn thin(releases: &mut Vec<Out>, goals: [Option<&str>; 2], most: usize) {
     let goal = |out: &Out| goals.contains(&Some(out.version.as_str()));
     let mut kept: Vec<bool> = (0..releases.len()).map(|at| at == 0 || goal(&releases[at]) || releases.get(at + 1).is_some_and(goal)).collect();
-    let mut room = RELEASES.saturating_sub(kept.iter().filter(|kept| **kept).count());
+    let mut room = most.saturating_sub(kept.iter().filter(|kept| **kept).count());
     for kept in kept.iter_mut().rev().filter(|kept| !**kept) {
         if room == 0 {
             break;
@@ -382,7 +383,7 @@ mod tests {
             })
             .into_iter()
             .collect();
-        let known = Known { projects: vec![Arc::new(Project { releases, status: None })], ..Known::default() };
+        let known = Known { projects: vec![Arc::new(Project { releases, status: None, latest: None })], ..Known::default() };
         let facts = Facts { entries: &entries, installed: Some(&installed), interpreter: interpreter.as_ref(), pace: Pace::default() };
         compare(facts, &BTreeMap::from([("basket".to_owned(), known)])).remove(0)
     }
@@ -431,7 +432,7 @@ mod tests {
         };
         let bound = Constraint::parse("<6").unwrap();
         let installed = BTreeMap::from([one("celery", "5.5", vec![("redis".into(), bound)]), one("redis", "5.2.1", vec![])]);
-        let known = |releases| Known { projects: vec![Arc::new(Project { releases, status: Some("archived".into()) })], ..Known::default() };
+        let known = |releases| Known { projects: vec![Arc::new(Project { releases, status: Some("archived".into()), latest: None })], ..Known::default() };
         let known = BTreeMap::from([("redis".to_owned(), known(vec![release("5.2.1"), release("7.1.0")]))]);
         let seen = compare(Facts { entries: &[], installed: Some(&installed), interpreter: None, pace: Pace::default() }, &known);
         assert_eq!((seen[1].wanted.as_deref(), seen[1].held_by.as_deref()), (Some("5.2.1"), Some("celery <6")));

@@ -11,6 +11,7 @@
 //! | `kept` | files of what can be had again |
 //! | `life` | until when releases of products are supported |
 //! | `notes` | what a project says of its releases |
+//! | `registry` | lock files and registries that go by semantic versions: npm, Cargo |
 //! | `versions` | versions, constraints, markers and interpreters; wraps the crates that know PEP 440 and PEP 508 |
 //! | `compare` | what is there against what is out; pure |
 
@@ -22,4 +23,5 @@ pub mod kept;
 pub mod life;
 pub mod manifests;
 pub mod notes;
+pub mod registry;
 pub mod versions;

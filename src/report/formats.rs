@@ -96,7 +96,9 @@ fn purl(packages: &Packages, package: &Package) -> String {
         out
     };
     let version = package.current().map(|version| format!("@{}", escape(version))).unwrap_or_default();
-    format!("pkg:{kind}/{}{version}", escape(&package.name))
+    // Of several versions of one package the rows are told apart by their version.
+    let name = package.name.strip_suffix(&format!("@{}", package.current().unwrap_or_default())).unwrap_or(&package.name);
+    format!("pkg:{kind}/{}{version}", escape(name))
 }
 
 /// All packages, and their weaknesses, as CycloneDX.
@@ -155,6 +157,8 @@ mod tests {
         let packages = Packages { ecosystem: Some("npm".into()), manifest: "package-lock.json".into(), ..Packages::default() };
         let package = Package { name: "@shop/ui".into(), locked: Some("1.0.0+x".into()), ..Package::default() };
         assert_eq!(purl(&packages, &package), "pkg:npm/%40shop/ui@1.0.0%2Bx");
+        let second = Package { name: "@shop/ui@1.0.0+x".to_owned(), ..package.clone() };
+        assert_eq!(purl(&packages, &second), "pkg:npm/%40shop/ui@1.0.0%2Bx");
         assert_eq!(place(&packages, &package), ("package-lock.json", None));
         let package = Package { place: Some("requirements.txt:3".into()), ..package };
         assert_eq!(place(&packages, &package), ("requirements.txt", Some(3)));

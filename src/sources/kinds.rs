@@ -116,6 +116,20 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::python::Config>,
     },
     Kind {
+        name: "npm",
+        doc: "The packages of a JavaScript project, by its package-lock.json.",
+        capability: Capability::Packages,
+        schema: schema::<super::npm::Config>,
+        parse: parse::<super::npm::Config>,
+    },
+    Kind {
+        name: "cargo",
+        doc: "The packages of a Rust project, by its Cargo.lock.",
+        capability: Capability::Packages,
+        schema: schema::<super::cargo::Config>,
+        parse: parse::<super::cargo::Config>,
+    },
+    Kind {
         name: "eol",
         doc: "Until when the products that a site stands on are supported.",
         capability: Capability::Life,

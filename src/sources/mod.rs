@@ -17,6 +17,7 @@ pub mod audit;
 pub mod backup_command;
 pub mod barman;
 pub mod bugsink;
+pub mod cargo;
 #[cfg(test)]
 pub mod contract;
 pub mod door;
@@ -29,9 +30,11 @@ pub mod kinds;
 pub mod log;
 pub mod mail;
 mod masking;
+pub mod npm;
 pub mod offer;
 pub mod pgbackrest;
 pub mod python;
+mod registry;
 pub mod runner;
 pub mod sentry;
 

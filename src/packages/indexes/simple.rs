@@ -20,6 +20,9 @@ pub struct Project {
     /// `archived`, `deprecated`, `quarantined`; `None` for an active one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// The release that the project itself names the latest, where the index tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<String>,
 }
 
 /// One release.
@@ -253,7 +256,7 @@ impl<'a> Gather<'a> {
             }
         }
         let status = status.map(|text| text.to_lowercase()).filter(|text| text != "active" && !text.is_empty());
-        Project { releases: releases.into_iter().map(|(_, release)| release).collect(), status }
+        Project { releases: releases.into_iter().map(|(_, release)| release).collect(), status, latest: None }
     }
 }
 

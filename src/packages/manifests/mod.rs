@@ -208,8 +208,11 @@ pub fn bound(problems: &mut Vec<Problem>) {
     }
 }
 
-/// Reads a text file as tools write it: UTF-8, or UTF-16 with its mark. What is not text is replaced.
-fn text(path: &Path) -> Result<String, String> {
+/// Reads a text file as tools write it: UTF-8, or UTF-16 with its mark. What is not text is replaced. Blocks.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub fn text(path: &Path) -> Result<String, String> {
     let about = path.metadata().map_err(|error| format!("cannot be read: {}", reason(&error)))?;
     if !about.is_file() {
         return Err("is no file".to_owned());

@@ -1,0 +1,98 @@
+use std::path::Path;
+
+use super::*;
+use crate::domain::{Data, ErrorKind, Packages, SourceId};
+use crate::sources::contract::{self, Faulty, SECRET};
+use crate::sources::{Collected, Common};
+
+fn config(text: &str) -> Config {
+    // No test asks the world.
+    let text = if text.contains("osv") { text.to_owned() } else { format!("osv = false\n{text}") };
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn context(dir: &Path) -> BuildContext {
+    BuildContext {
+        id: SourceId::parse("shop/npm/web").unwrap(),
+        common: Common { timeout: Some(contract::TIMEOUT), ..Common::default() },
+        base: dir.to_owned(),
+        trusted: true,
+        zone: None,
+        cache: None,
+        state: None,
+    }
+}
+
+fn put(dir: &Path, name: &str, text: &str) {
+    std::fs::write(dir.join(name), text).unwrap();
+}
+
+fn packages(collected: &Collected) -> &Packages {
+    match &collected.observations[0].data {
+        Data::Packages(packages) => packages,
+        other => panic!("{other:?}"),
+    }
+}
+
+const LOCK: &str = r#"{"lockfileVersion":3,"packages":{"":{"dependencies":{"till":"^1.0.0"}},"node_modules/till":{"version":"1.0.0"}}}"#;
+
+#[tokio::test]
+async fn the_contract_is_kept_against_every_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "package-lock.json", LOCK);
+    let page = contract::Page::json(r#"{"name":"till","dist-tags":{"latest":"1.1.0"},"versions":{"1.0.0":{},"1.1.0":{}}}"#);
+    let answers = contract::suite(&page, |server| {
+        let url = server.url("/index/");
+        config(&format!("manifest = \"package-lock.json\"\nindex = \"{url}\"\ntoken = \"{SECRET}\"")).build(&context(dir.path())).unwrap().source
+    })
+    .await;
+    for (faulty, kind) in [
+        (Faulty::Ok, None),
+        (Faulty::Unauthorized, Some(ErrorKind::Auth)),
+        (Faulty::NotFound, Some(ErrorKind::Status)),
+        (Faulty::RateLimited, Some(ErrorKind::RateLimited)),
+        (Faulty::ServerError, Some(ErrorKind::Status)),
+        (Faulty::Html, Some(ErrorKind::Protocol)),
+        (Faulty::HalfBody, Some(ErrorKind::Protocol)),
+        (Faulty::EmptyBody, Some(ErrorKind::Protocol)),
+        (Faulty::Hang, Some(ErrorKind::Timeout)),
+        (Faulty::Refused, Some(ErrorKind::Connect)),
+        (Faulty::TlsSelfSigned, Some(ErrorKind::Tls)),
+    ] {
+        assert_eq!(contract::kind_of(&answers, faulty), kind, "{faulty:?}");
+    }
+    let good = answers.iter().find(|(faulty, _)| *faulty == Faulty::Ok).map(|(_, answer)| answer);
+    assert!(good.is_some());
+}
+
+#[tokio::test]
+async fn without_a_registry_advisories_are_asked_for_and_the_rest_is_said_not_to_be_known() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "package-lock.json", LOCK);
+    let alone = |osv: &str| config(&format!("manifest = \"package-lock.json\"\n{osv}"));
+    let osv = crate::demo::advisories::Shelf::of(vec![]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(crate::demo::advisories::serve(listener, std::sync::Arc::new(osv)));
+    let collected = alone(&format!("osv = \"{url}\"\nindex = \"http://127.0.0.1:1/\"")).build(&context(dir.path())).unwrap().source.collect().await.unwrap();
+    task.abort();
+    let known = packages(&collected);
+    assert!(known.items.iter().all(|package| package.audited && package.latest.is_none() && package.problem.is_some()), "{known:?}");
+    assert!(!collected.complete && !collected.problems.is_empty());
+    let missing = config("manifest = \"none/package-lock.json\"").build(&context(dir.path())).unwrap().source.collect().await.unwrap_err();
+    assert_eq!(missing.kind, ErrorKind::Missing);
+}
+
+#[test]
+fn what_npm_is_told_is_used_and_a_token_goes_to_its_own_place() {
+    let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let set = |name: &str| (name == "TOKEN").then(|| "hush".to_owned());
+    let near = "; ours\nregistry = https://registry.example/npm/\n@own:registry=https://own.example/\n//registry.example/npm/:_authToken=${TOKEN}\n";
+    let around = settings(&texts(&[near, "registry=https://far.example/\n"]), None, &set);
+    let (registry, token) = around.found.unwrap();
+    assert_eq!((registry.as_str(), token.unwrap().expose()), ("https://registry.example/npm/", "hush"));
+    assert_eq!(around.apart, ["@own/"]);
+    let around = settings(&texts(&[near]), Some("https://registry.example.evil/npm/".to_owned()), &set);
+    assert!(around.found.unwrap().1.is_none());
+    assert!(settings(&texts(&["registry=${NOT_SET}\n"]), None, &set).found.is_none());
+}
