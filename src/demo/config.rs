@@ -151,6 +151,11 @@ max_age = "26h"             # the promises: how old the last good copy may be,
 min_size = "8KiB"           # how small,
 retention = {copies}              # and how many there are at least
 every = "30s"               # a new copy is read to its end once, so looking often costs little
+# Restoring a copy into a scratch place now and then: the demonstration does it once, `rounds watch` on this schedule, `x` on page 7 now.
+drill.every = "30d"
+drill.assert.tables = ["basket_line"]
+drill.assert.rows = {{ basket_line = 1400 }}      # at least
+drill.assert.newest = {{ "basket_line.made" = "2d" }}     # so much older than the copy at most
 
 # A command that a key can run, always asked first: press x on a finding. Also `rounds act shop/action/rollback`.
 [site.shop.action.rollback]
@@ -199,6 +204,8 @@ timeout = "15s"
 path = "{blog_dumps}"
 retention = 7
 every = "30s"
+drill.every = "30d"
+drill.assert.rows = {{ comment = 1000 }}      # which its newest copy does not have: the drill fails
 
 # Over TLS, with an authority of its own and a certificate that ends in a few days.
 [site.blog.http.feed]

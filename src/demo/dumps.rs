@@ -60,16 +60,17 @@ impl Set {
     }
 
     /// A dump as text, with the end that tells that it is whole.
-    fn text(self, rows: u32) -> String {
+    fn text(self, rows: u32, at: Timestamp) -> String {
         let table = self.table();
+        // As sqlite3's `.dump` writes it.
         let mut text = format!(
-            "--\n-- PostgreSQL database dump\n--\n\nCREATE TABLE public.{table} (\n    id integer NOT NULL,\n    mark text,\n    pence integer\n);\n\n\
-             COPY public.{table} (id, mark, pence) FROM stdin;\n"
+            "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE {table} (id INTEGER PRIMARY KEY, mark TEXT NOT NULL, pence INTEGER NOT NULL, made TEXT);\n"
         );
+        let day = at.format("%Y-%m-%d");
         for row in 1..=u64::from(rows) {
-            text.push_str(&format!("{row}\t{:016x}\t{}\n", dice::roll(row), dice::between(row, 120, 9_900)));
+            text.push_str(&format!("INSERT INTO {table} VALUES({row},'{:016x}',{},'{day}');\n", dice::roll(row), dice::between(row, 120, 9_900)));
         }
-        text.push_str("\\.\n\n--\n-- PostgreSQL database dump complete\n--\n\n");
+        text.push_str("COMMIT;\n");
         text
     }
 }
@@ -85,7 +86,7 @@ pub fn write(dir: &Path, now: Timestamp) -> Result<(), Error> {
         for day in 0..COPIES {
             let at = now - chrono::Duration::hours(NEWEST_H + 24 * i64::from(COPIES - 1 - day));
             let path = folder.join(format!("{}-{}.sql.gz", set.name(), at.format("%Y-%m-%d")));
-            put(&path, &set.text(set.rows(day)), at).map_err(|e| Error::io("write the dump", &path, e))?;
+            put(&path, &set.text(set.rows(day), at), at).map_err(|e| Error::io("write the dump", &path, e))?;
         }
     }
     Ok(())

@@ -29,7 +29,8 @@ mod certificate;
 mod changes;
 pub mod config;
 mod dice;
-pub mod dumps;
+pub mod drills;
+mod dumps;
 pub mod index;
 mod issues;
 mod lines;
@@ -195,6 +196,7 @@ impl Site {
                 tokio::spawn(sentry::serve(tracker, Arc::new(sentry::Tracker::new(sentry::Setup::default())), move || time.elapsed()));
                 tokio::spawn(index::serve(releases, Arc::new(packages::catalogue(clock::now())), Arc::default()));
                 tokio::spawn(advisories::serve(facts, Arc::new(packages::shelf(clock::now()))));
+                tokio::spawn(drills::run(config.clone(), state.clone(), tell.clone()));
                 tokio::spawn(tell_deploys(story.clone(), tell));
                 tokio::spawn(listen_for_rollbacks(story, asked));
                 stop.cancelled().await;

@@ -207,7 +207,7 @@ fn nobody() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn configure(place: &Place, text: &str) {
+pub fn configure(place: &Place, text: &str) {
     std::fs::write(place.path().join("work/rounds.toml"), text).unwrap();
 }
 
@@ -215,7 +215,7 @@ fn endpoint(name: &str, port: u16, more: &str) -> String {
     format!("[site.shop.http.{name}]\nurl = \"http://127.0.0.1:{port}/\"\nproxy = \"none\"\n{more}\n")
 }
 
-fn json(output: &Output) -> serde_json::Value {
+pub fn json(output: &Output) -> serde_json::Value {
     let text = stdout(output);
     assert_eq!(text.lines().count(), 1, "not one document: {text}");
     serde_json::from_str(&text).unwrap()

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod demo;
 mod docs;
+mod drill;
 mod fuzz;
 mod journal;
 mod layering;
