@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -21,7 +20,7 @@ fn dump(place: &Place, rows: u32) {
     let path = folder.join("shop-1.sql.gz");
     let mut encoder = GzEncoder::new(fs::File::create(&path).unwrap(), Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap().set_modified(SystemTime::now() - Duration::from_secs(3_600)).unwrap();
+    encoder.finish().unwrap().set_modified((rounds::io::clock::now() - chrono::TimeDelta::hours(1)).into()).unwrap();
 }
 
 /// The program with its configuration named, which is trusted then.

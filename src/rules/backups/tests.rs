@@ -91,8 +91,9 @@ fn a_restore_that_failed_is_late_or_never_made_is_told() {
     };
     use Severity::{Critical, Warning};
     for (world, expected) in [
-        (every(30, Some(drill(29, None))), vec![]),
-        (every(30, Some(drill(31, None))), vec![]),
+        (every(30, Some(drill(20, None))), vec![]),
+        (every(30, Some(drill(29, None))), vec![(Severity::Info, "Restore drill of db is due".to_owned())]),
+        (every(30, Some(drill(31, None))), vec![(Severity::Info, "Restore drill of db is due".to_owned())]),
         (every(30, Some(drill(48, None))), vec![(Warning, "Restore drill of db is 18 days late".to_owned())]),
         (every(30, Some(drill(3, Some("the dump does not load")))), vec![(Critical, "Restore of db failed: the dump does not load".to_owned())]),
         (every(30, None), vec![(Warning, "Backup db was never restored, 70 days late".to_owned())]),

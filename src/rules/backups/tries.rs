@@ -27,6 +27,13 @@ fn late(source: &SourceState, backup: &Backup, job: Job, now: Timestamp) -> Opti
     (now > due + slack).then_some(due)
 }
 
+/// The date of a job that comes within a week, or a quarter of its interval where that is less.
+fn soon(source: &SourceState, backup: &Backup, job: Job, now: Timestamp) -> Option<Timestamp> {
+    let due = due_at(source, job)?;
+    let ahead = chrono::TimeDelta::from_std(job.every(backup)? / 4).unwrap_or_default().min(chrono::TimeDelta::days(7));
+    (due <= now + ahead).then_some(due)
+}
+
 fn terms(source: &SourceState, backup: &Backup, job: Job, now: Timestamp) -> Vec<Term> {
     let ago = |at: Timestamp| format!("{} ago", long(since(at, now)));
     let last = job.last(backup).map_or_else(|| "never".to_owned(), |(at, _)| ago(at));
@@ -82,7 +89,7 @@ impl Rule for Drills {
     }
 
     fn words(&self) -> &'static str {
-        "critical when the last restore into a scratch place failed; warning when the next is late (a tenth of `drill.every`, two days at most, are granted); info, once a site, where none is promised"
+        "critical when the last restore into a scratch place failed; warning when the next is late (a tenth of `drill.every`, two days at most, are granted); info in the week before it is due, and once a site where none is promised"
     }
 
     fn evaluate(&self, source: &SourceState, context: Context<'_>) -> Answer {
@@ -105,6 +112,11 @@ impl Rule for Drills {
             };
             let mut found = finding(&source.spec.id, self.id(), Severity::Warning, due.min(now), text);
             found.evidence = "late".to_owned();
+            found.due = Some(due);
+            found
+        } else if let Some(due) = soon(source, backup, Job::Drill, now) {
+            let mut found = finding(&source.spec.id, self.id(), Severity::Info, now, format!("Restore drill of {title} is due"));
+            found.evidence = "due".to_owned();
             found.due = Some(due);
             found
         } else {

@@ -341,7 +341,7 @@ fn hints(scene: &Scene<'_>, entry: &Entry<'_>) -> Line {
     let id = &entry.source.spec.id;
     let can = scene.world.tries.iter().any(|spec| spec.id.site() == id.site() && spec.fit(id) == 0);
     let mut spans = scene.hint(Command::Poll, "look again");
-    let more = [(Command::Actions, "drill, check, more", can && !scene.view.read_only), (Command::Copy, "restore command", can), (Command::Why, "why?", true)];
+    let more = [(Command::Actions, "drill and more", can && !scene.view.read_only), (Command::Copy, "restore command", can), (Command::Why, "why?", true)];
     for (command, word, _) in more.into_iter().filter(|(.., shown)| *shown) {
         spans.push(Span::raw("   "));
         spans.extend(scene.hint(command, word));
