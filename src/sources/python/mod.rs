@@ -9,6 +9,8 @@
 //! | `service` | what can be done to a package |
 
 mod address;
+#[cfg(test)]
+mod agreement;
 mod look;
 mod service;
 #[cfg(test)]
