@@ -85,6 +85,8 @@ async fn a_real_server_in_every_state() {
         }
         assert_eq!((seen.last_success, seen.copies[0].problem.as_deref()), (None, Some("waits for its WAL")));
         cluster.run(&["barman", "-c", &conf, "switch-wal", "--force", "--archive", "--archive-timeout", "5", "main"]).await;
+        // What `barman cron` does: the backup is taken for done only then.
+        cluster.run(&["barman", "-c", &conf, "check-backup", "main", "latest"]).await;
         seen = look(&main, &dir).await.unwrap();
     }
     assert_eq!((seen.complaints.clone(), seen.snapshots), (Vec::<String>::new(), 1), "{seen:?}");
