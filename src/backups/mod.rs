@@ -14,12 +14,30 @@
 //! | `schedule` | when a restore or a check is due, and which begins next; pure |
 //! | `repository` | where copies are taken from: listing, restoring, checking |
 //! | `tool` | running a backup tool: quiet, at low priority, never twice at once |
+//! | `prefix` | how it is called: by itself, through sudo, on another machine; pure |
+//! | `caller` | one tool for one repository, its secrets resolved |
+//! | `address` | the address of a repository, which may hold a password |
+//! | `growth` | the next copy, and the day the disk is full; pure |
+//! | `disk` | free space, and holders of locks, on this machine |
+//! | `listing` | a folder of a copy and the verdict of a check in words; pure |
+//! | `places` | whether a repository is on the machine that it protects; pure |
+//! | `once` | a listing that several data sets of one repository share |
+//! | `kept` | what was measured, kept in the cache |
 
+pub mod address;
+pub mod caller;
 pub mod clusters;
+pub mod disk;
 pub mod dump;
 pub mod fetch;
+pub mod growth;
 pub mod judge;
+pub mod kept;
+pub mod listing;
+pub mod once;
+pub mod places;
 pub mod plan;
+pub mod prefix;
 pub mod repository;
 pub mod schedule;
 pub mod tool;

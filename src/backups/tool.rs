@@ -35,6 +35,8 @@ pub async fn turn(repository: &str) -> OwnedMutexGuard<()> {
 pub fn program(argv: Vec<String>, env: &[(String, Secret)]) -> Program {
     let plain = |text: &str| Secret::new(text.to_owned());
     let mut program = Program::new(argv).low_priority().env("LC_ALL", plain("C.UTF-8")).env("TZ", plain("UTC"));
+    // ssh would otherwise ask on the terminal that the screen is drawn on; so it is told that nobody answers.
+    program = program.env("SSH_ASKPASS_REQUIRE", plain("force")).env("SSH_ASKPASS", plain("/bin/false"));
     for (name, value) in env {
         program = program.env(name, value.clone());
     }
@@ -60,6 +62,12 @@ pub fn json(stdout: &str) -> &str {
         at += line.len();
     }
     ""
+}
+
+/// Why a document could not be read, clipped and without control characters: a reader repeats what it met.
+#[must_use]
+pub fn unreadable(error: &serde_json::Error) -> String {
+    error.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]

@@ -74,6 +74,27 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::files::Config>,
     },
     Kind {
+        name: "restic",
+        doc: "Backups that restic keeps.",
+        capability: Capability::Backup,
+        schema: schema::<super::restic::Config>,
+        parse: parse::<super::restic::Config>,
+    },
+    Kind {
+        name: "borg",
+        doc: "Backups that borg keeps.",
+        capability: Capability::Backup,
+        schema: schema::<super::borg::Config>,
+        parse: parse::<super::borg::Config>,
+    },
+    Kind {
+        name: "borgmatic",
+        doc: "Backups that borgmatic makes.",
+        capability: Capability::Backup,
+        schema: schema::<super::borgmatic::Config>,
+        parse: parse::<super::borgmatic::Config>,
+    },
+    Kind {
         name: "pgbackrest",
         doc: "Backups of a PostgreSQL cluster by pgBackRest.",
         capability: Capability::Backup,

@@ -16,6 +16,8 @@ use crate::domain::{Capability, ErrorEvent, ErrorKind, LogPast, LogQuery, Notes,
 pub mod audit;
 pub mod backup_command;
 pub mod barman;
+pub mod borg;
+pub mod borgmatic;
 pub mod bugsink;
 pub mod cargo;
 #[cfg(test)]
@@ -35,6 +37,7 @@ pub mod offer;
 pub mod pgbackrest;
 pub mod python;
 mod registry;
+pub mod restic;
 pub mod runner;
 pub mod sentry;
 

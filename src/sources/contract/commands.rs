@@ -52,6 +52,12 @@ pub enum Faulty {
     Fails,
     /// Prints a good answer and fails.
     FailsAfterAnswer,
+    /// Prints its whole environment and fails.
+    Tells,
+    /// Ends well after `null`.
+    Null,
+    /// Ends well after a document so deep that a reader may run out of stack.
+    Deep,
     /// Is killed by somebody after half of its answer.
     Killed,
     /// Answers well and leaves a child behind that holds its output.
@@ -60,7 +66,7 @@ pub enum Faulty {
 
 impl Faulty {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Ok,
         Self::Missing,
         Self::Forbidden,
@@ -74,6 +80,9 @@ impl Faulty {
         Self::HangDeaf,
         Self::Fails,
         Self::FailsAfterAnswer,
+        Self::Tells,
+        Self::Null,
+        Self::Deep,
         Self::Killed,
         Self::LeavesChild,
     ];
@@ -96,6 +105,9 @@ impl Faulty {
             Self::HangDeaf => "trap '' TERM INT HUP; sleep 600; sleep 600",
             Self::Fails => "printf 'first\\n\\033]52;c;aGk=\\007it went wrong\\n' >&2; exit 3",
             Self::FailsAfterAnswer => "cat \"$0.answer\"; exit 1",
+            Self::Tells => "env >&2; env; exit 1",
+            Self::Null => "echo null",
+            Self::Deep => "head -c 300000 /dev/zero | tr '\\000' '['",
             Self::Killed => "cat \"$0.half\"; kill -9 $$",
             Self::LeavesChild => "cat \"$0.answer\"; sleep 600 &",
         }

@@ -1,0 +1,329 @@
+//! borg as people have it: the real one where it is installed, and what others print.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+use crate::domain::{Backup, Copy, Data as Seen, ErrorKind, SourceId, Verdict};
+use crate::io::clock;
+use crate::io::exec::{self, Limits, Program};
+use crate::rules::backups::verdict;
+use crate::sources::contract::SECRET;
+use crate::sources::contract::commands::{self, Faulty};
+use crate::sources::{Call, Common, DetailBody, ItemKey};
+use crate::testing;
+
+/// Bytes that no tool makes smaller.
+fn noise() -> Vec<u8> {
+    let mut state = 7_u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..50_000).map(next).collect()
+}
+
+fn config(text: &str) -> Config {
+    toml::from_str(text).unwrap()
+}
+
+fn context(base: &Path) -> BuildContext {
+    BuildContext {
+        id: SourceId::parse("shop/borg/media").unwrap(),
+        // So often that no look takes another one's listing.
+        common: Common { every: Some(Duration::from_millis(1)), timeout: Some(Duration::from_secs(600)), ..Common::default() },
+        base: base.to_owned(),
+        trusted: true,
+        zone: None,
+        // Beside borg's own, on which a job holds a lock.
+        cache: Some(base.join("rounds-cache")),
+        state: None,
+    }
+}
+
+async fn look(base: &Path, text: &str) -> Result<Backup, SourceError> {
+    let collected = config(text).build(&context(base)).unwrap().source.collect().await?;
+    match collected.observations.into_iter().next().unwrap().data {
+        Seen::Backup(backup) => Ok(*backup),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A repository of the real borg, with what it protects.
+struct Shop {
+    dir: tempfile::TempDir,
+}
+
+impl Shop {
+    /// `None`: borg is not installed.
+    async fn new() -> Option<Self> {
+        testing::tool("borg")?;
+        let shop = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir_all(shop.path("srv/data/a b")).unwrap();
+        fs::write(shop.path("srv/data/a b/new\nline;$(touch oops)"), "one").unwrap();
+        fs::write(shop.path("srv/data/dump.sql"), noise()).unwrap();
+        shop.run(&["init", "-e", "repokey"]).await;
+        Some(shop)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The keys of the data set; borg's own cache and keys stay in the folder.
+    fn keys(&self) -> String {
+        format!("repository = \"repo\"\n{}", self.keys_without_address())
+    }
+
+    fn keys_without_address(&self) -> String {
+        format!("passphrase = \"open-sesame\"\nenv = {{ BORG_BASE_DIR = {:?} }}", self.path("home"))
+    }
+
+    /// Not at low priority, as the program would: what a test waits for.
+    fn program(&self, argv: &[&str]) -> Program {
+        let mut program = Program::new(argv.iter().map(|&word| word.to_owned()).collect()).directory(self.dir.path());
+        for (name, value) in
+            [("BORG_REPO", self.path("repo")), ("BORG_BASE_DIR", self.path("home")), ("BORG_PASSPHRASE", "open-sesame".into()), ("TZ", "UTC".into())]
+        {
+            program = program.env(name, Secret::new(value.to_str().unwrap().to_owned()));
+        }
+        program
+    }
+
+    async fn run(&self, arguments: &[&str]) {
+        let output = exec::run(&self.program(&[&["borg"], arguments].concat()), Limits::within(Duration::from_secs(300))).await.unwrap();
+        assert!(output.ending.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// An archive of so many hours ago.
+    async fn backup(&self, hours: i64, name: &str) {
+        let then = (clock::now() - chrono::TimeDelta::hours(hours)).format("%Y-%m-%dT%H:%M:%S").to_string();
+        self.run(&["create", "--timestamp", &then, &format!("::{name}"), "srv/data"]).await;
+    }
+
+    fn desk(&self, keys: &str) -> Arc<dyn Repository> {
+        config(keys).repository(&context(self.dir.path())).unwrap().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_real_repository_is_told_browsed_restored_and_checked() {
+    let Some(shop) = Shop::new().await else { return };
+    for (hours, name) in [(75, "web1-mon"), (51, "web1-tue"), (27, "web1-wed"), (3, "web1-thu"), (2, "web1-fri.checkpoint"), (1, "other")] {
+        shop.backup(hours, name).await;
+    }
+    let keys = format!("{}\narchive = \"web1-*\"\nretention = 4", shop.keys());
+    let mut seen = look(shop.dir.path(), &keys).await.unwrap();
+    for _ in 0..20 {
+        // On a busy machine one look has no time for the older ones.
+        if seen.copies.iter().all(|copy| copy.size_bytes.is_some()) {
+            break;
+        }
+        seen = look(shop.dir.path(), &keys).await.unwrap();
+    }
+    assert_eq!((seen.snapshots, seen.complaints.as_slice()), (4, [].as_slice()), "a checkpoint is no copy");
+    assert_eq!(verdict(&seen, clock::now()), Verdict::Ok);
+    let last = seen.copies.last().unwrap();
+    assert_eq!((last.name.as_str(), last.size_bytes, last.host.as_deref()), ("web1-thu", Some(50_003), Some(crate::backups::disk::host().as_str())));
+    assert!(last.started.is_some() && last.added_bytes.is_some());
+    let age = seen.age_s.unwrap();
+    assert!((3 * 3_600 - 5..3 * 3_600 + 300).contains(&age), "times without a zone are UTC: {age}");
+    assert_eq!(seen.median_size_bytes, Some(50_003), "older ones are measured too");
+    assert!(seen.repository_bytes.is_some_and(|bytes| bytes > 0) && seen.free_bytes.is_some() && seen.next_at.is_some());
+    assert_eq!((seen.places.len(), seen.places[0].same_machine), (1, Some(true)), "it lies beside what it protects");
+    assert_eq!(seen.runs.len(), 4);
+
+    let desk = shop.desk(&keys);
+    let copies = desk.copies().await.unwrap();
+    let newest = copies.last().unwrap();
+    assert_eq!((copies.len(), newest.name.as_str()), (4, "web1-thu"));
+    let names = |entries: &[crate::backups::Entry]| entries.iter().map(|entry| (entry.path.clone(), entry.folder, entry.size)).collect::<Vec<_>>();
+    assert_eq!(names(&desk.files("web1-thu", "").await.unwrap()), [("srv".to_owned(), true, None)], "a folder above what was backed up");
+    assert_eq!(names(&desk.files("web1-thu", "srv").await.unwrap()), [("srv/data".to_owned(), true, None)]);
+    let mut below = names(&desk.files("web1-thu", "/srv/data/").await.unwrap());
+    below.sort();
+    assert_eq!(below, [("srv/data/a b".to_owned(), true, None), ("srv/data/dump.sql".to_owned(), false, Some(50_000))]);
+    assert_eq!(desk.files("web1-thu", "srv/data/a b").await.unwrap()[0].path, "srv/data/a b/new\nline;$(touch oops)");
+    assert!(desk.files("no-such", "").await.is_err());
+
+    // Through a shell, as ssh has one at its other end: what a repository says is never read by it.
+    let ssh = shop.path("ssh");
+    commands::script(&ssh, &format!("shift; export BORG_PASSPHRASE=open-sesame BORG_BASE_DIR={:?}; exec sh -c \"$*\"", shop.path("home"))).await;
+    let far = format!("repository = {:?}\ncommand = [{ssh:?}, \"web1\", \"borg\"]", shop.path("repo"));
+    assert_eq!(shop.desk(&far).files("web1-thu", "srv/data/a b").await.unwrap().len(), 1);
+    assert!(shop.desk(&far).files("web1-thu", "srv/$(touch oops)").await.map_or(true, |found| found.is_empty()));
+    assert!(!shop.path("oops").exists() && !shop.path("srv/oops").exists(), "a name in the repository was run");
+    let seen_far = look(shop.dir.path(), &far).await.unwrap();
+    assert_eq!((seen_far.snapshots, seen_far.places.len()), (5, 0));
+
+    let into = tempfile::tempdir().unwrap();
+    desk.restore(newest, into.path()).await.unwrap();
+    assert_eq!(fs::read(into.path().join("srv/data/dump.sql")).unwrap().len(), 50_000);
+    let only = shop.desk(&format!("{keys}\ndrill = {{ paths = [\"/srv/data/a b\"] }}"));
+    let into = tempfile::tempdir().unwrap();
+    only.restore(newest, into.path()).await.unwrap();
+    assert!(into.path().join("srv/data/a b").is_dir() && !into.path().join("srv/data/dump.sql").exists());
+    let nothing = Copy { name: "no-such".to_owned(), ..Copy::default() };
+    assert!(desk.restore(&nothing, into.path()).await.is_err());
+    let missing = shop.desk(&format!("{keys}\ndrill = {{ paths = [\"no/such\"] }}"));
+    assert!(missing.restore(newest, into.path()).await.is_err(), "a path that is not in it is a failure");
+    assert_eq!(desk.by_hand(newest), format!("borg extract {}::web1-thu", shop.path("repo").display()));
+    assert_eq!(desk.protects(), [shop.path("repo")]);
+
+    let check = desk.check().await.unwrap();
+    assert_eq!((check.ok, check.depth.as_str(), check.message.as_str()), (true, "checksums and archives", ""));
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
+    let Some(shop) = Shop::new().await else { return };
+    let (base, keys, rest) = (shop.dir.path(), shop.keys(), shop.keys_without_address());
+    let place = shop.path("repo").display().to_string();
+    fs::create_dir(shop.path("empty")).unwrap();
+    let kind = |result: Result<Backup, SourceError>| result.map_err(|error| (error.kind, error.message));
+    let (of, said) = kind(look(base, &keys).await).unwrap_err();
+    assert_eq!((of, said), (ErrorKind::Nothing, format!("there is no archive in {place}")));
+    shop.backup(30, "web1-one").await;
+    for (keys, expected, words) in [
+        (keys.replace("open-sesame", "guessed-wrong"), ErrorKind::Auth, "the passphrase of the repository is wrong"),
+        (keys.replace("passphrase = \"open-sesame\"", ""), ErrorKind::Auth, "or none was given"),
+        (format!("repository = \"nowhere\"\n{rest}"), ErrorKind::Missing, "there is no repository at /"),
+        (format!("repository = \"empty\"\n{rest}"), ErrorKind::Missing, "is no borg repository"),
+        (format!("repository = \"ssh://127.0.0.1:9/x\"\n{rest}"), ErrorKind::Connect, "ssh://127.0.0.1:9/x is not reached"),
+        (format!("{keys}\narchive = \"web9-*\""), ErrorKind::Nothing, "is called web9-*"),
+        (format!("{keys}\ncommand = [\"rounds-no-such-borg\"]"), ErrorKind::Missing, "rounds-no-such-borg is not installed"),
+    ] {
+        let (of, said) = kind(look(base, &keys).await).unwrap_err();
+        assert!(of == expected && said.contains(words), "{keys}: {of:?} {said}");
+    }
+    if nix::unistd::geteuid().is_root() && testing::tool("setpriv").is_some() {
+        let nobody = "command = [\"setpriv\", \"--reuid=65534\", \"--regid=65534\", \"--clear-groups\", \"borg\"]";
+        let keys = format!("repository = \"repo\"\npassphrase = \"open-sesame\"\nenv = {{ BORG_BASE_DIR = \"/tmp\" }}\n{nobody}");
+        let (of, said) = kind(look(base, &keys).await).unwrap_err();
+        assert!(of == ErrorKind::Auth && said.contains("may not be read"), "{of:?} {said}");
+    }
+    // The repository was moved: borg would ask.
+    fs::rename(shop.path("repo"), shop.path("moved")).unwrap();
+    let (of, said) = kind(look(base, &format!("repository = \"moved\"\n{rest}")).await).unwrap_err();
+    assert!(of == ErrorKind::Config && said.contains("was somewhere else before"), "{of:?} {said}");
+    fs::rename(shop.path("moved"), shop.path("repo")).unwrap();
+
+    let late = look(base, &keys).await.unwrap();
+    assert_eq!(verdict(&late, clock::now()), Verdict::Degraded);
+    shop.backup(-100, "web1-two").await;
+    let future = look(base, &keys).await.unwrap();
+    assert!(future.complaints.iter().any(|said| said.contains("dated in the future")), "{:?}", future.complaints);
+
+    // A job that runs holds a lock, and looks go on; killed, it leaves the lock behind.
+    let job = exec::start(&shop.program(&["sh", "-c", "sleep 60 | borg create ::held -"])).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    while !shop.path("repo/lock.exclusive").exists() {
+        assert!(std::time::Instant::now() < until, "no lock came");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let seen = look(base, &keys).await.unwrap();
+    assert_eq!((seen.locks.len(), seen.locks[0].stale), (1, false), "{:?}", seen.locks);
+    let locked = shop.desk(&keys).check().await.unwrap_err();
+    assert!(locked.kind == ErrorKind::Nothing && locked.message.contains("is locked"), "{locked:?}");
+    drop(job);
+    let mut built = config(&keys).build(&context(base)).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    let seen = loop {
+        let collected = built.source.collect().await.unwrap();
+        let Seen::Backup(seen) = &collected.observations[0].data else { panic!() };
+        if seen.locks[0].stale || std::time::Instant::now() > until {
+            break seen.clone();
+        }
+    };
+    assert!(seen.complaints.iter().any(|said| said.starts_with("has a lock whose holder is gone: ")), "{:?}", seen.complaints);
+    let service = built.service.unwrap();
+    let key = ItemKey { source: SourceId::parse("shop/borg/media").unwrap(), item: String::new() };
+    assert_eq!(service.offers(&key).iter().map(|offer| (offer.id.as_str(), offer.dangerous)).collect::<Vec<_>>(), [("check", false), ("unlock", true)]);
+    let call = |offer: &str| Call { key: key.clone(), offer: offer.to_owned(), arguments: BTreeMap::default() };
+    service.perform(&call("unlock")).await.unwrap();
+    assert!(!shop.path("repo/lock.exclusive").exists());
+    let DetailBody::Lines(lines) = service.detail(&key, Some("srv/data")).await.unwrap().body else { panic!() };
+    assert!(lines.iter().any(|line| line.ends_with("srv/data/dump.sql")), "{lines:?}");
+
+    // Bytes of the largest segment are others: a listing does not see it, a check does.
+    let mut segments: Vec<PathBuf> = fs::read_dir(shop.path("repo/data/0")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort_by_key(|path| fs::metadata(path).unwrap().len());
+    let segment = segments.pop().unwrap();
+    let whole = fs::read(&segment).unwrap();
+    let mut bytes = whole.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8].copy_from_slice(b"XXXXXXXX");
+    fs::write(&segment, bytes).unwrap();
+    let check = shop.desk(&keys).check().await.unwrap();
+    assert!(!check.ok && !check.message.is_empty(), "{check:?}");
+    assert!(service.perform(&call("check")).await.is_err(), "errors are no success");
+    // It is gone: what is measured meets it.
+    fs::remove_file(&segment).unwrap();
+    let check = shop.desk(&keys).check().await.unwrap();
+    assert!(!check.ok && check.message.contains("ndex"), "{check:?}");
+    let seen = look(base, &keys).await;
+    assert!(seen.as_ref().map_or(true, |seen| verdict(seen, clock::now()) != Verdict::Ok), "{seen:?}");
+    fs::write(&segment, whole).unwrap();
+    fs::write(shop.path("repo/config"), "garbage").unwrap();
+    let (of, said) = kind(look(base, &keys).await).unwrap_err();
+    assert!(matches!(of, ErrorKind::Missing | ErrorKind::Protocol), "{of:?} {said}");
+}
+
+#[tokio::test]
+async fn warnings_are_no_failures_and_other_forms_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = (clock::now() - chrono::TimeDelta::hours(2)).format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
+    let archive = format!("{{\"name\":\"a\",\"archive\":\"a\",\"id\":\"1\",\"start\":\"{start}\",\"time\":\"{start}\"}}");
+    let list = format!("{{\"archives\":[{archive}],\"encryption\":{{\"mode\":\"none\"}},\"repository\":{{\"id\":\"2\",\"location\":\"/b\"}}}}");
+    for code in [0, 1, 100] {
+        let tool = dir.path().join(format!("borg-{code}"));
+        commands::script(&tool, &format!("case \"$*\" in *list*) echo 'a word before'; echo '{list}'; exit {code};; *) exit 2;; esac")).await;
+        let seen = look(dir.path(), &format!("repository = \"me@nas1:shop\"\ncommand = [{tool:?}]")).await.unwrap();
+        assert_eq!((seen.snapshots, seen.places[0].name.as_str()), (1, "nas1"), "{code}");
+    }
+    let one = r#"{"archives":[{"name":"x.checkpoint.12","start":"2026-11-20T10:41:09.000000"},{"name":"x.checkpoints","start":"2026-11-20T10:41:09+02:00"}],"repository":{}}"#;
+    let all = parse::documents(one, "borg").unwrap();
+    assert_eq!(all[0].archives.iter().map(parse::Archive::is_checkpoint).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(all[0].archives[1].start.to_rfc3339(), "2026-11-20T08:41:09+00:00");
+    assert!(parse::documents("{\"archives\":[{\"name\":\"x\",\"start\":\"soon\"}],\"repository\":{}}", "borg").is_err());
+    assert_eq!(parse::escaped("srv/a b.(c)*"), "srv/a b\\.\\(c\\)\\*");
+}
+
+#[tokio::test]
+async fn the_source_keeps_the_contract_of_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = (clock::now() - chrono::TimeDelta::hours(2)).format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
+    let answer = format!("{{\"archives\":[{{\"name\":\"a\",\"id\":\"1\",\"start\":\"{start}\"}}],\"repository\":{{\"location\":\"/b\"}}}}");
+    let count = std::cell::Cell::new(0);
+    let answers = commands::suite(&answer, |tool| {
+        let mut context = context(dir.path());
+        context.common.timeout = Some(commands::TIMEOUT);
+        // Each a repository of its own: they share no listing.
+        count.set(count.get() + 1);
+        let keys = format!("repository = \"me@nas1:{}\"\npassphrase = \"{SECRET}\"\ncommand = [{tool:?}]", count.get());
+        config(&keys).build(&context).unwrap().source
+    })
+    .await;
+    for (faulty, expected) in [
+        (Faulty::Missing, ErrorKind::Missing),
+        (Faulty::Forbidden, ErrorKind::Config),
+        (Faulty::Hang, ErrorKind::Timeout),
+        (Faulty::Null, ErrorKind::Protocol),
+        (Faulty::Killed, ErrorKind::Protocol),
+    ] {
+        assert_eq!(commands::kind_of(&answers, faulty), Some(expected), "{faulty:?}");
+    }
+}
+
+#[test]
+fn an_untrusted_configuration_runs_nothing_and_wrong_values_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut untrusted = context(dir.path());
+    untrusted.trusted = false;
+    assert_eq!(config("repository = \"b\"").build(&untrusted).unwrap_err().kind, ErrorKind::Config);
+    assert!(config("repository = \"b\"").repository(&untrusted).unwrap().is_err());
+    let complaints = config("repository = \"b::a\"\ncommand = []\narchive = \"[\"\nmax_age = \"0s\"\ncheck = { data = \"5%\" }").check();
+    let keys: Vec<String> = complaints.iter().map(|complaint| complaint.path.join(".")).collect();
+    assert_eq!(keys, ["repository", "command", "archive", "check.data", "max_age"]);
+}
