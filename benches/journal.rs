@@ -1,6 +1,7 @@
 //! The journal: bytes a sample on disk, ranges of a month, the first frame's snapshot.
 //!
-//! `cargo bench --bench journal` prints the sizes first and then times. The series is a random walk in milliseconds with one
+//! `cargo bench --bench journal` prints the sizes first and then times; with `ROUNDS_BENCH_MONTH=DIR` it only fills the journal of that
+//! directory with a month of a hundred sources, to start a program on and look at its memory. The series is a random walk in milliseconds with one
 //! decimal, as health checks store it; probes come each ten seconds with a few milliseconds of jitter.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
@@ -94,7 +95,31 @@ fn fill(dir: &Path, series: u64, samples: i64) -> u64 {
     std::fs::metadata(dir.join(FILE)).unwrap().len() - Reader::open(dir).unwrap().stats().unwrap().free_bytes
 }
 
+/// Fills the journal of a directory with a month of a hundred sources, to start a dashboard on and measure its memory.
+fn month_of_a_hundred(dir: &Path) {
+    let settings = model::Journal { keep: Duration::from_hours(400 * 24), url: None, redact: Vec::new() };
+    let journal = Journal::open(dir, &settings, Identity::of_this_process()).journal.unwrap();
+    let now = rounds::io::clock::now();
+    let (mut when, mut count) = (now - chrono::TimeDelta::days(30), 0_u32);
+    let mut walk = Walk { seed: 7, ms: 120.0 };
+    while when < now {
+        for number in 0..100 {
+            journal.keep_poll(polled(&source(number), when, walk.next()));
+        }
+        count += 1;
+        if count.is_multiple_of(20) {
+            assert!(journal.flush(Duration::from_secs(60)));
+        }
+        // Every ten seconds in the last three hours, which are held in memory, every ten minutes before.
+        when += if now - when < chrono::TimeDelta::hours(3) { chrono::TimeDelta::seconds(STEP_S) } else { chrono::TimeDelta::minutes(10) };
+    }
+    assert!(journal.flush(Duration::from_secs(60)) && journal.lost() == 0);
+}
+
 fn main() {
+    if let Some(dir) = std::env::var_os("ROUNDS_BENCH_MONTH") {
+        return month_of_a_hundred(Path::new(&dir));
+    }
     for (series, samples, what) in [(20, 8_640, "a day"), (2, MONTH, "a month, of which raw points two days")] {
         let dir = tempfile::tempdir().unwrap();
         let began = std::time::Instant::now();

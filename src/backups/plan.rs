@@ -97,7 +97,7 @@ pub struct AssertConfig {
     pub tables: Vec<String>,
     /// Rows that a table must have at least: `{ orders = 1000 }`.
     pub rows: BTreeMap<String, u64>,
-    /// How old the newest value of a column of times may be: `{ "orders.created" = "26h" }`.
+    /// How old the newest value of a column of times may have been when the copy was made: `{ "orders.created" = "26h" }`.
     pub newest: BTreeMap<String, Dur>,
     /// So many restored files, chosen at random, must be the same as in the source where they did not change since the copy.
     pub same: Option<u32>,

@@ -126,34 +126,6 @@ fn the_other_process() {
     }
 }
 
-/// Not a test by itself: with this variable it fills the journal of that directory with a month of a hundred sources, to measure with.
-#[test]
-fn a_month_for_measuring() {
-    let Some(dir) = std::env::var_os("ROUNDS_TEST_MONTH") else { return };
-    let journal = open(Path::new(&dir));
-    let now = rounds::io::clock::now();
-    let names: Vec<SourceId> = (0..100).map(|n| SourceId::new("shop", "http", &format!("e{n}")).unwrap()).collect();
-    let month = chrono::TimeDelta::days(30);
-    let (mut at, mut count) = (now - month, 0_i64);
-    while at < now {
-        for (n, name) in (0_i64..).zip(&names) {
-            let mut polled = probe(count + n);
-            (polled.source, polled.started, polled.at) = (name.clone(), at, at);
-            if let Ok(collected) = &mut polled.result {
-                collected.observations.iter_mut().for_each(|observation| observation.at = at);
-            }
-            journal.keep_poll(polled);
-        }
-        count += 1;
-        if count % 20 == 0 {
-            assert!(journal.flush(SOON));
-        }
-        // Every ten seconds in the last three hours, which are held in memory, every ten minutes before.
-        at += if now - at < chrono::TimeDelta::hours(3) { chrono::TimeDelta::seconds(10) } else { chrono::TimeDelta::minutes(10) };
-    }
-    assert!(journal.flush(SOON) && journal.purge(SOON) && journal.lost() == 0);
-}
-
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + SOON;
     loop {
