@@ -389,7 +389,7 @@ fn an_editor_gets_the_terminal_for_a_frame_and_gives_it_back() {
     for _ in 0..2 {
         let _ = std::fs::remove_file(work.join("orders/typed"));
         terminal.press("\r");
-        terminal.wait_for("the editor", |screen| !screen.alternate_screen() && screen.contents().contains("/work/orders/views.py"));
+        terminal.wait_for("the editor", |screen| !screen.alternate_screen() && screen.contents().contains("orders/views.py"));
         assert!(terminal.text().contains("editing +3"), "{}", terminal.text());
         assert_eq!(settings(&*terminal.master), terminal.before, "the editor has another terminal than the shell had");
         // All of it is the editor's: each of its letters would be a command. Ctrl-Z does not strand it where no shell could continue it.
