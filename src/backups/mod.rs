@@ -23,6 +23,7 @@
 //! | `places` | whether a repository is on the machine that it protects; pure |
 //! | `once` | a listing that several data sets of one repository share |
 //! | `kept` | what was measured, kept in the cache |
+//! | `user` | whom a tool runs as, by the words before it; pure |
 
 pub mod address;
 pub mod caller;
@@ -41,6 +42,7 @@ pub mod prefix;
 pub mod repository;
 pub mod schedule;
 pub mod tool;
+pub mod user;
 
 pub use judge::judge;
 pub use plan::{AssertConfig, CheckConfig, DrillConfig, Into as DrillInto, Promise};

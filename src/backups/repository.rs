@@ -27,6 +27,11 @@ pub trait Repository: fmt::Debug + Send + Sync {
     /// Restores a copy into this empty directory. Dropping the future ends the tool.
     fn restore<'a>(&'a self, copy: &'a Copy, into: &'a Path) -> BoxFuture<'a, Result<Restored, SourceError>>;
 
+    /// Whom the tool writes as, by name or number, where it may be another one than this process: the place of a restore must be his.
+    fn writes_as(&self) -> Option<String> {
+        None
+    }
+
     /// Lets the tool check what it keeps, as deep as [`Self::check_plan`] says.
     fn check(&self) -> BoxFuture<'_, Result<Check, SourceError>> {
         Box::pin(async { Err(SourceError::config("this kind of backup has no check of its own", "a drill looks at a copy as a whole")) })

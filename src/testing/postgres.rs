@@ -124,6 +124,19 @@ impl Cluster {
         output.stdout_text()
     }
 
+    /// Puts two orders into it, one table of them in a table space of its own.
+    pub async fn fill(&self) {
+        let space = self.folder("space");
+        let sql = format!(
+            "CREATE TABLESPACE far LOCATION '{}'; CREATE TABLE orders (id integer, created timestamptz DEFAULT now()); \
+             CREATE TABLE archived (id integer) TABLESPACE far; INSERT INTO orders VALUES (1), (2); INSERT INTO archived VALUES (1);",
+            space.display()
+        );
+        for statement in sql.split_terminator(';') {
+            self.ok(&["psql", "-X", "-q", "-h", &self.at("s"), "-U", "postgres", "-c", statement]).await;
+        }
+    }
+
     /// Ends it well, so that nothing of it stays behind.
     pub async fn stop(mut self) {
         let data = self.at("data");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::read::MultiGzDecoder;
+use nix::unistd::User;
 
 use super::place::Mark;
 use super::run::Halt;
@@ -216,6 +217,8 @@ pub(super) struct Load<'a> {
     pub assert: &'a AssertConfig,
     /// A person's own server.
     pub server: Option<&'a crate::io::secret::Secret>,
+    /// Whom the tool restored it as, where not as us.
+    pub restored_as: Option<&'a User>,
 }
 
 /// Loads it. `remember` is told what is made before it is.
@@ -256,7 +259,7 @@ pub(super) async fn load(
         }
         Shape::Cluster(data) => {
             tell(Said::Doing("start a throw-away PostgreSQL server on the restored data".to_owned()));
-            let mut database = begin(wanted.scratch, postgres::Data::Restored(data), mark, remember).await?;
+            let mut database = begin(wanted, postgres::Data::Restored(data), mark, remember).await?;
             let tables: Vec<&str> = wanted.assert.tables.iter().chain(wanted.assert.rows.keys()).map(String::as_str).collect();
             database.choose(&tables).await.map_err(Halt::Failed)?;
             Ok(Loaded::Postgres(Box::new(database)))
@@ -325,7 +328,7 @@ async fn open(
 ) -> Result<postgres::Database, Halt> {
     let Some(server) = wanted.server else {
         tell(Said::Doing("start a throw-away PostgreSQL server".to_owned()));
-        return begin(wanted.scratch, postgres::Data::New, mark, remember).await;
+        return begin(wanted, postgres::Data::New, mark, remember).await;
     };
     let name = format!("rounds_drill_{}", super::place::random_name());
     tell(Said::Doing(format!("make the scratch database {name} on the configured server")));
@@ -335,17 +338,17 @@ async fn open(
 }
 
 async fn begin(
-    scratch: &Path,
+    wanted: &Load<'_>,
     data: postgres::Data,
     mark: &mut Mark,
     remember: &mut (dyn FnMut(&Mark) -> Result<(), Halt> + Send),
 ) -> Result<postgres::Database, Halt> {
-    let socket = postgres::socket_place(scratch);
+    let socket = postgres::socket_place(wanted.scratch);
     if let Some(socket) = &socket {
         mark.places.push(socket.clone());
         remember(mark)?;
     }
-    postgres::start(scratch, data, socket).await.map_err(Halt::Failed)
+    postgres::start(wanted.scratch, data, socket, wanted.restored_as).await.map_err(Halt::Failed)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, User};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -209,6 +209,8 @@ impl Plan {
         let failed = |error: &io::Error| refused(format!("{} cannot be made: {}", root.display(), error.kind()), "let `drill.scratch` name another place");
         if let Some(folder) = &made {
             DirBuilder::new().recursive(true).mode(0o711).create(folder).map_err(|error| failed(&error))?;
+            // Also where our own mask lets nobody in.
+            fs::set_permissions(folder, Permissions::from_mode(0o711)).map_err(|error| failed(&error))?;
         }
         let scratch = Scratch { root: root.clone(), made };
         // Fails where something of that name is there, be it a link.
@@ -235,6 +237,11 @@ impl Scratch {
     /// Where the copy is restored.
     pub(super) fn copy(&self) -> PathBuf {
         self.root.join("copy")
+    }
+
+    /// Gives the place of the copy to whom the tool writes as. Blocks.
+    pub(super) fn give(&self, user: &User) -> io::Result<()> {
+        std::os::unix::fs::chown(self.copy(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))
     }
 
     /// Takes it away. Blocks.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::unistd::{Uid, User};
 use tokio_util::sync::CancellationToken;
 
 use super::assert::{self, Subject};
@@ -14,12 +15,15 @@ use crate::backups::{DrillConfig, Restored};
 use crate::domain::backup::Check;
 use crate::domain::{Copy, Drill, SourceError, Transition, size_text};
 use crate::io::clock;
+use crate::io::exec::{self, Limits, Program};
 use crate::io::secret::{self, Known, Secret};
 
 /// How often the disk is looked at while it fills.
 const LOOK: Duration = Duration::from_secs(2);
 /// Below so much the run ends by itself: half of what is left free when it begins.
 const LOW: u64 = look::RESERVE / 2;
+/// How long a look at a right may take.
+const ASKED: Duration = Duration::from_secs(60);
 
 /// Why a phase ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +102,31 @@ async fn server(order: &Order, config: &DrillConfig) -> Result<Option<Secret>, B
     Ok(Some(address))
 }
 
+/// Whom the tool writes as, where it is another one than we are, and the scratch place must be his.
+fn writer(order: &Order) -> Result<Option<User>, Broken> {
+    let Some(name) = order.repository.writes_as() else { return Ok(None) };
+    let known = name.parse().map_or_else(|_| User::from_name(&name), |number| User::from_uid(Uid::from_raw(number)));
+    let user = known.ok().flatten().ok_or_else(|| refused(format!("the tool runs as {name}, and there is no such user here"), "look at `command`"))?;
+    let ours = nix::unistd::geteuid();
+    if user.uid == ours || ours.is_root() && user.uid.is_root() {
+        return Ok(None);
+    }
+    if !ours.is_root() {
+        // What the tool writes we could neither read nor take away.
+        let what = format!("the tool runs as {name}, whose files a drill of another user can neither look at nor take away");
+        return Err(refused(what, format!("run this as {name}, or as root: sudo -u {name} rounds drill {}", order.source)));
+    }
+    Ok(Some(user))
+}
+
+/// Whether a user may write into a folder: what lies above it counts too.
+async fn reaches(user: &User, folder: &Path) -> bool {
+    let argv = ["test", "-w", &folder.to_string_lossy()].map(str::to_owned).to_vec();
+    let program = Program::new(argv).directory(Path::new("/")).as_user(user.uid.as_raw(), user.gid.as_raw());
+    // Where it cannot be tried, the restore itself tells.
+    exec::run(&program, Limits::within(ASKED)).await.map_or(true, |output| output.ending.success())
+}
+
 /// Takes away what an earlier run had made and could not.
 async fn leftovers(mark: Mark, server: Option<&Secret>) -> Result<(), String> {
     if let Some(name) = &mark.database {
@@ -125,6 +154,7 @@ pub(super) async fn run(
     let config = order.repository.drill();
     let limit = order.limit();
     let server = server(order, &config).await?;
+    let writer = writer(order)?;
     if let Some(mark) = hold.mark() {
         tell(Said::Doing("take away what an earlier drill left".to_owned()));
         leftovers(mark, server.as_ref()).await.map_err(|said| refused(said, "then try again"))?;
@@ -151,12 +181,31 @@ pub(super) async fn run(
         hold.remember(&mark).map_err(|error| refused(format!("what is made could not be marked: {error}"), "name another folder with --state-dir"))?;
         plan.make(&order.source, &protects)?
     };
+    if let Some(user) = &writer
+        && !(scratch.give(user).is_ok() && reaches(user, &scratch.copy()).await)
+    {
+        if scratch.remove().is_ok() {
+            hold.forget();
+        }
+        let what = format!("the tool runs as {}, who cannot write into {}", user.name, scratch.copy().display());
+        return Err(refused(what, "let `drill.scratch` name a directory whose parents everybody may pass through, such as one in /var/tmp"));
+    }
     let mask = mask(order);
     let size = copy.size_bytes.map_or_else(String::new, |size| format!(", {}", size_text(size)));
     tell(Said::Doing(format!("restore {}{size} into {}", copy.name, scratch.copy().display())));
     let mut mark = Mark { record: Some(record.clone()), places: vec![scratch.root.clone()], database: None };
     let mut course = Course::default();
-    let parts = Parts { order, hold, config: &config, copy: &copy, scratch: &scratch, protects: &protects, server: server.as_ref(), mask: &mask };
+    let parts = Parts {
+        order,
+        hold,
+        config: &config,
+        copy: &copy,
+        scratch: &scratch,
+        protects: &protects,
+        server: server.as_ref(),
+        writer: writer.as_ref(),
+        mask: &mask,
+    };
     let (tried, loaded) = parts.attempt(&bounds, &mut mark, &mut course, tell).await;
     let begun = Instant::now();
     tell(Said::Doing("take it all away again".to_owned()));
@@ -196,6 +245,7 @@ struct Parts<'a> {
     scratch: &'a Scratch,
     protects: &'a [PathBuf],
     server: Option<&'a Secret>,
+    writer: Option<&'a User>,
     mask: &'a Mask,
 }
 
@@ -221,8 +271,15 @@ impl Parts<'_> {
             Err(halt) => return (Err(halt), None),
         };
         let begun = Instant::now();
-        let load =
-            Load { restored: &restored, copy: &into, scratch: &self.scratch.root, into: self.config.into, assert: &self.config.assert, server: self.server };
+        let load = Load {
+            restored: &restored,
+            copy: &into,
+            scratch: &self.scratch.root,
+            into: self.config.into,
+            assert: &self.config.assert,
+            server: self.server,
+            restored_as: self.writer,
+        };
         let mut remember = |mark: &Mark| self.hold.remember(mark).map_err(|error| Halt::Failed(format!("what is made could not be marked: {error}")));
         let loaded = match bounds.within(load::load(&load, mark, &mut remember, tell)).await {
             Ok(loaded) => loaded,

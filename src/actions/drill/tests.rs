@@ -73,6 +73,26 @@ impl crate::backups::Repository for Folder {
     }
 }
 
+/// A whole drill of a data set of a real tool.
+pub(crate) async fn drilled(repository: Arc<dyn crate::backups::Repository>, base: &Path, scratch: &Path) -> Result<Drill, Broken> {
+    let order = Order {
+        source: SourceId::parse("shop/tool/main").unwrap(),
+        job: Job::Drill,
+        repository,
+        copy: None,
+        base: base.to_owned(),
+        work: base.join("work"),
+        redact: Vec::new(),
+    };
+    let record = begun(&order, "run", "ana", clock::now());
+    let outcome = carry_out(&order, &record, &CancellationToken::new(), &mut |_| {}).await;
+    assert!(!scratch.exists() || fs::read_dir(scratch).unwrap().count() == 0, "the scratch place is still there");
+    match outcome.result? {
+        Evidence::Drill(drill) => Ok(*drill),
+        other @ Evidence::Check(_) => panic!("{other:?}"),
+    }
+}
+
 /// A place for one test.
 struct Here {
     dir: tempfile::TempDir,
@@ -323,7 +343,7 @@ async fn own_server(here: &Here) -> (postgres::Database, String) {
     let home = here.dir.path().join("own");
     fs::create_dir(&home).unwrap();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).unwrap();
-    let database = postgres::start(&home, postgres::Data::New, None).await.unwrap();
+    let database = postgres::start(&home, postgres::Data::New, None, None).await.unwrap();
     let address = format!("postgres:///postgres?host={}&port=5432&user=rounds", home.join("pg/s").display());
     (database, address)
 }
@@ -356,4 +376,24 @@ async fn a_scratch_database_on_a_persons_server_comes_and_goes() {
     assert_eq!(names, "postgres shop template0 template1", "nothing is left on the server");
     here.is_clean();
     drop(own.end().await);
+}
+
+#[tokio::test]
+async fn a_restored_server_without_a_known_role_lets_a_drill_in() {
+    if postgres_here().is_none() {
+        return;
+    }
+    let here = Here::new();
+    let (own, _) = own_server(&here).await;
+    own.ask("CREATE TABLE orders (id integer)").await.unwrap();
+    own.end().await;
+    let scratch = here.dir.path().canonicalize().unwrap().join("scratch");
+    let data = scratch.join("copy/data");
+    fs::create_dir_all(scratch.join("copy")).unwrap();
+    fs::rename(here.dir.path().join("own/pg/data"), &data).unwrap();
+    // Its only role is `rounds`, which a drill cannot know.
+    let mut restored = postgres::start(&scratch, postgres::Data::Restored(data), None, None).await.unwrap();
+    restored.choose(&["orders"]).await.unwrap();
+    assert_eq!(restored.rows("orders").await, Ok(0));
+    restored.end().await;
 }

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use self::parse::Shown;
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
 use crate::backups::clusters::{self, Caller};
-use crate::backups::{self, CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, plan, tool};
+use crate::backups::{self, CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, plan, tool, user};
 use crate::config::value::{Dur, Size};
 use crate::domain::backup::Check;
 use crate::domain::{Capability, Copy, Data, Observation, Problem, SourceError};
@@ -37,6 +37,8 @@ const LONG: Duration = Duration::from_secs(2 * 3_600);
 /// Backups that one look asks for more of, and that are remembered.
 const SHOWN: usize = 8;
 const REMEMBERED: usize = 500;
+/// A configuration that is larger is none.
+const LARGEST: u64 = 1 << 20;
 /// Where the configuration is when nothing else is said.
 const CONFIGURATIONS: [&str; 2] = ["/etc/barman.conf", "/etc/barman/barman.conf"];
 
@@ -200,6 +202,20 @@ impl Server {
         }
     }
 
+    /// The configurations that tell of it, as far as they are on this machine.
+    fn configurations(&self) -> Vec<PathBuf> {
+        self.config.clone().map_or_else(|| CONFIGURATIONS.iter().map(PathBuf::from).collect(), |config| vec![config])
+    }
+
+    /// Whom Barman runs as by its configuration.
+    fn own_user(&self) -> String {
+        let said = self.configurations().iter().find_map(|file| {
+            let small = std::fs::metadata(file).is_ok_and(|about| about.is_file() && about.len() <= LARGEST);
+            small.then(|| std::fs::read_to_string(file).ok()).flatten().and_then(|text| parse::own_user(&text))
+        });
+        said.unwrap_or_else(|| "barman".to_owned())
+    }
+
     fn read(&self, list: &str) -> Result<crate::domain::Backup, SourceError> {
         let known = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         parse::list(list, &self.name, self.zone, |id| known.get(id).cloned())
@@ -276,6 +292,11 @@ impl Repository for Server {
         })
     }
 
+    fn writes_as(&self) -> Option<String> {
+        // Started by root it becomes the user of its configuration by itself.
+        user::of(self.caller.words()).or_else(|| nix::unistd::geteuid().is_root().then(|| self.own_user()))
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<Check, SourceError>> {
         Box::pin(async move {
             let check = self.check.clone().unwrap_or_default();
@@ -304,10 +325,8 @@ impl Repository for Server {
         if self.caller.elsewhere() {
             return Vec::new();
         }
-        let known = CONFIGURATIONS.iter().map(PathBuf::from);
-        let files: Vec<PathBuf> = self.config.clone().map_or_else(|| known.collect(), |config| vec![config]);
         let is_key = |key: &str| matches!(key, "barman_home" | "backup_directory" | "basebackups_directory" | "wals_directory");
-        files.iter().flat_map(|file| clusters::paths(file, is_key)).collect()
+        self.configurations().iter().flat_map(|file| clusters::paths(file, is_key)).collect()
     }
 }
 

@@ -20,6 +20,13 @@ pub(super) struct Shown {
     pub error: Option<String>,
 }
 
+/// The user that a configuration lets Barman run as (`barman_user`, in its `[barman]` section).
+pub(super) fn own_user(text: &str) -> Option<String> {
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let mut users = pairs.filter(|(key, _)| key.trim() == "barman_user").map(|(_, user)| user.trim().to_owned());
+    users.find(|user| !user.is_empty())
+}
+
 /// Whether a name is an id of Barman: nothing else is handed to it.
 pub(super) fn is_id(text: &str) -> bool {
     text.len() == 15 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'T')

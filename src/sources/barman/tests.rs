@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::Common;
 use super::super::contract::commands::{self, Faulty, kind_of};
 use super::*;
+use crate::actions::drill::tests::drilled;
 use crate::domain::{Backup, ErrorKind, SourceId};
 use crate::io::exec;
 use crate::testing::postgres::Cluster;
@@ -46,7 +47,6 @@ async fn a_real_server_in_every_state() {
     let Some(cluster) = Cluster::start(|_| "wal_level = replica\nmax_wal_senders = 4\n".to_owned()).await else { return };
     let dir = cluster.path().to_owned();
     cluster.folder("home");
-    cluster.folder("scratch");
     let programs = PathBuf::from(cluster.command("initdb").pop().unwrap());
     let text = format!(
         "[barman]\nbarman_user = {}\nbarman_home = {home}\nbarman_lock_directory = {home}\nlog_file = {home}/log\nlog_level = INFO\n\n[main]\ndescription = main\nconninfo = host={socket} user=postgres dbname=postgres\nstreaming_conninfo = host={socket} user=postgres\nbackup_method = postgres\nstreaming_archiver = on\nslot_name = barman\ncreate_slot = auto\nminimum_redundancy = 1\nlast_backup_maximum_age = 1 DAYS\npath_prefix = {}\n",
@@ -76,6 +76,7 @@ async fn a_real_server_in_every_state() {
             break;
         }
     }
+    cluster.fill().await;
     cluster.ok(&["barman", "-c", &conf, "backup", "--immediate-checkpoint", "main"]).await;
     let mut seen = look(&main, &dir).await.unwrap();
     // Until the WAL that it needs has arrived it is no good copy.
@@ -98,12 +99,16 @@ async fn a_real_server_in_every_state() {
     assert_eq!(repository.protects(), [dir.join("home")]);
     let checked = repository.check().await.unwrap();
     assert_eq!((checked.ok, checked.message.as_str()), (true, ""));
-    let into = cluster.folder("scratch/one");
-    let Restored::Cluster(data) = repository.restore(&copy, &into).await.unwrap() else { panic!() };
-    assert!(data.join("PG_VERSION").is_file() && data.join("recovery.signal").is_file());
+    let asserts = "assert = { tables = [\"orders\"], rows = { orders = 2, archived = 1 }, newest = { \"orders.created\" = \"1h\" } }";
+    let drill = format!("drill = {{ scratch = \"drill\", {asserts} }}");
+    let tried = |keys: &str| config(&format!("{keys}\n{drill}")).repository(&context(&dir)).unwrap().unwrap();
+    let drilled_by = async |keys: &str| drilled(tried(keys), &dir, &dir.join("drill")).await;
+    let drill = drilled_by(&keys).await.unwrap();
+    assert!(drill.ok && drill.assertions.len() == 5, "{drill:#?}");
+    assert_eq!((drill.copy.as_deref(), drill.phases.len()), (Some(copy.name.as_str()), 4));
     assert!(repository.by_hand(&copy).contains("recover"));
     let odd = Copy { name: "--remote-ssh-command=x".to_owned(), ..copy.clone() };
-    assert!(repository.restore(&odd, &into).await.is_err());
+    assert!(repository.restore(&odd, &dir.join("home")).await.is_err());
 
     // A file of the copy is damaged: only what reads it tells.
     let base = dir.join("home/main/base").join(&copy.name);
@@ -152,6 +157,7 @@ fn what_is_listed_is_not_taken_for_better_than_it_is() {
     assert_eq!(seen.last_failure.as_ref().unwrap().message, "20261119T114256 began and did not end");
     assert!(seen.complaints.is_empty(), "what failed before the newest copy is history: {:?}", seen.complaints);
     // One without its time is no copy that is known to be there.
+    assert_eq!(parse::own_user("[barman]\n;barman_user = x\nbarman_user = db \n").as_deref(), Some("db"));
     let seen = listed(json!([{"backup_id": "20261120T114256", "status": "DONE"}])).unwrap();
     assert_eq!((seen.copies.len(), seen.runs[0].ok), (0, Some(false)));
     assert_eq!(listed(json!([])).unwrap_err().kind, ErrorKind::Nothing);

@@ -10,6 +10,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use serde::Deserialize;
 
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
 use crate::backups::clusters::{self, Caller};
-use crate::backups::{self, CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, plan, tool};
+use crate::backups::{self, CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, plan, tool, user};
 use crate::config::value::{Dur, Size};
 use crate::domain::backup::Check;
 use crate::domain::{Capability, Copy, Data, Observation, SourceError};
@@ -222,11 +223,12 @@ impl Repository for Stanza {
             }
             let data = into.join("data");
             for folder in [&data, &into.join("tablespaces")] {
-                let made = match std::fs::create_dir(folder) {
-                    // Somebody prepared it, for the user whom the tool runs as.
-                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-                    made => made.and_then(|()| std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))),
-                };
+                // It belongs to whom the place was given to: whom the tool runs as.
+                let made = std::fs::create_dir(folder).and_then(|()| {
+                    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+                    let place = into.metadata()?;
+                    std::os::unix::fs::chown(folder, Some(place.uid()), Some(place.gid()))
+                });
                 made.map_err(|error| SourceError::missing(format!("{}: {error}", folder.display()), "look at the scratch place"))?;
             }
             let timeout = self.drill.timeout.map_or(LONG, Dur::get);
@@ -235,11 +237,26 @@ impl Repository for Stanza {
         })
     }
 
+    fn writes_as(&self) -> Option<String> {
+        user::of(self.caller.words())
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<Check, SourceError>> {
         Box::pin(async move {
             let timeout = self.check.as_ref().and_then(|check| check.timeout).map_or(LONG, Dur::get);
-            let said = self.run(&self.options(self.repo.map(u64::from), "info"), "verify", timeout).await?;
-            let found = parse::verified(&said).map_err(SourceError::protocol)?;
+            let (backup, _) = self.info().await?;
+            let labels: Vec<String> = backup.copies.into_iter().map(|copy| copy.name).collect();
+            let mut options = self.options(self.repo.map(u64::from), "info");
+            options.push("--verbose".to_owned());
+            let said = match self.run(&options, "verify", timeout).await {
+                // Before version 2.44 it tells of no backup by name.
+                Err(error) if error.message.contains("invalid option '--verbose'") => {
+                    options.pop();
+                    self.run(&options, "verify", timeout).await?
+                }
+                said => said?,
+            };
+            let found = parse::verified(&said, &labels).map_err(SourceError::protocol)?;
             Ok(Check { at: clock::now(), ok: found.is_empty(), depth: "all data".to_owned(), message: found.join("; ") })
         })
     }

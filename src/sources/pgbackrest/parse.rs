@@ -209,13 +209,37 @@ pub(super) fn behind(backup: &mut Backup, limit_s: u64, now: Timestamp) {
     }
 }
 
-/// What `verify` found, from its log: nothing where all is well. It ends with 0 in any case.
-pub(super) fn verified(log: &str) -> Result<Vec<String>, &'static str> {
+/// Lines of a check that are told.
+const FOUND: usize = 20;
+
+/// What `verify` found, by the lines of its log that tell something bad. A backup without its manifest it takes for no error, and one of which
+/// nothing is said was not looked at: so each of these labels has to be among what it calls valid, where it tells of them one by one.
+pub(super) fn verified(log: &str, labels: &[String]) -> Result<Vec<String>, &'static str> {
     if !log.contains("verify command end: completed successfully") {
         return Err("pgbackrest verify did not tell that it ended");
     }
-    let is_bad = |line: &&str| {
-        ["status: error", "status: invalid", "checksum invalid:", "size invalid:", "missing:", "other:", "none found"].iter().any(|word| line.contains(word))
+    let clean = |line: &str| line.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    let mut found: Vec<String> = log.lines().map(str::trim).filter(|line| is_bad(line)).take(FOUND).map(clean).collect();
+    let told: Vec<&str> = log.lines().filter_map(|line| line.trim().strip_prefix("backup: ")?.split(',').next()).collect();
+    if !told.is_empty() && log.contains("status: valid") {
+        let unseen = labels.iter().filter(|label| !told.contains(&label.as_str()));
+        found.extend(unseen.map(|label| format!("{label}: nothing is said of it")));
+    }
+    Ok(found)
+}
+
+/// Whether a line of its log tells something bad. Counts are told of what is well too, as 0.
+fn is_bad(line: &str) -> bool {
+    if let Some((_, status)) = line.strip_prefix("backup: ").and_then(|rest| rest.split_once("status: ")) {
+        return !["valid", "in-progress"].contains(&status.split(',').next().unwrap_or_default());
+    }
+    let counted = |words: &str| {
+        line.contains(words) && {
+            let count = line.split(words).nth(1).unwrap_or_default().trim_start();
+            !count.starts_with('0') || count[1..].starts_with(|c: char| c.is_ascii_digit())
+        }
     };
-    Ok(log.lines().map(str::trim).filter(is_bad).map(|line| line.chars().filter(|c| !c.is_control()).take(200).collect()).take(20).collect())
+    ["status: error", "none found", "file missing", "invalid checksum"].iter().any(|word| line.contains(word))
+        || line.starts_with("No usable")
+        || ["checksum invalid:", "size invalid:", "missing:", "other:"].into_iter().any(counted)
 }

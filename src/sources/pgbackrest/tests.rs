@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::Common;
 use super::super::contract::commands::{self, Faulty, kind_of};
 use super::*;
+use crate::actions::drill::tests::drilled;
 use crate::domain::{Backup, ErrorKind, SourceId, Timestamp};
 use crate::testing::postgres::Cluster;
 use crate::testing::tool as installed;
@@ -45,7 +46,7 @@ async fn a_real_stanza_in_every_state() {
     let settings = |dir: &Path| format!("archive_mode = on\narchive_command = 'pgbackrest --config={}/c.conf --stanza=main archive-push %p'\n", dir.display());
     let Some(cluster) = Cluster::start(settings).await else { return };
     let dir = cluster.path().to_owned();
-    for folder in ["repo", "log", "lock", "spool", "scratch"] {
+    for folder in ["repo", "log", "lock", "spool"] {
         cluster.folder(folder);
     }
     let at = |name: &str| cluster.at(name);
@@ -70,6 +71,7 @@ async fn a_real_stanza_in_every_state() {
     let error = look(&main, &dir).await.unwrap_err();
     assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Nothing, "stanza main: no valid backups"));
 
+    cluster.fill().await;
     cluster.ok(&["pgbackrest", &conf, "--stanza=main", "--type=full", "backup"]).await;
     cluster.ok(&["pgbackrest", &conf, "--stanza=main", "--type=incr", "backup"]).await;
     let seen = look(&main, &dir).await.unwrap();
@@ -85,15 +87,18 @@ async fn a_real_stanza_in_every_state() {
     let checked = repository.check().await.unwrap();
     assert_eq!((checked.ok, checked.message.as_str(), checked.depth.as_str()), (true, "", "all data"));
     let copies = repository.copies().await.unwrap();
-    let restored = repository.restore(&copies[1], &given(&cluster, "scratch/one")).await;
-    // Where the tool runs as another user, the scratch place must be that user's: here it is made so.
-    let Restored::Cluster(data) = restored.unwrap() else { panic!() };
-    assert!(data.join("PG_VERSION").is_file() && data.join("recovery.signal").is_file());
-    let settings = fs::read_to_string(data.join("postgresql.auto.conf")).unwrap();
-    assert!(settings.contains("archive_mode = 'off'") && settings.contains("recovery_target = 'immediate'"), "{settings}");
+    // What is started on a restored copy archives nothing into the repository that it came from.
+    let asserts = "assert = { tables = [\"orders\"], rows = { orders = 2, archived = 1 }, newest = { \"orders.created\" = \"1h\" }, \
+        command = [\"grep\", \"-q\", \"^archive_mode = 'off'\", \"data/postgresql.auto.conf\"] }";
+    let tried = config(&format!("{keys}\ndrill = {{ scratch = \"drill\", {asserts} }}")).repository(&context(&dir)).unwrap().unwrap();
+    let before = fs::read_dir(dir.join("repo/archive/main/15-1")).map_or(0, Iterator::count);
+    let drill = drilled(tried, &dir, &dir.join("drill")).await.unwrap();
+    assert!(drill.ok && drill.assertions.len() == 6, "{drill:#?}");
+    assert_eq!((drill.copy.as_deref(), drill.phases.len()), (Some(copies[1].name.as_str()), 4));
+    assert_eq!(fs::read_dir(dir.join("repo/archive/main/15-1")).map_or(0, Iterator::count), before, "the drill archived nothing");
     assert!(repository.by_hand(&copies[0]).contains("--set="));
     let odd = Copy { name: "--pg1-path=/".to_owned(), ..copies[0].clone() };
-    assert!(repository.restore(&odd, &dir.join("scratch")).await.is_err());
+    assert!(repository.restore(&odd, &dir.join("repo")).await.is_err());
 
     // A file of the repository is damaged: pgBackRest ends with 0 all the same.
     let full = dir.join("repo/backup/main").join(&copies[0].name).join("pg_data/base/1/1259");
@@ -102,6 +107,8 @@ async fn a_real_stanza_in_every_state() {
     fs::write(&full, bytes).unwrap();
     let checked = repository.check().await.unwrap();
     assert!(!checked.ok && checked.message.contains("checksum invalid: 1"), "{checked:?}");
+
+    every_broken_state_is_told(&cluster, &keys, &copies).await;
 
     let unknown = config(&keys.replace("\"main\"", "\"other\""));
     assert_eq!(look(&unknown, &dir).await.unwrap_err().kind, ErrorKind::Nothing);
@@ -119,13 +126,71 @@ async fn a_real_stanza_in_every_state() {
     cluster.stop().await;
 }
 
-/// A scratch place with the folders that a restore makes in it given to the user that the tool runs as.
-fn given(cluster: &Cluster, name: &str) -> PathBuf {
-    let place = cluster.folder(name);
-    for folder in ["data", "tablespaces"] {
-        cluster.folder(&format!("{name}/{folder}"));
+/// What damages a repository.
+type Break<'a> = &'a dyn Fn(&Path);
+
+/// A repository broken in each way: on a copy of it, by the tool itself. `info` of some of them is well: then the tool's own check tells.
+async fn every_broken_state_is_told(cluster: &Cluster, keys: &str, copies: &[Copy]) {
+    let settings = fs::read_to_string(cluster.path().join("c.conf")).unwrap();
+    let (full, newest) = (copies[0].name.as_str(), copies[1].name.as_str());
+    let (info, manifest) = ("backup/main/backup.info", format!("backup/main/{newest}/backup.manifest"));
+    let both = |name: &str| [name.to_owned(), format!("{name}.copy")];
+    let (infos, archives, manifests) = (both(info), both("archive/main/archive.info"), both(&manifest));
+    let remove = |names: &[String], at: &Path| names.iter().for_each(|name| fs::remove_file(at.join(name)).unwrap());
+    let empty = |names: &[String], at: &Path| names.iter().for_each(|name| fs::write(at.join(name), "").unwrap());
+    let half = |names: &[String], at: &Path| {
+        for name in names {
+            let whole = fs::read(at.join(name)).unwrap();
+            fs::write(at.join(name), &whole[..whole.len() / 2]).unwrap();
+        }
+    };
+    let states: [(&str, Break<'_>, &str, &str); 13] = [
+        ("its list of zero bytes", &|at| empty(&infos, at), "invalid checksum", ""),
+        ("half its list", &|at| half(&infos, at), "FormatError", ""),
+        ("no list of the archive", &|at| remove(&archives, at), "archive.info", ""),
+        ("a list of the archive of zero bytes", &|at| empty(&archives, at), "archive.info", ""),
+        ("no archive", &|at| fs::remove_dir_all(at.join("archive/main/15-1")).unwrap(), "is not in the archive", ""),
+        ("an empty repository", &|at| ["archive", "backup"].iter().for_each(|name| fs::remove_dir_all(at.join(name)).unwrap()), "missing stanza path", ""),
+        ("no repository", &|at| fs::remove_dir_all(at).unwrap(), "missing stanza path", ""),
+        ("a file in its place", &|at| fs::remove_dir_all(at).and_then(|()| fs::write(at, "x")).unwrap(), "Not a directory", ""),
+        ("another key", &|_| {}, "cipher header invalid", ""),
+        ("a copy that is gone", &|at| fs::remove_dir_all(at.join("backup/main").join(full)).unwrap(), "", "file missing"),
+        ("no manifest", &|at| remove(&manifests, at), "", "manifest missing"),
+        ("a manifest of zero bytes", &|at| empty(&manifests, at), "", "status: invalid"),
+        ("a file of zero bytes", &|at| empty(&[format!("backup/main/{full}/pg_data/base/1/1249")], at), "", "invalid checksum"),
+    ];
+    for (state, damage, told, checked) in states {
+        let place = cluster.path().join("broken repo");
+        cluster.ok(&["cp", "-a", &cluster.at("repo"), place.to_str().unwrap()]).await;
+        damage(&place);
+        let key = if state == "another key" { "\nrepo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=guessed-wrong" } else { "" };
+        let changed = settings.replace(&format!("{}\n", cluster.at("repo")), &format!("{}{key}\n", place.display()));
+        fs::write(cluster.path().join("broken.conf"), changed).unwrap();
+        let broken = config(&keys.replace("c.conf", "broken.conf"));
+        let said = match look(&broken, cluster.path()).await {
+            Err(error) => error.message,
+            Ok(seen) => seen.complaints.join("; "),
+        };
+        assert!(said.contains(told) && said.is_empty() == told.is_empty(), "{state}: {said:?}");
+        if told.is_empty() {
+            let repository = broken.repository(&context(cluster.path())).unwrap().unwrap();
+            let check = repository.check().await.unwrap();
+            assert!(!check.ok && check.message.contains(checked), "{state}: {check:?}");
+        }
+        let _ = if place.is_dir() { fs::remove_dir_all(&place) } else { fs::remove_file(&place) };
     }
-    place
+    // What is odd and no damage: one of two lists, a lock whose holder is gone, a place with spaces, a backup that broke off.
+    let place = cluster.path().join("odd repo");
+    cluster.ok(&["cp", "-a", &cluster.at("repo"), place.to_str().unwrap()]).await;
+    fs::write(place.join(info), "").unwrap();
+    fs::write(cluster.path().join("lock/main-backup.lock"), "999999\n").unwrap();
+    cluster.give(&cluster.path().join("lock/main-backup.lock"));
+    cluster.folder("odd repo/backup/main/20991231-235959F");
+    let changed = settings.replace(&format!("{}\n", cluster.at("repo")), &format!("{}\n", place.display()));
+    fs::write(cluster.path().join("broken.conf"), changed).unwrap();
+    let seen = look(&config(&keys.replace("c.conf", "broken.conf")), cluster.path()).await.unwrap();
+    assert_eq!((seen.complaints.clone(), seen.snapshots, seen.locks.len()), (Vec::<String>::new(), 2, 0));
+    assert!(seen.runs.iter().all(|run| run.ok.is_some()), "none runs: {:?}", seen.runs);
 }
 
 fn stanza(now: Timestamp, change: impl FnOnce(&mut Value)) -> String {
@@ -170,6 +235,8 @@ fn what_info_says_is_not_taken_for_better_than_it_is() {
         let (seen, _) = judged(change).unwrap();
         assert_eq!((seen.last_success, seen.complaints.as_slice()), (None, &[words.to_owned()][..]));
     }
+    let (future, _) = judged(&|it| it["backup"][0]["timestamp"]["stop"] = json!(now.timestamp() + 86_400)).unwrap();
+    assert!(future.complaints.iter().any(|said| said.contains("in the future")), "{:?}", future.complaints);
     let (two, problems) = judged(&|it| {
         it["repo"].as_array_mut().unwrap().push(second.clone());
         it["status"] = json!({"code": 4, "message": "different across repos"});
@@ -184,7 +251,22 @@ fn what_info_says_is_not_taken_for_better_than_it_is() {
     for text in ["[]", "{}", "[{\"name\":\"main\"}]"] {
         assert_eq!(parse::info(text, "main").unwrap_err().kind, ErrorKind::Protocol, "{text}");
     }
-    assert!(parse::verified("").is_err());
+    assert!(parse::verified("", &[]).is_err());
+    let end = "P00   INFO: verify command end: completed successfully";
+    let labels = ["20261121-212517F".to_owned()];
+    let verified = |lines: &str| parse::verified(&format!("P00   INFO: stanza: main\n{lines}\n{end}"), &labels).unwrap();
+    let well = "status: ok\n archiveId: 15-1, total WAL checked: 4, total valid WAL: 4\n  missing: 0, checksum invalid: 0, size invalid: 0, other: 0\n \
+        backup: 20261121-212517F, status: valid, total files checked: 964, total valid files: 964\n  missing: 0, checksum invalid: 0, size invalid: 0, other: 0";
+    assert_eq!(verified(well), [""; 0]);
+    for (from, to, bad) in [
+        ("status: valid, total files checked: 964", "status: manifest missing, total files checked: 0", "status: manifest missing"),
+        ("other: 0\n backup", "other: 12\n backup", "other: 12"),
+        ("212517F", "999999F", "20261121-212517F: nothing is said of it"),
+        ("archiveId: 15-1,", "archiveId: none found", "none found"),
+    ] {
+        let found = verified(&well.replace(from, to));
+        assert!(found.len() == 1 && found[0].contains(bad), "{found:?}");
+    }
 }
 
 #[tokio::test]
