@@ -1,6 +1,6 @@
 //! Is what this stands on still supported, and until when? One finding for each release that has ended or is about to.
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 
 use super::{Answer, Context, Rule, finding};
 use crate::domain::{Block, FindingId, LifeLine, Phase, Severity, Term};
@@ -31,7 +31,9 @@ fn after(line: &LifeLine) -> Option<String> {
 
 fn coming(line: &LifeLine) -> Option<String> {
     let coming = line.coming.as_ref()?;
-    let at = coming.at.map_or_else(|| "later".to_owned(), |at| format!("in {}", at.format("%B %Y")));
+    // The first of a month stands for one whose day is not set.
+    let month = |at: NaiveDate| format!("in {}", at.format("%B %Y"));
+    let at = coming.at.map_or_else(|| "later".to_owned(), |at| if at.day() == 1 { month(at) } else { format!("on {}", date(at)) });
     Some(format!("the next{} is {}, {at}", if coming.lts { " LTS" } else { "" }, coming.cycle))
 }
 

@@ -175,6 +175,7 @@ pub async fn look(service: Option<&Dates>, used: &[Used], deadline: Instant) -> 
     let python =
         used.iter().find(|one| one.product == "python").and_then(|one| crate::packages::versions::Version::parse(&one.version)).map(|one| one.series());
     let (mut found, mut problems, mut first) = (LifeLines::default(), Vec::new(), None);
+    let today = clock::now().date_naive();
     for one in used {
         let known = match service {
             Some(service) => service.ask(&one.product, deadline).await,
@@ -190,7 +191,7 @@ pub async fn look(service: Option<&Dates>, used: &[Used], deadline: Instant) -> 
             first = first.or(Some(error));
         }
         let Some(product) = known.product else { continue };
-        let line = lines::line(&product, &one.version, python.filter(|_| product.name == "django"), &one.seen);
+        let line = lines::line(&product, &one.version, python.filter(|_| product.name == "django"), today, &one.seen);
         if line.cycle.is_none() {
             problems.push(Problem { subject: one.product.clone(), message: format!("no dates are known for version {}", line.version) });
         }

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The copy. Django: the project's download page; Python: its developer's guide; PostgreSQL: its versioning policy.
+/// The copy. Django: the project's download page; Python: its developer's guide; PostgreSQL: its versioning policy; the others: endoflife.date.
 const EMBEDDED: &str = include_str!("../../../assets/support-dates.json");
 /// Releases of one product that are read.
 const RELEASES: usize = 500;
@@ -36,6 +36,9 @@ pub struct Release {
     pub name: String,
     /// Whether it has long support.
     pub lts: bool,
+    /// From this day on it has long support; some begin without.
+    #[serde(default)]
+    pub lts_from: Option<NaiveDate>,
     /// When it came out.
     pub start: Option<NaiveDate>,
     /// The day on which full support ends.
@@ -48,6 +51,14 @@ pub struct Release {
     pub latest: Option<String>,
     /// The first and the last Python that it is for.
     pub pythons: Option<((u64, u64), (u64, u64))>,
+}
+
+impl Release {
+    /// Whether it has long support on this day: what was said when the dates were made may have changed since.
+    #[must_use]
+    pub fn is_lts(&self, today: NaiveDate) -> bool {
+        self.lts_from.map_or(self.lts, |from| from <= today)
+    }
 }
 
 /// Reads the answer about one product.
@@ -106,6 +117,7 @@ fn release(value: &Value) -> Option<Release> {
     Some(Release {
         name: text(value, "name")?,
         lts: flag("isLts"),
+        lts_from: date("ltsFrom"),
         start: date("releaseDate"),
         full_until: date("eoasFrom"),
         security_until,
@@ -137,7 +149,31 @@ mod tests {
             assert!(product.embedded && product.made_at.is_some() && product.releases.len() >= 6, "{name}");
             assert!(product.releases.iter().all(|release| release.start.is_some() && release.security_until.is_some()), "{name}");
         }
+        for name in ["redis", "valkey", "nginx", "mysql", "mariadb", "nodejs", "debian", "ubuntu", "alpine-linux"] {
+            let product = embedded(name).unwrap();
+            assert!(product.releases.len() >= 3 && product.releases.iter().all(|release| release.start.is_some()), "{name}");
+            assert!(product.releases.iter().any(|release| release.security_until.is_some()), "{name}");
+        }
         assert_eq!(embedded("teapot"), None);
+        // As Django, Python and endoflife.date had them when the copy was made.
+        for (name, series, end) in [
+            ("django", "6.1", "2027-12-31"),
+            ("django", "6.0", "2027-04-30"),
+            ("django", "5.2", "2028-04-30"),
+            ("django", "4.2", "2026-04-07"),
+            ("python", "3.14", "2030-10-31"),
+            ("python", "3.10", "2026-10-31"),
+            ("python", "3.9", "2025-10-31"),
+            ("postgresql", "14", "2026-11-12"),
+            ("redis", "8.0", "2026-12-01"),
+            ("nginx", "1.29", "2026-05-13"),
+            ("debian", "12", "2026-07-11"),
+            ("ubuntu", "26.04", "2031-04-30"),
+        ] {
+            let product = embedded(name).unwrap();
+            let release = product.releases.iter().find(|release| release.name == series).unwrap();
+            assert_eq!(release.security_until.unwrap().to_string(), end, "{name} {series}");
+        }
     }
 
     #[test]

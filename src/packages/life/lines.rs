@@ -17,7 +17,7 @@ pub fn cycle<'a>(product: &'a Product, version: &str) -> Option<&'a Release> {
 
 /// The life line of a version. `python` is the interpreter it runs on, where that is known.
 #[must_use]
-pub fn line(product: &Product, version: &str, python: Option<(u64, u64)>, seen: &str) -> LifeLine {
+pub fn line(product: &Product, version: &str, python: Option<(u64, u64)>, today: NaiveDate, seen: &str) -> LifeLine {
     let mut line = LifeLine {
         product: product.name.clone(),
         label: product.label.clone(),
@@ -27,15 +27,15 @@ pub fn line(product: &Product, version: &str, python: Option<(u64, u64)>, seen: 
     };
     let Some(release) = cycle(product, version) else { return line };
     line.cycle = Some(release.name.clone());
-    line.lts = release.lts;
+    line.lts = release.is_lts(today);
     line.start = release.start;
     line.full_until = release.full_until;
     line.security_until = release.security_until;
     line.ended = release.ended;
     line.latest.clone_from(&release.latest);
-    let next = next(product, release);
-    line.next = next.map(|next| NextRelease { cycle: next.name.clone(), at: next.start, lts: next.lts, security_until: next.security_until });
-    line.coming = coming(product, release);
+    let next = next(product, release, today);
+    line.next = next.map(|next| NextRelease { cycle: next.name.clone(), at: next.start, lts: next.is_lts(today), security_until: next.security_until });
+    line.coming = coming(product, release, today);
     if let Some(python) = python {
         line.conflicts = conflicts(product, release, next, python);
     }
@@ -54,17 +54,21 @@ fn is_newer(product: &Product, one: &Release, than: &Release) -> bool {
 }
 
 /// The newest one with long support, for a product that has such and for who is on one; else the newest.
-fn next<'a>(product: &'a Product, from: &Release) -> Option<&'a Release> {
+fn next<'a>(product: &'a Product, from: &Release, today: NaiveDate) -> Option<&'a Release> {
     let newest = |wanted: &dyn Fn(&Release) -> bool| {
         product.releases.iter().filter(|one| wanted(one) && is_newer(product, one, from)).max_by(|a, b| a.start.cmp(&b.start))
     };
     // Who follows feature releases goes on to the next of them, unless only one with long support is newer.
-    if from.lts { newest(&|one| one.lts) } else { newest(&|_| true) }
+    if from.is_lts(today) { newest(&|one| one.is_lts(today)) } else { newest(&|_| true) }
 }
 
-/// The next one with long support that is not out yet. Django's are every second year in April, the `.2` of a major version
-/// (Django, "supported versions" and release process); nothing is foretold of other products.
-fn coming(product: &Product, from: &Release) -> Option<NextRelease> {
+/// The next one with long support that is not there yet: one whose day is set, or by rule. Django's are every second year in April, the `.2`
+/// of a major version (Django, "supported versions" and release process); nothing is foretold of other products.
+fn coming(product: &Product, from: &Release, today: NaiveDate) -> Option<NextRelease> {
+    let set = product.releases.iter().filter(|release| release.lts_from.is_some_and(|at| at > today)).min_by_key(|release| release.lts_from);
+    if let Some(set) = set {
+        return Some(NextRelease { cycle: set.name.clone(), at: set.lts_from, lts: true, security_until: set.security_until });
+    }
     if product.name != "django" {
         return None;
     }
@@ -110,7 +114,8 @@ mod tests {
     #[test]
     fn a_version_finds_its_series_and_its_successor() {
         let django = embedded("django").unwrap();
-        let of = |version: &str| line(&django, version, None, "test");
+        let today: NaiveDate = "2026-11-20".parse().unwrap();
+        let of = |version: &str| line(&django, version, None, today, "test");
         let blog = of("4.2.30");
         assert_eq!((blog.title().as_str(), blog.security_until.unwrap().to_string().as_str()), ("Django 4.2 LTS", "2026-04-07"));
         let next = blog.next.unwrap();
@@ -119,7 +124,6 @@ mod tests {
         assert_eq!((coming.cycle.as_str(), coming.at.unwrap().to_string().as_str()), ("6.2", "2027-04-01"));
         assert_eq!(of("6.0.3").next.unwrap().cycle, "6.1");
         assert_eq!((of("5.2.15").next, of("6.1").next), (None, None));
-        let today: NaiveDate = "2026-11-20".parse().unwrap();
         assert_eq!(
             ["4.2.30", "5.2", "6.0.1", "6.1.3", "3.2"].map(|version| of(version).phase(today)),
             [Phase::Ended, Phase::Security, Phase::Security, Phase::Full, Phase::Unknown]
@@ -133,8 +137,23 @@ mod tests {
     #[test]
     fn django_and_python_must_fit() {
         let django = embedded("django").unwrap();
-        assert_eq!(line(&django, "5.2.15", Some((3, 12)), "test").conflicts, Vec::<String>::new());
-        assert_eq!(line(&django, "5.2.15", Some((3, 9)), "test").conflicts, ["Django 5.2 is for Python 3.10 to 3.14, not 3.9"]);
-        assert_eq!(line(&django, "4.2.30", Some((3, 8)), "test").conflicts, ["Django 5.2 needs Python 3.10"]);
+        let day = "2026-11-20".parse().unwrap();
+        assert_eq!(line(&django, "5.2.15", Some((3, 12)), day, "test").conflicts, Vec::<String>::new());
+        assert_eq!(line(&django, "5.2.15", Some((3, 9)), day, "test").conflicts, ["Django 5.2 is for Python 3.10 to 3.14, not 3.9"]);
+        assert_eq!(line(&django, "4.2.30", Some((3, 8)), day, "test").conflicts, ["Django 5.2 needs Python 3.10"]);
+    }
+
+    #[test]
+    fn long_support_may_begin_later_than_the_release() {
+        let nodejs = embedded("nodejs").unwrap();
+        let of = |version: &str, day: &str| line(&nodejs, version, None, day.parse().unwrap(), "test");
+        let before = of("24.11.0", "2026-09-01");
+        let coming = before.coming.unwrap();
+        assert_eq!((before.lts, before.next.is_none(), coming.cycle.as_str(), coming.at.unwrap().to_string().as_str()), (true, true, "26", "2026-10-28"));
+        let after = of("24.11.0", "2026-11-20");
+        assert_eq!((after.next.unwrap().cycle.as_str(), after.coming), ("26", None));
+        let feature = of("25.1.0", "2026-09-01");
+        assert_eq!((feature.lts, feature.next.map(|next| (next.cycle, next.lts))), (false, Some(("26".to_owned(), false))));
+        assert!(of("26.1.0", "2026-11-20").lts && !of("26.1.0", "2026-09-01").lts);
     }
 }

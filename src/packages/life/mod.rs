@@ -16,7 +16,7 @@ pub mod lines;
 pub fn fuzz(bytes: &[u8]) {
     if let Ok(product) = dates::answer(bytes) {
         for version in ["3.12.1", "16", "5.2", ""] {
-            let _ = lines::line(&product, version, None, "fuzz");
+            let _ = lines::line(&product, version, None, chrono::NaiveDate::MIN, "fuzz");
         }
     }
 }
