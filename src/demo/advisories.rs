@@ -89,6 +89,15 @@ impl Shelf {
                 }
                 (200, json!({ "results": results }))
             }
+            // One question, answered by whole records.
+            (&Method::POST, "/v1/query") => match serde_json::from_slice(body).ok().and_then(|query| self.query(&query)) {
+                Some(found) => {
+                    let ids = found["vulns"].as_array().into_iter().flatten().filter_map(|mention| mention["id"].as_str());
+                    let vulns: Vec<&Value> = ids.filter_map(|id| self.records.get(id)).collect();
+                    (200, if vulns.is_empty() { json!({}) } else { json!({ "vulns": vulns }) })
+                }
+                None => refuse(400, 3, "Invalid query."),
+            },
             (&Method::GET, path) if path.starts_with("/v1/vulns/") => {
                 self.details.fetch_add(1, Ordering::Relaxed);
                 let id = path.trim_start_matches("/v1/vulns/");
@@ -128,6 +137,11 @@ impl Shelf {
         let found: Vec<Value> = self
             .records
             .values()
+            .filter(|record| {
+                let parts = record["affected"].as_array().into_iter().flatten();
+                let mut names = parts.filter_map(|part| part["package"]["name"].as_str());
+                names.any(|own| ecosystem.name(own) == name)
+            })
             .filter(|record| {
                 let read = serde_json::to_vec(record).ok().and_then(|bytes| osv::record(&bytes, ecosystem).ok());
                 read.is_some_and(|read| ecosystem.name(name) == name && read.about(name).holds(ecosystem, version) == Some(true))

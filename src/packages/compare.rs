@@ -83,6 +83,14 @@ impl Facts<'_> {
         }
     }
 
+    /// Who asks for what: what is installed tells it, else the lock file.
+    fn asks(&self) -> BTreeMap<&str, &[(String, Constraint)]> {
+        match self.installed {
+            Some(installed) => installed.values().map(|one| (one.name.as_str(), one.requires.as_slice())).collect(),
+            None => self.entries.iter().map(|entry| (entry.name.as_str(), entry.asks.as_slice())).collect(),
+        }
+    }
+
     fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
     }
@@ -97,11 +105,11 @@ impl Facts<'_> {
 #[must_use]
 pub fn compare(facts: Facts<'_>, known: &BTreeMap<String, Known>) -> Vec<Package> {
     let by_name: BTreeMap<&str, &Entry> = facts.entries.iter().map(|entry| (entry.name.as_str(), entry)).collect();
-    // What installed packages ask of each other.
+    // What packages ask of each other.
     let mut bounds: BTreeMap<&str, Vec<(&str, &Constraint)>> = BTreeMap::new();
-    for one in facts.installed.into_iter().flat_map(BTreeMap::values) {
-        for (name, constraint) in &one.requires {
-            bounds.entry(name).or_default().push((&one.name, constraint));
+    for (who, asks) in facts.asks() {
+        for (name, constraint) in asks {
+            bounds.entry(name).or_default().push((who, constraint));
         }
     }
     let mut all: Vec<Package> = facts
@@ -115,17 +123,16 @@ pub fn compare(facts: Facts<'_>, known: &BTreeMap<String, Known>) -> Vec<Package
 
 /// Tells of each package that nobody asked for by which others it came: the shortest way from a direct one.
 fn paths(all: &mut [Package], facts: Facts<'_>) {
-    let Some(installed) = facts.installed else { return };
+    let asks = facts.asks();
     let mut before: HashMap<&str, Option<&str>> = HashMap::new();
     let mut queue: VecDeque<&str> = VecDeque::new();
-    for name in
-        all.iter().filter(|package| package.direct == Some(true)).filter_map(|package| installed.get_key_value(&package.name)).map(|(name, _)| name.as_str())
+    for name in all.iter().filter(|package| package.direct == Some(true)).filter_map(|package| asks.get_key_value(package.name.as_str())).map(|(name, _)| *name)
     {
         before.insert(name, None);
         queue.push_back(name);
     }
     while let Some(name) = queue.pop_front() {
-        for (next, _) in installed.get(name).into_iter().flat_map(|one| &one.requires) {
+        for (next, _) in asks.get(name).into_iter().copied().flatten() {
             if !before.contains_key(next.as_str()) {
                 before.insert(next, Some(name));
                 queue.push_back(next);
@@ -380,6 +387,7 @@ mod tests {
                 from_index: true,
                 direct: Some(true),
                 place: "r.txt:1".into(),
+                ..Entry::default()
             })
             .into_iter()
             .collect();

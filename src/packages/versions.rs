@@ -252,36 +252,105 @@ pub struct Interpreter {
     pub text: String,
     release: pep440_rs::Version,
     markers: Option<MarkerEnvironment>,
+    system: System,
+}
+
+/// What wheels are built for, beside the version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct System {
+    /// As `sys.platform` has it: `linux`, `darwin`, `win32`.
+    platform: String,
+    /// As wheels write it: `x86_64`, `arm64`, `amd64`.
+    machine: String,
+    /// Which of Linux's C libraries; `None` where nobody says.
+    musl: Option<bool>,
+    /// `cp`, `pp`: how tags begin.
+    tag: &'static str,
+}
+
+/// The variables of markers (PEP 508) as an interpreter tells them of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+pub struct Told {
+    /// `cpython`.
+    pub implementation_name: String,
+    /// `3.12.4`.
+    pub implementation_version: String,
+    /// `posix`.
+    pub os_name: String,
+    /// `x86_64`.
+    pub platform_machine: String,
+    /// `CPython`.
+    pub platform_python_implementation: String,
+    /// Of the kernel.
+    pub platform_release: String,
+    /// `Linux`.
+    pub platform_system: String,
+    /// Of the kernel, in full.
+    pub platform_version: String,
+    /// `3.12.4`.
+    pub python_full_version: String,
+    /// `3.12`.
+    pub python_version: String,
+    /// `linux`.
+    pub sys_platform: String,
 }
 
 impl Interpreter {
     /// CPython of this version, on the system that rounds runs on.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let version = Version::parse(text)?;
-        let (major, minor) = version.series();
+        let (major, minor) = Version::parse(text)?.series();
         let (os_name, sys_platform, system) = match std::env::consts::OS {
             "macos" => ("posix", "darwin", "Darwin"),
             "windows" => ("nt", "win32", "Windows"),
             _ => ("posix", "linux", "Linux"),
         };
-        let full = version.to_string();
+        let full = Version::parse(text)?.to_string();
+        let mut interpreter = Self::told(&Told {
+            implementation_name: "cpython".to_owned(),
+            implementation_version: full.clone(),
+            os_name: os_name.to_owned(),
+            platform_machine: machine().to_owned(),
+            platform_python_implementation: "CPython".to_owned(),
+            platform_release: String::new(),
+            platform_system: system.to_owned(),
+            platform_version: String::new(),
+            python_full_version: full,
+            python_version: format!("{major}.{minor}"),
+            sys_platform: sys_platform.to_owned(),
+        })?;
+        interpreter.system.musl = Some(cfg!(target_env = "musl"));
+        text.trim().clone_into(&mut interpreter.text);
+        Some(interpreter)
+    }
+
+    /// One that tells of itself, wherever it runs. `None` when it tells no version.
+    #[must_use]
+    pub fn told(told: &Told) -> Option<Self> {
+        let version = Version::parse(&told.python_full_version).or_else(|| Version::parse(&told.python_version))?;
         let markers = MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
-            implementation_name: "cpython",
-            implementation_version: &full,
-            os_name,
-            platform_machine: machine(),
-            platform_python_implementation: "CPython",
-            platform_release: "",
-            platform_system: system,
-            platform_version: "",
-            python_full_version: &full,
-            python_version: &format!("{major}.{minor}"),
-            sys_platform,
+            implementation_name: &told.implementation_name,
+            implementation_version: &told.implementation_version,
+            os_name: &told.os_name,
+            platform_machine: &told.platform_machine,
+            platform_python_implementation: &told.platform_python_implementation,
+            platform_release: &told.platform_release,
+            platform_system: &told.platform_system,
+            platform_version: &told.platform_version,
+            python_full_version: &told.python_full_version,
+            python_version: &told.python_version,
+            sys_platform: &told.sys_platform,
         });
         // `>=3.13` is meant for 3.13.0rc1 too, as installers read it.
         let release = version.0.only_release();
-        Some(Self { version, text: text.trim().to_owned(), release, markers: markers.ok() })
+        let system = System {
+            platform: told.sys_platform.clone(),
+            machine: told.platform_machine.to_ascii_lowercase(),
+            musl: None,
+            tag: if told.implementation_name == "pypy" { "pp" } else { "cp" },
+        };
+        Some(Self { text: version.to_string(), version, release, markers: markers.ok(), system })
     }
 
     /// Whether `requires-python` lets it in. What cannot be read forbids nothing: old uploads hold all sorts of text.
@@ -307,14 +376,34 @@ impl Interpreter {
             }
             match name {
                 "py" => their_minor.is_none_or(|theirs| theirs <= minor),
-                "cp" => abis.split('.').any(|abi| match abi {
+                "cp" if self.system.tag == "cp" => abis.split('.').any(|abi| match abi {
                     "abi3" | "none" => their_minor.is_none_or(|theirs| theirs <= minor),
                     _ => their_minor == Some(minor) && abi.trim_end_matches('m') == format!("cp{major}{minor}"),
                 }),
+                // Which of PyPy's own interfaces it has is not told.
+                "pp" if self.system.tag == "pp" => their_minor == Some(minor),
                 _ => false,
             }
         });
-        python && platforms.split('.').any(is_platform)
+        python && platforms.split('.').any(|tag| self.system.takes(tag))
+    }
+}
+
+impl System {
+    /// Whether it takes this platform tag.
+    fn takes(&self, tag: &str) -> bool {
+        let here = self.machine.as_str();
+        match self.platform.as_str() {
+            _ if tag == "any" => true,
+            "darwin" => tag.starts_with("macosx_") && (tag.ends_with(here) || tag.ends_with("universal2")),
+            "linux" => {
+                let glibc = tag.starts_with("manylinux") || tag.starts_with("linux_");
+                let libc = glibc || (self.musl != Some(false) && tag.starts_with("musllinux"));
+                libc && tag.ends_with(here)
+            }
+            "win32" => (tag == "win32" && here == "x86") || tag.strip_prefix("win_") == Some(here),
+            _ => false,
+        }
     }
 }
 
@@ -322,21 +411,6 @@ fn machine() -> &'static str {
     match std::env::consts::ARCH {
         "aarch64" if std::env::consts::OS == "macos" => "arm64",
         arch => arch,
-    }
-}
-
-/// Whether the system that rounds runs on takes this platform tag.
-fn is_platform(tag: &str) -> bool {
-    let here = machine();
-    match std::env::consts::OS {
-        _ if tag == "any" => true,
-        "macos" => tag.starts_with("macosx_") && (tag.ends_with(here) || tag.ends_with("universal2")),
-        "linux" => {
-            let musl = cfg!(target_env = "musl");
-            let libc = tag.starts_with("manylinux") || tag.starts_with("linux_") || musl && tag.starts_with("musllinux");
-            libc && tag.ends_with(here)
-        }
-        _ => false,
     }
 }
 
@@ -472,5 +546,40 @@ mod tests {
             let _ = Interpreter::new("3.12").unwrap().takes(&text);
             let _ = normalised(&text);
         }
+    }
+
+    #[test]
+    fn an_interpreter_elsewhere_tells_what_it_takes() {
+        let told = |platform: &str, machine: &str, implementation: &str| {
+            let told = Told {
+                implementation_name: implementation.into(),
+                implementation_version: "3.9.18".into(),
+                platform_machine: machine.into(),
+                python_full_version: "3.9.18".into(),
+                python_version: "3.9".into(),
+                sys_platform: platform.into(),
+                ..Told::default()
+            };
+            Interpreter::told(&told).unwrap()
+        };
+        let linux = told("linux", "aarch64", "cpython");
+        let mac = told("darwin", "arm64", "cpython");
+        let windows = told("win32", "AMD64", "cpython");
+        let pypy = told("linux", "x86_64", "pypy");
+        for (tags, takes) in [
+            ("py3-none-any", [true, true, true, true]),
+            ("cp39-cp39-manylinux_2_17_aarch64.manylinux2014_aarch64", [true, false, false, false]),
+            ("cp39-cp39-musllinux_1_1_aarch64", [true, false, false, false]),
+            ("cp39-abi3-macosx_11_0_universal2", [false, true, false, false]),
+            ("cp39-cp39-win_amd64", [false, false, true, false]),
+            ("cp39-cp39-win32", [false, false, false, false]),
+            ("pp39-pypy39_pp73-manylinux2014_x86_64", [false, false, false, true]),
+            ("cp310-cp310-manylinux2014_aarch64", [false, false, false, false]),
+        ] {
+            assert_eq!([&linux, &mac, &windows, &pypy].map(|one| one.takes(tags)), takes, "{tags}");
+        }
+        let marker = Marker::parse("sys_platform == 'win32' and python_version < '3.10'").unwrap();
+        assert_eq!((marker.holds(Some(&windows)), marker.holds(Some(&linux))), (true, false));
+        assert!(Interpreter::told(&Told::default()).is_none());
     }
 }

@@ -9,18 +9,26 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::audit::{self, Asked, IgnoreConfig};
-use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Reach, Source, SourceSpec};
-use crate::domain::{Capability, SourceError};
+use super::{
+    BoxFuture, BuildContext, Built, Cadence, Call, Collected, Complaint, Detail, DetailBody, ItemKey, Offer, Outcome, Reach, Service, Source, SourceSpec,
+};
+use crate::domain::{Capability, Notes, SourceError};
 use crate::io::secret::{self, SecretRef};
-use crate::packages::ecosystem::Ecosystem;
+use crate::packages::ecosystem::{Ecosystem, semantic};
 use crate::packages::indexes::cache::Cache;
+use crate::packages::indexes::simple::Project;
+use crate::packages::notes::client::{Question, Reader};
 use crate::packages::registry::client::Registry;
-use crate::packages::registry::look::{Look, Where};
+use crate::packages::registry::listed::{Listed, Locked};
+use crate::packages::registry::look::{Look, Registries, Where};
 
 /// The interval where none is configured.
 const EVERY: Duration = Duration::from_secs(6 * 3_600);
 /// The time limit of one poll where none is configured.
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// All of one look at notes.
+const LIMIT: Duration = Duration::from_secs(40);
 
 /// The keys of such a kind.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +46,8 @@ pub(super) struct Keys<'a> {
 pub(super) struct Around {
     /// The registry and its token.
     pub found: Option<(String, Option<secret::Secret>)>,
-    /// Beginnings of names that have a registry of their own, which is not asked.
-    pub apart: Vec<String>,
+    /// Beginnings of names that have a registry of their own: that, and its token.
+    pub apart: Vec<(String, String, Option<secret::Secret>)>,
 }
 
 /// Looks around a lock file; blocks.
@@ -98,33 +106,32 @@ impl Keys<'_> {
             auditor: audit::build(self.osv, self.ignore, self.ecosystem, context, spec.every)?,
             limit: spec.timeout,
         };
-        let source = RegistrySource {
+        let setup = Arc::new(Setup {
             look: Arc::new(look),
             index: self.index.map(str::to_owned),
             token: self.token.cloned(),
             find,
             base: context.base.clone(),
             trusted: context.trusted,
-            every: spec.every,
-        };
-        Ok(Built { source: Box::new(source), spec, service: None })
+        });
+        let service = RegistryService { setup: Arc::clone(&setup), notes: Reader::new(context.cache.as_deref()) };
+        Ok(Built { source: Box::new(RegistrySource { setup, every: spec.every }), spec, service: Some(Arc::new(service)) })
     }
 }
 
-/// Looks at one lock file.
-struct RegistrySource {
+/// What a source is made of.
+struct Setup {
     look: Arc<Look>,
     index: Option<String>,
     token: Option<SecretRef>,
     find: Find,
     base: PathBuf,
     trusted: bool,
-    every: Duration,
 }
 
-impl RegistrySource {
-    async fn poll(&self) -> Result<Collected, SourceError> {
-        let started = Instant::now();
+impl Setup {
+    /// What is pinned, and which registries know it.
+    async fn read(&self) -> Result<(Listed, Registries), SourceError> {
         let (look, find, lock) = (Arc::clone(&self.look), self.find, self.look.lock.clone());
         let read = tokio::task::spawn_blocking(move || look.read().map(|listed| (listed, find(&lock))));
         let (mut listed, around) = read.await.map_err(|_| SourceError::protocol("the look at the lock file broke off"))??;
@@ -134,24 +141,94 @@ impl RegistrySource {
         };
         let recorded = || listed.recorded.first().map(|base| (base.clone(), None));
         let named = self.index.clone().map(|index| (index, None)).or(around.found).or_else(recorded);
-        let registry: Where = match named {
+        let main: Where = match named {
             Some((text, own)) => Registry::new(&text, self.look.ecosystem).map(|registry| registry.with_token(token.or(own))),
             None => Err("no registry is named anywhere; add the line `index = \"…\"`".to_owned()),
         };
-        if let (Err(why), None) = (&registry, &self.look.auditor.osv) {
-            return Err(SourceError::config(format!("nobody can be asked: {why}"), "add the line `index = \"…\"` with the address of your registry"));
-        }
-        for scope in &around.apart {
+        let mut apart = Vec::new();
+        for (scope, text, token) in around.apart {
             let of_scope = |name: &str| name.starts_with(scope.as_str());
-            let count = listed.all.iter().filter(|one| one.from_registry && of_scope(&one.name)).count();
-            if count > 0 {
-                let words = format!("{count} packages have a registry of their own, which is not asked");
-                listed.problems.push((scope.trim_end_matches('/').to_owned(), words));
-                listed.all.iter_mut().filter(|one| of_scope(&one.name)).for_each(|one| one.from_registry = false);
+            if !listed.all.iter().any(|one| one.from_registry && of_scope(&one.name)) {
+                continue;
+            }
+            match Registry::new(&text, self.look.ecosystem) {
+                Ok(registry) => apart.push((scope, registry.with_token(token))),
+                Err(why) => {
+                    // The public registry may have another package of that name.
+                    listed.problems.push((scope.trim_end_matches('/').to_owned(), format!("has a registry of its own, which cannot be asked: {why}")));
+                    listed.all.iter_mut().filter(|one| of_scope(&one.name)).for_each(|one| one.from_registry = false);
+                }
             }
         }
-        let (observations, problems, complete) = self.look.look(listed, registry, started).await?;
+        Ok((listed, Registries { main, apart }))
+    }
+}
+
+/// Looks at one lock file.
+struct RegistrySource {
+    setup: Arc<Setup>,
+    every: Duration,
+}
+
+impl RegistrySource {
+    async fn poll(&self) -> Result<Collected, SourceError> {
+        let started = Instant::now();
+        let (listed, registries) = self.setup.read().await?;
+        let look = &self.setup.look;
+        if let (Err(why), None) = (&registries.main, &look.auditor.osv) {
+            return Err(SourceError::config(format!("nobody can be asked: {why}"), "add the line `index = \"…\"` with the address of your registry"));
+        }
+        let (observations, problems, complete) = look.look(listed, registries, started).await?;
         Ok(Collected { observations, problems, complete })
+    }
+}
+
+/// What is known of a package beyond its versions: the notes of its releases.
+struct RegistryService {
+    setup: Arc<Setup>,
+    notes: Reader,
+}
+
+impl RegistryService {
+    async fn notes(&self, item: &str) -> Result<(Notes, Option<String>), SourceError> {
+        let deadline = Instant::now() + LIMIT;
+        let (listed, registries) = self.setup.read().await?;
+        // Of several versions of one package all but one have it in their name: `lamp@1.0.0`.
+        let is = |one: &&Locked| one.name == item || item.strip_prefix(one.name.as_str()).and_then(|rest| rest.strip_prefix('@')) == Some(&one.version);
+        let locked = listed.all.iter().filter(is).max_by_key(|one| semantic(&one.version));
+        let locked = locked.ok_or_else(|| SourceError::nothing(format!("{item} is not in the lock file"), ""))?;
+        let registry = registries.of(&locked.name).filter(|_| locked.from_registry);
+        let registry = registry.ok_or_else(|| SourceError::nothing(format!("no registry is asked for {item}"), "add the line `index = \"…\"`"))?;
+        let (project, error) = registry.ask(&locked.name, &self.setup.look.cache).await;
+        let good = |project: &Project| {
+            let all = project.releases.iter().filter(|release| release.yanked.is_none()).filter_map(|release| Some((semantic(&release.version)?, release)));
+            let stable = all.filter(|(version, _)| version.pre.is_empty()).max_by(|(a, _), (b, _)| a.cmp_precedence(b));
+            project.latest.clone().or_else(|| stable.map(|(_, release)| release.version.clone()))
+        };
+        let Some(latest) = project.and_then(|project| good(&project)) else {
+            return Err(error.unwrap_or_else(|| SourceError::nothing(format!("the registry has no release of {item}"), "")));
+        };
+        let question = Question { name: &locked.name, from: &locked.version, latest: &latest, index: registry.shown(), local: registry.is_local() };
+        self.notes.read(question, registry.about(&locked.name, &latest), deadline).await
+    }
+}
+
+impl Service for RegistryService {
+    fn detail(&self, key: &ItemKey, _: Option<&str>) -> BoxFuture<'_, Result<Detail, SourceError>> {
+        let key = key.clone();
+        Box::pin(async move {
+            let (notes, link) = self.notes(&key.item).await?;
+            Ok(Detail { key, body: DetailBody::Notes(Box::new(notes)), link })
+        })
+    }
+
+    fn offers(&self, _: &ItemKey) -> Vec<Offer> {
+        Vec::new()
+    }
+
+    fn perform(&self, _: &Call) -> BoxFuture<'_, Result<Outcome, SourceError>> {
+        // Nothing is offered.
+        Box::pin(async { Err(SourceError::config("these packages are upgraded by their own tool", "nothing was changed")) })
     }
 }
 

@@ -12,7 +12,7 @@ use chrono::DateTime;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::client::{Osv, Query};
+use super::client::{Osv, Query, Said};
 use super::judge::{Ignore, Judged, Release, Subject, judge};
 use super::listed;
 use super::record::Record;
@@ -82,16 +82,22 @@ impl std::fmt::Debug for Beside<'_> {
 }
 
 impl Auditor {
-    /// Audits all of them, within `deadline`.
-    pub async fn audit(&self, packages: &mut Packages, beside: Beside<'_>, deadline: Instant) -> Vec<Problem> {
+    /// Asks OSV about the versions that are there, within `deadline`; `None` where it is switched off. What is out need not be known for that.
+    pub async fn ask(&self, packages: &Packages, elsewhere: &HashSet<String>, deadline: Instant) -> Option<Said> {
+        let osv = self.osv.as_ref()?;
+        let asked: Vec<Query> = self.queries(packages, elsewhere).into_iter().map(|(_, query)| query).collect();
+        if asked.is_empty() { None } else { Some(osv.ask(&asked, self.fresh, deadline).await) }
+    }
+
+    fn queries(&self, packages: &Packages, elsewhere: &HashSet<String>) -> Vec<(usize, Query)> {
+        let asked = packages.items.iter().enumerate().filter(|(_, package)| !elsewhere.contains(&package.name));
+        asked.filter_map(|(at, package)| Some((at, query(package, self.ecosystem)?))).collect()
+    }
+
+    /// Audits all of them, within `deadline`; `said` is what OSV said of the versions that are there.
+    pub async fn audit(&self, packages: &mut Packages, beside: Beside<'_>, said: Option<Said>, deadline: Instant) -> Vec<Problem> {
         let now = clock::now();
-        let queries: Vec<(usize, Query)> = packages
-            .items
-            .iter()
-            .enumerate()
-            .filter(|(_, package)| !beside.elsewhere.contains(&package.name))
-            .filter_map(|(at, package)| Some((at, query(package, self.ecosystem)?)))
-            .collect();
+        let queries = self.queries(packages, beside.elsewhere);
         let asked: Vec<Query> = queries.iter().map(|(_, query)| query.clone()).collect();
         if asked.is_empty() {
             return Vec::new();
@@ -99,8 +105,7 @@ impl Auditor {
         let mut problems = Vec::new();
         let (mut records, mut oldest, mut error) = (HashMap::new(), None, None);
         let mut from: Vec<String> = Vec::new();
-        if let Some(osv) = &self.osv {
-            let said = osv.ask(&asked, self.fresh, deadline).await;
+        if let Some(said) = said {
             if !said.records.is_empty() {
                 from.push("OSV".to_owned());
             }

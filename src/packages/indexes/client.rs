@@ -2,16 +2,19 @@
 //!
 //! What does not belong here: which projects are asked for and what is made of it (`sources::python`).
 
+use std::collections::HashMap;
 use std::error::Error as _;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER,
 };
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Response, StatusCode, Version};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::cache::{Cache, Kept};
@@ -24,6 +27,13 @@ use crate::io::{api, clock, http};
 const LIMIT: usize = 32 << 20;
 /// One request.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Questions at one time on one connection; servers allow a hundred and more.
+const MANY: usize = 64;
+/// Questions at one time, each on a connection of its own.
+const FEW: usize = 8;
+/// What may be on its way of one answer, and of all on one connection, before we take it: without such room a distant server waits for us
+/// again and again.
+const WINDOWS: (u32, u32) = (1 << 20, 8 << 20);
 /// A server may not keep us from asking for longer than this, in seconds.
 const LONGEST_AGE_S: u64 = 3_600;
 /// Both shapes, the better one first (PEP 691, "version and format selection").
@@ -87,6 +97,12 @@ impl Index {
         let decoded = |text: &str| percent(text);
         let auth = match (base.username(), base.password()) {
             ("", None) => credentials(&host),
+            // As pip and uv do: a name in the address, and its password where passwords are kept.
+            (user, None) => {
+                let user = decoded(user);
+                let password = credentials(&host).filter(|(name, _)| *name == user).map_or_else(|| Secret::new(String::new()), |(_, password)| password);
+                Some((user, password))
+            }
             (user, password) => Some((decoded(user), Secret::new(decoded(password.unwrap_or_default())))),
         };
         // Only an address that cannot hold credentials refuses these, and such a one was refused above.
@@ -99,6 +115,25 @@ impl Index {
             base.set_path(&path);
         }
         Ok(Self { base, auth })
+    }
+
+    /// The user whose password is not known.
+    #[must_use]
+    pub fn lacks_password(&self) -> Option<&str> {
+        self.auth.as_ref().filter(|(user, password)| !user.is_empty() && password.expose().is_empty()).map(|(user, _)| user.as_str())
+    }
+
+    /// With this password for the user it has.
+    pub fn set_password(&mut self, password: Secret) {
+        if let Some((_, old)) = &mut self.auth {
+            *old = password;
+        }
+    }
+
+    /// Host and port, by which passwords are kept too.
+    #[must_use]
+    pub fn place(&self) -> String {
+        api::place(&self.base)
     }
 
     /// Its address, without credentials.
@@ -163,6 +198,28 @@ pub struct Asker {
     /// For an index on this machine: a proxy of the environment must not come between.
     direct: Client,
     cache: Arc<Cache>,
+    /// How many questions each server takes at one time, by its index's address.
+    lanes: Mutex<HashMap<String, Arc<Lane>>>,
+}
+
+/// Questions to one server. The first goes alone: it tells whether one connection carries many (HTTP/2), and opens that connection, on
+/// which then all the others go together. Where each question needs a connection of its own, they are few at a time.
+#[derive(Debug)]
+struct Lane {
+    slots: Semaphore,
+    is_open: AtomicBool,
+}
+
+impl Lane {
+    fn new() -> Self {
+        Self { slots: Semaphore::new(1), is_open: AtomicBool::new(false) }
+    }
+
+    fn open(&self, many: bool) {
+        if !self.is_open.swap(true, Ordering::Relaxed) {
+            self.slots.add_permits(if many { MANY } else { FEW } - 1);
+        }
+    }
 }
 
 /// Redirects stay on the host and never leave TLS: an index that moved is a thing to be told, not to be followed with a token in hand.
@@ -196,11 +253,12 @@ impl Asker {
                 .redirect(Policy::custom(follow))
                 .connect_timeout(Duration::from_secs(10))
                 .timeout(TIMEOUT)
-                .http2_adaptive_window(true)
+                .http2_initial_stream_window_size(WINDOWS.0)
+                .http2_initial_connection_window_size(WINDOWS.1)
         };
         let made =
             |client: reqwest::Result<Client>| client.map_err(|error| SourceError::config(format!("no HTTP client: {}", cause(&error)), "run `rounds doctor`"));
-        Ok(Self { client: made(builder().build())?, direct: made(builder().no_proxy().build())?, cache })
+        Ok(Self { client: made(builder().build())?, direct: made(builder().no_proxy().build())?, cache, lanes: Mutex::default() })
     }
 
     /// What the index knows of this project (normalised name).
@@ -213,7 +271,14 @@ impl Asker {
         {
             return Answer { project: Some(Arc::clone(&kept.project)), error: None };
         }
-        match self.request(index, name, kept.as_ref()).await {
+        let lane = Arc::clone(self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(index.base.to_string()).or_insert_with(|| Arc::new(Lane::new())));
+        // Nobody closes it.
+        let slot = lane.slots.acquire().await.ok();
+        let asked = self.request(index, name, kept.as_ref(), &lane).await;
+        // Who does not answer is no reason for the others to wait in line.
+        lane.open(false);
+        drop(slot);
+        match asked {
             Ok(project) => Answer { project: Some(project), error: None },
             Err(error) => Answer { project: kept.map(|kept| kept.project), error: Some(error) },
         }
@@ -275,7 +340,7 @@ impl Asker {
         request.send().await.map_err(|error| failed(&error))
     }
 
-    async fn request(&self, index: &Index, name: &str, kept: Option<&Kept>) -> Result<Arc<Project>, SourceError> {
+    async fn request(&self, index: &Index, name: &str, kept: Option<&Kept>, lane: &Lane) -> Result<Arc<Project>, SourceError> {
         let url = index.base.join(&format!("{name}/")).map_err(|_| SourceError::config(format!("{name} makes no address"), "look at the manifest"))?;
         let client = if api::is_loopback(&url) { &self.direct } else { &self.client };
         let mut request = client.get(url).header(ACCEPT, ACCEPTED);
@@ -288,6 +353,7 @@ impl Asker {
             _ => {}
         }
         let response = request.send().await.map_err(|error| failed(&error))?;
+        lane.open(response.version() == Version::HTTP_2);
         let status = response.status();
         let max_age_s = max_age(response.headers());
         if let (StatusCode::NOT_MODIFIED, Some(kept)) = (status, kept) {

@@ -30,6 +30,17 @@ pub struct Found {
     pub main: Option<Named>,
     /// Those beside it.
     pub extra: Vec<Named>,
+    /// Who is to be asked for passwords, by pip or by uv; the nearest setting.
+    pub keyring: Option<Keyring>,
+}
+
+/// Whether the command `keyring` is asked for the password that an address lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyring {
+    /// `subprocess` or `import`: it is. Whatever else is said (`auto`, `disabled`), it is not.
+    pub asked: bool,
+    /// Where that stands.
+    pub origin: String,
 }
 
 impl Found {
@@ -37,6 +48,12 @@ impl Found {
         if self.main.is_none() && usable(url) {
             self.main = Some(Named { url: url.trim().to_owned(), origin: origin.to_owned() });
         }
+    }
+
+    fn keyring(&mut self, provider: &str, origin: &str) {
+        // pip's own `auto` asks only where it may ask a person, which is never the case here.
+        let asked = matches!(provider.trim(), "subprocess" | "import");
+        self.keyring.get_or_insert_with(|| Keyring { asked, origin: origin.to_owned() });
     }
 
     fn extra(&mut self, url: &str, origin: &str) {
@@ -81,6 +98,11 @@ pub fn find(around: &Surroundings<'_>, project: &Path, venv: Option<&Path>) -> F
     for name in ["PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX"] {
         if let Some(text) = (around.variable)(name) {
             text.split_whitespace().for_each(|url| found.extra(after_name(url), name));
+        }
+    }
+    for name in ["PIP_KEYRING_PROVIDER", "UV_KEYRING_PROVIDER"] {
+        if let Some(text) = (around.variable)(name) {
+            found.keyring(&text, name);
         }
     }
     let config = (around.variable)("XDG_CONFIG_HOME").filter(|dir| dir.starts_with('/')).map(PathBuf::from);
@@ -156,6 +178,9 @@ fn toml_file(path: &Path, project: bool, found: &mut Found) {
 fn uv(table: &Value, origin: &str, found: &mut Found) {
     let pip = table.get("pip");
     for table in [Some(table), pip].into_iter().flatten() {
+        if let Some(provider) = table.get("keyring-provider").and_then(Value::as_str) {
+            found.keyring(provider, origin);
+        }
         if let Some(url) = table.get("index-url").and_then(Value::as_str) {
             found.main(url, origin);
         }
@@ -195,6 +220,7 @@ fn pip_conf(text: &str, origin: &str, found: &mut Found) {
         };
         match key.as_str() {
             "index-url" if global => found.main(value, origin),
+            "keyring-provider" if global => found.keyring(value, origin),
             "extra-index-url" if global => value.split_whitespace().for_each(|url| found.extra(url, origin)),
             _ => {}
         }
@@ -247,6 +273,19 @@ mod tests {
         assert_eq!(main(&found), "https://me:hush@index.example/env");
         assert!(!format!("{found:?}").contains("hush"));
         assert_eq!(main(&look(root, &[("PIP_INDEX_URL", "https://${TOKEN}@index.example/")])), "https://index.example/project");
+    }
+
+    #[test]
+    fn a_keyring_is_asked_where_pip_or_uv_would() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |variables: &[(&str, &str)]| look(dir.path(), variables).keyring.map(|keyring| keyring.asked);
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[("UV_KEYRING_PROVIDER", "subprocess")]), Some(true));
+        assert_eq!(of(&[("PIP_KEYRING_PROVIDER", "auto")]), Some(false));
+        put(dir.path(), "home/.config/pip/pip.conf", "[global]\nkeyring-provider = import\n");
+        assert_eq!(of(&[]), Some(true));
+        put(dir.path(), "project/pyproject.toml", "[tool.uv]\nkeyring-provider = \"disabled\"\n");
+        assert_eq!(of(&[]), Some(false), "the nearest setting wins");
     }
 
     #[test]

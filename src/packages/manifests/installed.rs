@@ -42,6 +42,15 @@ pub struct Environment {
     pub interpreter: Option<Interpreter>,
 }
 
+impl Environment {
+    /// Where nothing was ever recorded as asked for, the tool records nothing.
+    pub(super) fn nobody_asked(&mut self) {
+        if !self.distributions.values().any(|one| one.requested == Some(true)) {
+            self.distributions.values_mut().for_each(|one| one.requested = None);
+        }
+    }
+}
+
 /// What the headers of a metadata file say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -69,7 +78,8 @@ pub fn metadata(text: &str) -> Metadata {
         }
     };
     for line in text.lines() {
-        if line.trim().is_empty() {
+        // A line of blanks goes on with the one before it: licences are written out in headers, paragraphs and all.
+        if line.is_empty() {
             break;
         }
         if line.starts_with([' ', '\t']) {
@@ -182,10 +192,7 @@ pub fn read(venv: &Path) -> Result<Environment, SourceError> {
             }
         }
     }
-    // Where nothing was ever recorded as asked for, the tool records nothing.
-    if !found.distributions.values().any(|one| one.requested == Some(true)) {
-        found.distributions.values_mut().for_each(|one| one.requested = None);
-    }
+    found.nobody_asked();
     super::bound(&mut found.problems);
     if found.distributions.is_empty() {
         let reason = format!("nothing is installed in {}", site.display());
@@ -219,4 +226,17 @@ fn distribution(path: &Path, file_name: &str, interpreter: Option<&Interpreter>)
         from_index: !folder || !path.join("direct_url.json").exists(),
     };
     Ok((one, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_end_at_the_first_empty_line_and_not_at_one_of_blanks() {
+        let text = "Name: till\nLicense: Apache\n   Version 2.0\n        \n        1. Definitions.\n\t\nVersion: 1.0\nRequires-Dist: lamp\n\nRequires-Dist: not-this\n";
+        let read = metadata(text);
+        assert_eq!((read.name.as_deref(), read.version.as_deref(), read.requires), (Some("till"), Some("1.0"), vec!["lamp".to_owned()]));
+        assert_eq!(metadata("Name: till\r\nVersion: 1.0\r\n\r\nVersion: 2\r\n").version.as_deref(), Some("1.0"));
+    }
 }

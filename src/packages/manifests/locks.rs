@@ -10,7 +10,7 @@ use toml::Value;
 use super::project::Project;
 use super::{Entry, IndexOption, Manifest, Role};
 use crate::domain::Problem;
-use crate::packages::versions::{Constraint, Interpreter, Marker, is_name, normalised};
+use crate::packages::versions::{Constraint, Interpreter, Marker, Requirement, is_name, normalised};
 
 /// Whose lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,9 @@ struct Package {
     url: Option<Value>,
     editable: Option<Value>,
     index: Option<Value>,
+    dependencies: Option<Value>,
+    #[serde(rename = "optional-dependencies")]
+    optional: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -121,6 +124,7 @@ pub fn toml(text: &str, format: Format, shown: &str, project: Option<&Project>, 
                 locked: package.version.as_ref().and_then(Value::as_str).map(str::to_owned),
                 from_index: from_index(&package, format),
                 direct: project.map(|_| known.is_some()),
+                asks: asks(&package, format, &name, interpreter),
                 place,
                 name,
             });
@@ -132,7 +136,13 @@ pub fn toml(text: &str, format: Format, shown: &str, project: Option<&Project>, 
         }
     }
     // Packages with extras are listed once more, with the same version.
-    found.entries.dedup_by(|later, first| later.name == first.name && later.locked == first.locked);
+    found.entries.dedup_by(|later, first| {
+        let same = later.name == first.name && later.locked == first.locked;
+        if same {
+            first.take_asks(std::mem::take(&mut later.asks));
+        }
+        same
+    });
     found
 }
 
@@ -177,6 +187,47 @@ fn uv_asks(package: &Package) -> Vec<String> {
     lists.chain(groups).filter_map(Value::as_array).flatten().filter_map(|one| one.get("name").and_then(Value::as_str)).map(normalised).collect()
 }
 
+/// What a package asks of others, where its marker holds: `uv.lock` and `pylock.toml` name them, `poetry.lock` and `pdm.lock` give constraints
+/// too. What Poetry calls optional came by an extra, and whose is not written there.
+fn asks(package: &Package, format: Format, own: &str, interpreter: Option<&Interpreter>) -> Vec<(String, Constraint)> {
+    let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).map(str::to_owned);
+    let holds = |one: &Value, key: &str| text(one, key).and_then(|text| Marker::parse(&text)).is_none_or(|marker| marker.holds(interpreter));
+    let listed = package.dependencies.as_ref();
+    let mut all: Vec<(String, Constraint)> = Vec::new();
+    let mut keep = |name: &str, constraint: Option<Constraint>| {
+        let one = (normalised(name), constraint.unwrap_or_default());
+        if is_name(name) && one.0 != own && !all.contains(&one) {
+            all.push(one);
+        }
+    };
+    match format {
+        Format::Uv | Format::Pylock => {
+            let extras = package.optional.as_ref().and_then(Value::as_table).into_iter().flat_map(|table| table.values());
+            for one in listed.into_iter().chain(extras).filter_map(Value::as_array).flatten().filter(|one| holds(one, "marker")) {
+                text(one, "name").iter().for_each(|name| keep(name, None));
+            }
+        }
+        Format::Pdm => {
+            for one in listed.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).filter_map(|text| Requirement::parse(text).ok()) {
+                if one.marker.holds(interpreter) {
+                    keep(&one.name, Some(one.constraint));
+                }
+            }
+        }
+        Format::Poetry => {
+            for (name, value) in listed.and_then(Value::as_table).into_iter().flatten() {
+                // Several tables are for several markers.
+                let ways = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                for way in ways.iter().filter(|way| holds(way, "markers") && way.get("optional").and_then(Value::as_bool) != Some(true)) {
+                    let version = way.as_str().map(str::to_owned).or_else(|| text(way, "version"));
+                    keep(name, version.as_deref().and_then(super::project::poetry_constraint));
+                }
+            }
+        }
+    }
+    all
+}
+
 fn from_index(package: &Package, format: Format) -> bool {
     match format {
         Format::Uv => package.source.as_ref().is_none_or(|source| source.get("registry").is_some()),
@@ -193,6 +244,9 @@ fn applies(package: &Package, interpreter: Option<&Interpreter>) -> bool {
     let Some(text) = marker.filter(|text| !text.contains("extra") && !text.contains("dependency_groups")) else { return true };
     Marker::parse(text).is_none_or(|marker| marker.holds(interpreter))
 }
+
+/// The version of `Pipfile.lock` that is known.
+const SPEC: u64 = 6;
 
 #[derive(Debug, Deserialize)]
 struct Pinned {
@@ -211,6 +265,11 @@ pub fn pipfile(text: &str, shown: &str, interpreter: Option<&Interpreter>) -> Ma
             return super::failed(&format!("{shown}:{}", error.line().max(1)), format!("cannot be read: {message}"));
         }
     };
+    let spec = table.get("_meta").and_then(|meta| meta.get("pipfile-spec"));
+    if let Some(spec) = spec.filter(|spec| spec.as_u64() != Some(SPEC)) {
+        let spec: String = spec.to_string().chars().filter(|c| !c.is_control()).take(20).collect();
+        found.problems.push(Problem { subject: shown.to_owned(), message: format!("lock version {spec} is not known; it is read as far as it goes") });
+    }
     let sources = table.get("_meta").and_then(|meta| meta.get("sources")).and_then(serde_json::Value::as_array);
     for url in sources.into_iter().flatten().filter_map(|source| source.get("url").and_then(serde_json::Value::as_str)).take(16) {
         found.options.push(IndexOption { url: url.to_owned(), role: Role::Recorded, place: shown.to_owned() });
@@ -238,6 +297,7 @@ pub fn pipfile(text: &str, shown: &str, interpreter: Option<&Interpreter>) -> Ma
                 from_index: !elsewhere,
                 direct: None,
                 place,
+                asks: Vec::new(),
             });
         }
     }

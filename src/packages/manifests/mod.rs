@@ -9,7 +9,9 @@
 //! | `locks` | `poetry.lock`, `uv.lock`, `pdm.lock`, `pylock.toml`, `Pipfile.lock` |
 //! | `project` | `pyproject.toml`: what is direct, and its constraints |
 //! | `installed` | the distributions of an environment, without running its interpreter |
+//! | `inspected` | the same of one elsewhere, as `pip inspect` tells |
 
+pub mod inspected;
 pub mod installed;
 pub mod locks;
 pub mod project;
@@ -31,7 +33,7 @@ const ENTRIES: usize = 20_000;
 const PROBLEMS: usize = 50;
 
 /// One package that a manifest lists.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Entry {
     /// Normalised.
     pub name: String,
@@ -45,6 +47,19 @@ pub struct Entry {
     pub direct: Option<bool>,
     /// `requirements.txt:3`.
     pub place: String,
+    /// What it asks of others, as far as a lock file says so.
+    pub asks: Vec<(String, Constraint)>,
+}
+
+impl Entry {
+    /// What the same package asks for elsewhere: with extras it is listed once more.
+    fn take_asks(&mut self, asks: Vec<(String, Constraint)>) {
+        for one in asks {
+            if !self.asks.contains(&one) {
+                self.asks.push(one);
+            }
+        }
+    }
 }
 
 /// What manifests list.
@@ -190,6 +205,7 @@ fn join(all: &mut Manifest) {
             first.constraint = first.constraint.and(&entry.constraint);
         }
         first.locked = first.locked.take().or(entry.locked);
+        first.take_asks(entry.asks);
         first.direct = match (first.direct, entry.direct) {
             (Some(true), _) | (_, Some(true)) => Some(true),
             (one, other) => one.or(other),
@@ -262,4 +278,5 @@ pub fn fuzz(bytes: &[u8]) {
     let _ = project::manifest(&text, "pyproject.toml", interpreter);
     let _ = installed::metadata(&text);
     let _ = installed::configuration(&text);
+    let _ = inspected::read(&text);
 }

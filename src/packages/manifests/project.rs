@@ -2,7 +2,7 @@
 //!
 //! What does not belong here: lock files (`locks`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -42,19 +42,21 @@ fn read(text: &str, interpreter: Option<&Interpreter>) -> Result<Project, String
     let mut found = Project::default();
     let project = table.get("project").and_then(Value::as_table);
     found.name = project.and_then(|p| p.get("name")).and_then(Value::as_str).map(normalised);
-    for list in [project.and_then(|p| p.get("dependencies"))].into_iter().flatten() {
-        standard(list, interpreter, &mut found);
+    if let Some(list) = project.and_then(|p| p.get("dependencies")) {
+        standard(list, "[project] dependencies", interpreter, &mut found);
     }
-    let groups = [project.and_then(|p| p.get("optional-dependencies")), table.get("dependency-groups")];
-    for group in groups.into_iter().flatten().filter_map(Value::as_table) {
-        group.values().for_each(|list| standard(list, interpreter, &mut found));
+    for (extra, list) in project.and_then(|p| p.get("optional-dependencies")).and_then(Value::as_table).into_iter().flatten() {
+        standard(list, &format!("[project] {}", shown(extra)), interpreter, &mut found);
+    }
+    if let Some(table) = table.get("dependency-groups") {
+        groups(table, interpreter, &mut found);
     }
     let tool = |name: &str| table.get("tool").and_then(|tool| tool.get(name));
     if let Some(list) = tool("uv").and_then(|uv| uv.get("dev-dependencies")) {
-        standard(list, interpreter, &mut found);
+        standard(list, "[tool.uv] dev-dependencies", interpreter, &mut found);
     }
     if let Some(groups) = tool("pdm").and_then(|pdm| pdm.get("dev-dependencies")).and_then(Value::as_table) {
-        groups.values().for_each(|list| standard(list, interpreter, &mut found));
+        groups.iter().for_each(|(name, list)| standard(list, &format!("[tool.pdm] {}", shown(name)), interpreter, &mut found));
     }
     if let Some(poetry) = tool("poetry") {
         if found.name.is_none() {
@@ -78,15 +80,84 @@ fn keep(found: &mut Project, name: String, constraint: &Constraint, from_index: 
     known.1 &= from_index;
 }
 
-/// A list of requirements by PEP 508; tables in it include other groups.
-fn standard(list: &Value, interpreter: Option<&Interpreter>, found: &mut Project) {
+/// A name of the file, for a message.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
+/// A list of requirements by PEP 508; what else stands in it is no requirement.
+fn standard(list: &Value, place: &str, interpreter: Option<&Interpreter>, found: &mut Project) {
     for text in list.as_array().into_iter().flatten().filter_map(Value::as_str) {
         match Requirement::parse(text) {
-            Ok(read) if !read.marker.holds(interpreter) => {}
+            // An extra that takes in others names the project itself: `all = ["shop[dev]"]`.
+            Ok(read) if found.name.as_ref() == Some(&read.name) || !read.marker.holds(interpreter) => {}
             Ok(read) => keep(found, read.name, &read.constraint, !read.url),
-            Err(why) => found.problems.push(why),
+            Err(why) => found.problems.push(format!("{place}: {}: {why}", shown(text))),
         }
     }
+}
+
+/// Groups of dependencies and what they take in of each other (PEP 735). All of them are read, so that what one takes in of another is
+/// there already; what cannot be taken in is told, as the tools would refuse it.
+fn groups(table: &Value, interpreter: Option<&Interpreter>, found: &mut Project) {
+    let Some(table) = table.as_table() else { return found.problems.push("[dependency-groups] is no table of groups".to_owned()) };
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    let mut takes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, list) in table {
+        if let Some(other) = names.insert(normalised(name), name) {
+            found.problems.push(format!("[dependency-groups] {} and {} are one name", shown(other), shown(name)));
+        }
+        let place = format!("[dependency-groups] {}", shown(name));
+        let Some(entries) = list.as_array() else {
+            found.problems.push(format!("{place} is no list"));
+            continue;
+        };
+        standard(list, &place, interpreter, found);
+        for entry in entries.iter().filter(|entry| !entry.is_str()) {
+            match entry.as_table().filter(|entry| entry.len() == 1).and_then(|entry| entry.get("include-group")).and_then(Value::as_str) {
+                Some(other) => takes.entry(name).or_default().push(other.to_owned()),
+                None => found.problems.push(format!("{place}: an entry is neither a requirement nor {{ include-group = \"…\" }}")),
+            }
+        }
+    }
+    let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, others) in &takes {
+        for other in others {
+            match names.get(&normalised(other)) {
+                Some(other) => next.entry(name).or_default().push(other),
+                None => found.problems.push(format!("[dependency-groups] {} includes {}, which is not there", shown(name), shown(other))),
+            }
+        }
+    }
+    for way in circles(&next) {
+        let way: Vec<String> = way.into_iter().map(shown).collect();
+        found.problems.push(format!("[dependency-groups] include each other in a circle: {}", way.join(" → ")));
+    }
+}
+
+/// The circles of what leads to what, one for each group that closes one: with its beginning at the end again.
+fn circles<'a>(next: &BTreeMap<&'a str, Vec<&'a str>>) -> Vec<Vec<&'a str>> {
+    let mut all = Vec::new();
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    for start in next.keys() {
+        // The way to where we are, each step with how many of its groups were followed.
+        let mut way: Vec<(&str, usize)> = vec![(*start, 0)];
+        while let Some((name, at)) = way.last_mut() {
+            let (name, step) = (*name, *at);
+            *at += 1;
+            match next.get(name).and_then(|all| all.get(step)).filter(|_| !done.contains(name)) {
+                None => {
+                    done.insert(name);
+                    way.pop();
+                }
+                Some(other) => match way.iter().position(|(one, _)| one == other) {
+                    Some(from) => all.push(way[from..].iter().map(|(one, _)| *one).chain([*other]).collect()),
+                    None => way.push((*other, 0)),
+                },
+            }
+        }
+    }
+    all
 }
 
 /// A dependency as Poetry writes it: text, a table, or several tables for several markers.
@@ -120,7 +191,7 @@ fn caret(name: &str, value: &Value, interpreter: Option<&Interpreter>, found: &m
 }
 
 /// `^1.2`, `~1.2`, `1.2.*`, `1.2` (exact), `*`, and PEP 440; `||` has no like of it and allows any.
-fn poetry_constraint(text: &str) -> Option<Constraint> {
+pub(super) fn poetry_constraint(text: &str) -> Option<Constraint> {
     if text.contains("||") || text.contains('|') {
         return Some(Constraint::default());
     }
@@ -172,10 +243,51 @@ pub fn manifest(text: &str, shown: &str, interpreter: Option<&Interpreter>) -> M
                     from_index,
                     direct: Some(true),
                     place: shown.to_owned(),
+                    ..Entry::default()
                 })
                 .collect(),
             problems: project.problems.into_iter().map(|message| Problem { subject: shown.to_owned(), message }).collect(),
             options: Vec::new(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> (Vec<String>, Vec<String>) {
+        let read = parse(text).unwrap();
+        (read.direct.into_keys().collect(), read.problems)
+    }
+
+    #[test]
+    fn groups_take_in_each_other() {
+        let (direct, problems) = told(
+            "[project]\nname = \"shop\"\ndependencies = [\"django>=5\"]\n[project.optional-dependencies]\nall = [\"Shop[dev]\", \"redis\"]\n\
+             [dependency-groups]\nTest = [\"pytest\", { include-group = \"typing_own\" }]\ntyping-own = [\"mypy\"]\nci = [{include-group = \"test\"}]\n",
+        );
+        assert_eq!(direct, ["django", "mypy", "pytest", "redis"], "and not the project itself");
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn what_groups_cannot_take_in_is_told_and_the_rest_is_read() {
+        for (text, why) in [
+            (
+                "a = [\"x\", {include-group = \"b\"}]\nb = [{include-group = \"c\"}]\nc = [\"y\", {include-group = \"a\"}]\nd = [{include-group = \"a\"}]",
+                "in a circle: a → b → c → a",
+            ),
+            ("a = [\"x\", \"y\", {include-group = \"a\"}]", "in a circle: a → a"),
+            ("a = [\"x\", \"y\", {include-group = \"tets\"}]", "a includes tets, which is not there"),
+            ("a = [\"x\", \"y\", {include-groups = \"b\"}]\nb = []", "neither a requirement nor"),
+            ("a-b = [\"x\"]\na_B = [\"y\"]", "are one name"),
+            ("a = [\"x\", \"y\", \"!z\"]", "a: !z: it begins with no name"),
+            ("a = [\"x\", \"y\"]\nb = \"z\"", "b is no list"),
+        ] {
+            let (direct, problems) = told(&format!("[dependency-groups]\n{text}\n"));
+            assert_eq!(direct, ["x", "y"], "{text}");
+            assert!(matches!(problems.as_slice(), [one] if one.contains(why)), "{text}: {problems:?}");
+        }
     }
 }

@@ -193,7 +193,15 @@ fn variable(text: &str) -> Option<&str> {
 }
 
 fn entry(name: &str, place: &str) -> Entry {
-    Entry { name: normalised(name), constraint: Constraint::default(), locked: None, from_index: true, direct: Some(true), place: place.to_owned() }
+    Entry {
+        name: normalised(name),
+        constraint: Constraint::default(),
+        locked: None,
+        from_index: true,
+        direct: Some(true),
+        place: place.to_owned(),
+        ..Entry::default()
+    }
 }
 
 fn package(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result<Option<Entry>, Wrong> {
@@ -218,7 +226,15 @@ fn package(line: &str, place: &str, interpreter: Option<&Interpreter>) -> Result
         Ok(read) if !read.marker.holds(interpreter) => Ok(None),
         Ok(read) => {
             let locked = read.constraint.pin();
-            Ok(Some(Entry { name: read.name, locked, constraint: read.constraint, from_index: !read.url, direct: Some(true), place: place.to_owned() }))
+            Ok(Some(Entry {
+                name: read.name,
+                locked,
+                constraint: read.constraint,
+                from_index: !read.url,
+                direct: Some(true),
+                place: place.to_owned(),
+                ..Entry::default()
+            }))
         }
         Err(why) => {
             let why = variable(line).map_or(why, |name| format!("{name} is not put in: the environment is not asked"));

@@ -49,7 +49,7 @@ struct Kept {
 /// What is asked about.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// Normalised name.
+    /// As its ecosystem compares names; a scope's slash is borne.
     pub name: &'a str,
     /// The version that is there.
     pub from: &'a str,
@@ -86,7 +86,7 @@ impl Reader {
     where
         F: Future<Output = Result<Option<Meta>, SourceError>>,
     {
-        let path = self.folder.as_ref().map(|folder| folder.join(kept::short(question.index)).join(format!("{}.json", question.name)));
+        let path = self.folder.as_ref().map(|folder| folder.join(kept::short(question.index)).join(format!("{}.json", question.name.replace('/', "+"))));
         let reading = path.clone();
         let before: Option<Kept> = tokio::task::spawn_blocking(move || kept::read(&reading?, KEPT)).await.ok().flatten();
         let now = clock::now().timestamp();

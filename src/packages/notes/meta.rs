@@ -72,6 +72,34 @@ pub fn core(text: &str) -> Meta {
     meta
 }
 
+/// From what a registry of npm has of one release, or a registry of crates of one package: `repository` and `homepage`, at the top or below
+/// `crate`.
+#[must_use]
+pub fn registry(body: &[u8]) -> Option<Meta> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let top = value.get("crate").filter(|one| one.is_object()).unwrap_or(&value);
+    let text = |key: &str| {
+        let one = top.get(key)?;
+        one.as_str().or_else(|| one.get("url")?.as_str()).map(str::to_owned)
+    };
+    let repository = text("repository").and_then(|text| address(&text)).map(|url| ("repository".to_owned(), url));
+    Some(Meta { links: repository.into_iter().chain(text("homepage").map(|url| ("homepage".to_owned(), url))).collect(), description: String::new() })
+}
+
+/// The page of a repository, of the ways in which npm lets people write one (npm's documentation, "package.json", repository).
+fn address(text: &str) -> Option<String> {
+    let text = text.trim();
+    let text = text.strip_prefix("git+").unwrap_or(text);
+    for (start, page) in [("git://", "https://"), ("ssh://git@", "https://"), ("git@", "https://"), ("github:", "https://github.com/")] {
+        if let Some(rest) = text.strip_prefix(start) {
+            // `git@host:owner/name` has its path behind a colon.
+            return Some(format!("{page}{}", if start == "git@" { rest.replacen(':', "/", 1) } else { rest.to_owned() }));
+        }
+    }
+    let short = !text.contains(':') && text.matches('/').count() == 1 && !text.starts_with(['.', '/', '@']);
+    if short { Some(format!("https://github.com/{text}")) } else { text.contains("://").then(|| text.to_owned()) }
+}
+
 fn normal(label: &str) -> String {
     label.chars().filter(|c| !c.is_ascii_punctuation() && !c.is_whitespace()).collect::<String>().to_lowercase()
 }
@@ -141,6 +169,31 @@ mod tests {
         assert_eq!(read, ["https://docs.till.example/changes.html", "https://github.com/shop/till/releases.atom"]);
         assert_eq!(pages(&meta)[0].link, "https://docs.till.example/changes.html#top");
         assert!(json(b"<html>").is_none());
+    }
+
+    #[test]
+    fn repositories_are_found_however_they_are_written() {
+        let of = |repository: &str| {
+            let meta = registry(format!("{{\"name\":\"till\",\"repository\":{repository}}}").as_bytes()).unwrap();
+            pages(&meta).first().map(|page| page.read.to_string())
+        };
+        for written in [
+            "\"shop/till\"",
+            "\"github:shop/till\"",
+            "\"git+https://github.com/shop/till.git\"",
+            "{\"type\":\"git\",\"url\":\"git://github.com/shop/till.git\"}",
+            "{\"url\":\"git+ssh://git@github.com/shop/till.git\"}",
+            "\"git@github.com:shop/till.git\"",
+            "\"https://github.com/shop/till\"",
+        ] {
+            assert_eq!(of(written).as_deref(), Some("https://github.com/shop/till/releases.atom"), "{written}");
+        }
+        for none in ["null", "7", "\"\"", "\"./here\"", "\"https://gitlab.example/shop/till\"", "\"javascript:x/y\""] {
+            assert_eq!(of(none), None, "{none}");
+        }
+        let meta = registry(br#"{"crate":{"id":"till","repository":"https://github.com/shop/till","homepage":null},"versions":[]}"#).unwrap();
+        assert_eq!(meta.links, [("repository".to_owned(), "https://github.com/shop/till".to_owned())]);
+        assert!(registry(b"<html>").is_none());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::io::{api, clock};
 use crate::packages::ecosystem::Ecosystem;
 use crate::packages::indexes::cache::{Cache, Kept};
 use crate::packages::indexes::simple::Project;
+use crate::packages::notes::meta::{self, Meta};
 
 /// The largest document that is read, unpacked, in bytes.
 const LIMIT: u64 = 32 << 20;
@@ -113,6 +114,54 @@ impl Registry {
                 (Some(project), None)
             }
             Err(error) => (kept.map(|kept| kept.project), Some(error)),
+        }
+    }
+
+    /// What it says of a release beside its versions: an address of npm's registry has a document for each, an index of crates names in its
+    /// `config.json` who knows more. `None` when nobody does.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn about(&self, name: &str, version: &str) -> Result<Option<Meta>, SourceError> {
+        if !self.is_name(name) {
+            return Ok(None);
+        }
+        let url = if self.ecosystem == Ecosystem::Npm {
+            self.base.join(&format!("{}/{version}", name.replace('/', "%2f"))).ok()
+        } else {
+            let Some(config) = self.base.join("config.json").ok() else { return Ok(None) };
+            let told = self.document(config).await?.and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok());
+            let api = told.and_then(|told| Url::parse(told.get("api")?.as_str()?).ok());
+            // Who else it names is asked over TLS only.
+            let api = api.filter(|api| api.scheme() == "https" || (api::is_loopback(api) && api::is_loopback(&self.base)));
+            api.and_then(|mut api| {
+                api.path_segments_mut().ok()?.pop_if_empty().extend(["api", "v1", "crates", name]);
+                Some(api)
+            })
+        };
+        let Some(url) = url else { return Ok(None) };
+        Ok(self.document(url).await?.and_then(|body| meta::registry(&body)))
+    }
+
+    /// Whether this registry is on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        api::is_loopback(&self.base)
+    }
+
+    /// A document; the token goes to the registry's own place only.
+    async fn document(&self, url: Url) -> Result<Option<Vec<u8>>, SourceError> {
+        let mut request = api::client(&url)?.get(url.clone()).timeout(TIMEOUT).header(ACCEPT, "application/json");
+        let own = (url.scheme(), url.host_str(), url.port_or_known_default()) == (self.base.scheme(), self.base.host_str(), self.base.port_or_known_default());
+        if let Some(token) = self.token.as_ref().filter(|_| own) {
+            let scheme = if self.ecosystem == Ecosystem::Npm { "Bearer " } else { "" };
+            request = request.header(AUTHORIZATION, format!("{scheme}{}", token.expose()));
+        }
+        let mut response = request.send().await.map_err(|error| api::failure(&error, &url, TIMEOUT))?;
+        match response.status().as_u16() {
+            200 => api::body(&mut response, LIMIT, TIMEOUT).await.map(Some),
+            404 | 405 | 406 | 410 | 451 => Ok(None),
+            code => Err(SourceError::status(code, format!("the registry answers {code}"))),
         }
     }
 

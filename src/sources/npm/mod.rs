@@ -90,6 +90,7 @@ fn around(lock: &Path) -> Around {
 fn settings(texts: &[String], named: Option<String>, variables: &dyn Fn(&str) -> Option<String>) -> Around {
     let mut around = Around::default();
     let mut tokens: Vec<(String, String)> = Vec::new();
+    let mut scopes: Vec<(String, String)> = Vec::new();
     let mut registry = named;
     for text in texts {
         for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
@@ -100,17 +101,21 @@ fn settings(texts: &[String], named: Option<String>, variables: &dyn Fn(&str) ->
             } else if let Some(place) = key.strip_suffix(":_authToken").and_then(|key| key.strip_prefix("//")) {
                 tokens.push((place.trim_end_matches('/').to_owned(), value));
             } else if let Some(scope) = key.strip_suffix(":registry").filter(|scope| scope.starts_with('@')) {
-                around.apart.push(format!("{scope}/"));
+                let scope = format!("{scope}/");
+                if !scopes.iter().any(|(known, _)| *known == scope) {
+                    scopes.push((scope, value));
+                }
             }
         }
     }
-    around.found = registry.map(|registry| {
+    let token = |registry: &str| {
         let place = registry.split_once("//").map(|(_, place)| place.trim_end_matches('/').to_owned());
         // A token is for the address it stands at, and for what is below it.
         let fits = |of: &str| place.as_ref().is_some_and(|place| place == of || place.strip_prefix(of).is_some_and(|rest| rest.starts_with('/')));
-        let token = tokens.iter().find(|(of, _)| fits(of)).map(|(_, token)| Secret::new(token.clone()));
-        (registry, token)
-    });
+        tokens.iter().find(|(of, _)| fits(of)).map(|(_, token)| Secret::new(token.clone()))
+    };
+    around.apart = scopes.into_iter().map(|(scope, registry)| (scope, registry.clone(), token(&registry))).collect();
+    around.found = registry.map(|registry| (registry.clone(), token(&registry)));
     around
 }
 

@@ -91,8 +91,60 @@ fn what_npm_is_told_is_used_and_a_token_goes_to_its_own_place() {
     let around = settings(&texts(&[near, "registry=https://far.example/\n"]), None, &set);
     let (registry, token) = around.found.unwrap();
     assert_eq!((registry.as_str(), token.unwrap().expose()), ("https://registry.example/npm/", "hush"));
-    assert_eq!(around.apart, ["@own/"]);
+    assert!(matches!(around.apart.as_slice(), [(scope, url, None)] if scope == "@own/" && url == "https://own.example/"), "{:?}", around.apart);
+    let scoped = "@own:registry=https://own.example/npm\n@far:registry=https://own.example.evil/npm\n//own.example/:_authToken=${TOKEN}\n";
+    let around = settings(&texts(&[scoped, "@own:registry=https://later.example/\n"]), None, &set);
+    let tokens: Vec<_> = around.apart.iter().map(|(scope, url, token)| (scope.as_str(), url.as_str(), token.as_ref().map(Secret::expose))).collect();
+    assert_eq!(tokens, [("@own/", "https://own.example/npm", Some("hush")), ("@far/", "https://own.example.evil/npm", None)]);
     let around = settings(&texts(&[near]), Some("https://registry.example.evil/npm/".to_owned()), &set);
     assert!(around.found.unwrap().1.is_none());
     assert!(settings(&texts(&["registry=${NOT_SET}\n"]), None, &set).found.is_none());
+}
+
+/// A registry that knows one package and takes one token; keeps what it was asked, with the token.
+fn stand(name: &'static str, versions: &'static str) -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = std::sync::Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten().take(20) {
+            let mut head = BufReader::new((&stream).take(64 << 10)).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let path = head.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
+            let token = head.find_map(|line| line.to_ascii_lowercase().strip_prefix("authorization: ").map(str::to_owned)).unwrap_or_default();
+            kept.lock().unwrap().push(format!("{path} {token}"));
+            let (status, body) =
+                if path == name { ("200 OK", format!("{{\"dist-tags\":{{}},\"versions\":{versions}}}")) } else { ("404 Not Found", "{}".to_owned()) };
+            let text = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(text.as_bytes());
+        }
+    });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn a_scope_is_asked_for_at_its_own_registry_and_its_token_stays_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (public, asked_there) = stand("/till", r#"{"1.0.0":{},"1.1.0":{}}"#);
+    let (own, asked_own) = stand("/@own%2fbell", r#"{"1.0.0":{},"3.0.0":{}}"#);
+    put(
+        dir.path(),
+        "package-lock.json",
+        r#"{"lockfileVersion":3,"packages":{"":{"dependencies":{"till":"^1.0.0","@own/bell":"^1.0.0"}},"node_modules/till":{"version":"1.0.0"},"node_modules/@own/bell":{"version":"1.0.0"}}}"#,
+    );
+    let place = own.trim_start_matches("http:");
+    put(dir.path(), ".npmrc", &format!("@own:registry={own}\n{place}:_authToken=hush\n"));
+    let collected =
+        config(&format!("manifest = \"package-lock.json\"\nindex = \"{public}\"")).build(&context(dir.path())).unwrap().source.collect().await.unwrap();
+    let latest: Vec<_> = packages(&collected).items.iter().map(|one| (one.name.as_str(), one.latest.as_deref())).collect();
+    assert_eq!(latest, [("@own/bell", Some("3.0.0")), ("till", Some("1.1.0"))], "{collected:?}");
+    assert_eq!(*asked_there.lock().unwrap(), ["/till "]);
+    assert_eq!(*asked_own.lock().unwrap(), ["/@own%2fbell bearer hush"]);
+    assert!(!format!("{collected:?}").contains("hush"));
+    put(dir.path(), ".npmrc", "@own:registry=ftp://own.example/\n");
+    let collected =
+        config(&format!("manifest = \"package-lock.json\"\nindex = \"{public}\"")).build(&context(dir.path())).unwrap().source.collect().await.unwrap();
+    assert!(collected.problems.iter().any(|problem| problem.subject == "@own" && problem.message.contains("cannot be asked")), "{:?}", collected.problems);
+    assert_eq!(*asked_there.lock().unwrap(), ["/till ", "/till "], "never at another registry");
 }

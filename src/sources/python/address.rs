@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::domain::SourceError;
 use crate::io::exec::{self, Limits, Program};
-use crate::io::secret::{self, SecretRef};
+use crate::io::secret::{self, Secret, SecretRef};
 use crate::packages::indexes::client::Index;
 use crate::packages::indexes::netrc;
 use crate::packages::indexes::settings::{self, Surroundings};
@@ -82,6 +82,8 @@ pub(super) struct Addresses {
     pub program: Option<PathBuf>,
     pub base: PathBuf,
     pub trusted: bool,
+    /// The command that knows passwords: `keyring`.
+    pub keyring: String,
 }
 
 /// The indexes to ask, the main one first, and what could not be used.
@@ -120,7 +122,42 @@ impl Addresses {
             let text = secret::resolve(&address.0, &self.base, self.trusted).await?;
             found.add(text.expose(), "extra_indexes");
         }
+        self.passwords(folder, venv, &mut found).await;
         Ok(found)
+    }
+
+    /// Asks the command `keyring` for the passwords that addresses lack, where pip or uv are told to. It cannot ask a person back, and what
+    /// it prints is shown nowhere.
+    async fn passwords(&self, folder: &Path, venv: Option<&Path>, found: &mut Indexes) {
+        if found.all.iter().all(|index| index.lacks_password().is_none()) {
+            return;
+        }
+        let Some(keyring) = around(folder, venv).await.keyring.filter(|keyring| keyring.asked) else { return };
+        for index in &mut found.all {
+            let Some(user) = index.lacks_password().map(str::to_owned) else { continue };
+            if !self.trusted {
+                let why = format!("{} would have the command `keyring` asked for the password of {user}; run `rounds trust` to allow it", keyring.origin);
+                found.problems.push(why);
+                continue;
+            }
+            // By the whole address, then by the place, as uv and pip do.
+            let mut why = None;
+            for service in [index.shown().to_owned(), index.place()] {
+                match ask_keyring(&self.keyring, &service, &user).await {
+                    Ok(Some(password)) => {
+                        index.set_password(password);
+                        why = None;
+                        break;
+                    }
+                    Ok(None) => why = Some(format!("`keyring` has no password of {user} for {}", index.place())),
+                    Err(error) => {
+                        why = Some(format!("`keyring` was asked for the password of {user}: {error}"));
+                        break;
+                    }
+                }
+            }
+            found.problems.extend(why);
+        }
     }
 
     async fn around(&self, options: &[IndexOption], folder: &Path, venv: Option<&Path>, found: &mut Indexes) -> Result<(), SourceError> {
@@ -128,13 +165,7 @@ impl Addresses {
         for option in options.iter().filter(|option| option.role != Role::Recorded && !usable(option)) {
             found.problems.push(format!("the index at {} is not used: variables are not put in", option.place));
         }
-        let (place, environment) = (folder.to_owned(), venv.map(Path::to_owned));
-        let settings = tokio::task::spawn_blocking(move || {
-            let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
-            let around = Surroundings { variable: &|name| std::env::var(name).ok(), home, root: PathBuf::from("/") };
-            settings::find(&around, &place, environment.as_deref())
-        });
-        let settings = settings.await.unwrap_or_default();
+        let settings = around(folder, venv).await;
         // A requirements file is nearest, then the settings; what a lock file came from tells when nobody else does.
         let named = |role| options.iter().filter(usable).find(move |option| option.role == role).map(|option| (option.url.as_str(), option.place.as_str()));
         let main =
@@ -182,5 +213,60 @@ impl Addresses {
             }
         }
         None
+    }
+}
+
+/// What pip and uv are told around here.
+async fn around(folder: &Path, venv: Option<&Path>) -> settings::Found {
+    let (place, environment) = (folder.to_owned(), venv.map(Path::to_owned));
+    let settings = tokio::task::spawn_blocking(move || {
+        let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
+        let around = Surroundings { variable: &|name| std::env::var(name).ok(), home, root: PathBuf::from("/") };
+        settings::find(&around, &place, environment.as_deref())
+    });
+    settings.await.unwrap_or_default()
+}
+
+/// What the command `keyring` has; `None` when it has nothing. Its standard error may hold anything, and is not repeated.
+async fn ask_keyring(tool: &str, service: &str, user: &str) -> Result<Option<Secret>, String> {
+    let words = [tool, "get", service, user];
+    let limits = Limits { timeout: ASKING, stdout_bytes: 16 << 10, stderr_bytes: 4_096 };
+    let output = exec::run(&Program::new(words.map(str::to_owned).to_vec()), limits).await.map_err(|error| error.to_string())?;
+    let password = output.stdout_text().trim_end_matches(['\r', '\n']).to_owned();
+    Ok((output.ending.success() && !password.is_empty()).then(|| Secret::new(password)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_keyring_is_asked_as_uv_and_pip_ask_it_and_only_where_that_is_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            std::fs::write(dir.path().join(name), text).unwrap();
+            std::fs::set_permissions(dir.path().join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        put("pyproject.toml", "[tool.uv]\nkeyring-provider = \"subprocess\"\n");
+        // Knows one user of one place, by host and port.
+        put("keyring", "#!/bin/sh\n[ \"$1 $2 $3\" = 'get index.example:8443 me' ] && echo hush && exit 0\necho no such thing >&2\nexit 1\n");
+        let tool = dir.path().join("keyring").to_string_lossy().into_owned();
+        let found = |url: &str, trusted| {
+            let address: Address = serde_json::from_value(serde_json::json!(url)).unwrap();
+            Addresses { index: Some(address), extra: Vec::new(), program: None, base: dir.path().to_owned(), trusted, keyring: tool.clone() }
+        };
+        for (url, trusted, lacks, told) in [
+            ("https://index.example/simple/", true, None, ""),
+            ("https://me:own@index.example/simple/", true, None, ""),
+            ("https://me@index.example:8443/simple/", false, Some("me"), "rounds trust"),
+            ("https://me@index.example:8443/simple/", true, None, ""),
+            ("https://me@other.example/simple/", true, Some("me"), "has no password of me for other.example"),
+        ] {
+            let indexes = found(url, trusted).find(&[], dir.path(), None).await.unwrap();
+            assert_eq!(indexes.all[0].lacks_password(), lacks, "{url}");
+            assert!(indexes.problems.iter().all(|problem| problem.contains(told)) && indexes.problems.is_empty() == told.is_empty(), "{:?}", indexes.problems);
+        }
     }
 }

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::address::{Addresses, Indexes};
 use crate::domain::{Data, ErrorKind, Observation, Packages, Problem, SourceError};
 use crate::io::clock;
+use crate::io::exec::{self, Limits, Program};
 use crate::packages::advisories::audit::{Auditor, Beside, Listed};
 use crate::packages::compare::{self, Facts, Known, Pace, compare};
 use crate::packages::ecosystem::Ecosystem;
@@ -21,14 +22,16 @@ use crate::packages::indexes::cache::Cache;
 use crate::packages::indexes::client::{Answer, Asker, Index};
 use crate::packages::life::client::{self as life, Dates, Used};
 use crate::packages::manifests::installed::Environment;
-use crate::packages::manifests::{self, Manifest, Scope, installed};
+use crate::packages::manifests::{self, Manifest, Scope, inspected, installed};
 use crate::packages::versions::Interpreter;
 use crate::sources::{BoxFuture, Cadence, Collected, Source};
 
-/// Requests at one time.
-const PARALLEL: usize = 8;
+/// Packages that are asked about at one time; how many of them go to a server at once is for the client to say.
+const PARALLEL: usize = 64;
 /// After so many failures of the connection the index is left alone until the next poll.
 const PATIENCE: u8 = 16;
+/// A report of what is installed is not larger than this, in bytes: it holds the descriptions of all packages.
+const REPORT: usize = 64 << 20;
 
 /// What a source is made of.
 #[derive(Debug)]
@@ -43,6 +46,10 @@ pub(super) struct Setup {
     pub auditor: Auditor,
     pub dates: Option<Dates>,
     pub cooldown_s: i64,
+    /// The command that tells what is installed elsewhere.
+    pub inspect: Option<Vec<String>>,
+    /// What it told last: who looks at one package need not wait for it.
+    pub inspected: Mutex<Option<Environment>>,
 }
 
 /// Looks at one project's packages.
@@ -64,6 +71,8 @@ pub(super) struct Here {
     environment: Option<Environment>,
     interpreter: Option<Interpreter>,
     pace: Pace,
+    /// The packages as they are, before an index says anything of them.
+    bare: Packages,
 }
 
 impl Here {
@@ -95,10 +104,55 @@ impl Setup {
     }
 }
 
+/// Runs the command that tells what is installed elsewhere; `None` where none is configured.
+async fn inspect(setup: &Setup) -> Option<Result<Environment, SourceError>> {
+    let argv = setup.inspect.as_ref()?;
+    if !setup.addresses.trusted {
+        return Some(Err(SourceError::config("this configuration may not run `inspect`", "look at it, then run `rounds trust`")));
+    }
+    let program = Program::new(argv.clone()).directory(&setup.base);
+    let tool = program.tool().to_owned();
+    let run = async {
+        let output = exec::run(&program, Limits { stdout_bytes: REPORT, ..Limits::within(setup.limit / 2) }).await?;
+        let by_hand = "run the command by hand as this user: it must print what `pip inspect` prints (pip 22.2 or later)";
+        if !output.ending.success() {
+            let message = format!("{tool}: {}: {}", output.ending, output.last_error_line());
+            return Err(SourceError::missing(message.trim_end_matches([':', ' ']).to_owned(), by_hand));
+        }
+        // Away from the tasks' threads: a report may be megabytes.
+        let read = tokio::task::spawn_blocking(move || inspected::read(&output.stdout_text())).await;
+        let read = read.map_err(|_| SourceError::protocol("the report could not be read"))?;
+        read.map_err(|why| SourceError::nothing(format!("{tool}: {why}"), by_hand))
+    };
+    let told = run.await;
+    if let Ok(environment) = &told {
+        *setup.inspected.lock().unwrap_or_else(PoisonError::into_inner) = Some(environment.clone());
+    }
+    Some(told)
+}
+
+/// Reads the manifests and the environment; `again`: a remote one is asked although it told before.
+pub(super) async fn here(setup: &Arc<Setup>, again: bool) -> Result<Here, SourceError> {
+    let known = || setup.inspected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let remote = match known().filter(|_| !again) {
+        Some(known) => Some(Ok(known)),
+        None => inspect(setup).await,
+    };
+    let setup = Arc::clone(setup);
+    tokio::task::spawn_blocking(move || read(&setup, remote)).await.map_err(|_| SourceError::protocol("the look at the manifest broke off"))?
+}
+
 /// Reads the manifests and the environment. Blocks.
-pub(super) fn read(setup: &Setup) -> Result<Here, SourceError> {
+fn read(setup: &Setup, remote: Option<Result<Environment, SourceError>>) -> Result<Here, SourceError> {
     let mut problems = Vec::new();
     let mut environment = None;
+    match remote {
+        Some(Ok(found)) => environment = Some(found),
+        // The manifest alone is worth a look.
+        Some(Err(error)) if !setup.manifests.is_empty() => problems.push(Problem { subject: "inspect".to_owned(), message: error.message }),
+        Some(Err(error)) => return Err(error),
+        None => {}
+    }
     if let Some(venv) = &setup.venv {
         match installed::read(venv) {
             Ok(found) => environment = Some(found),
@@ -131,7 +185,10 @@ pub(super) fn read(setup: &Setup) -> Result<Here, SourceError> {
     }
     manifest.problems = problems;
     let pace = Pace { now_s: clock::now().timestamp(), cooldown_s: setup.cooldown_s };
-    Ok(Here { manifest, environment, interpreter, pace })
+    let python = interpreter.as_ref().map(|interpreter| interpreter.text.clone());
+    let mut here = Here { manifest, environment, interpreter, pace, bare: Packages { python, ..Packages::default() } };
+    here.bare.items = compare(here.facts(), &BTreeMap::new());
+    Ok(here)
 }
 
 /// What all indexes together said of one package.
@@ -205,8 +262,7 @@ impl PythonSource {
     async fn look(&mut self) -> Result<Collected, SourceError> {
         let started = Instant::now();
         let setup = Arc::clone(&self.setup);
-        let reading = Arc::clone(&setup);
-        let here = tokio::task::spawn_blocking(move || read(&reading)).await.map_err(|_| SourceError::protocol("the look at the manifest broke off"))??;
+        let here = here(&setup, true).await?;
         let indexes = setup.indexes(&here).await?;
         let asker = match &self.asker {
             Some(asker) => Arc::clone(asker),
@@ -222,7 +278,14 @@ impl PythonSource {
         let listed = indexes.all.first().map(|index| Listed { asker: Arc::clone(&asker), index: index.clone() });
         let round = Round { asker, indexes: indexes.all, deadline: started + limit, limit, failures: AtomicU8::new(0), ended: std::sync::OnceLock::new() };
         let names = here.facts().asked();
-        let all: Vec<Asked> = stream::iter(names.into_iter().map(|name| round.ask(name))).buffer_unordered(PARALLEL).collect().await;
+        let (elsewhere, used) = (here.facts().elsewhere(), used(&here.bare));
+        // What is there is known, so nobody needs to wait for the index to be asked about its weaknesses and its dates.
+        let deadline = started + limit;
+        let (all, said, (lines, mut told, _)): (Vec<Asked>, _, _) = tokio::join!(
+            stream::iter(names.into_iter().map(|name| round.ask(name))).buffer_unordered(PARALLEL).collect(),
+            setup.auditor.ask(&here.bare, &elsewhere, deadline),
+            life::look(setup.dates.as_ref(), &used, deadline),
+        );
         if !all.is_empty()
             && all.iter().all(|one| !one.answered)
             && let Some(error) = worst(&all)
@@ -237,7 +300,8 @@ impl PythonSource {
         problems.append(&mut failed);
         let complete = all.iter().all(|one| one.error.as_ref().is_none_or(is_unknown));
         let manifest = if setup.manifests.is_empty() {
-            setup.venv.as_ref().map(|venv| Scope { base: &setup.base, interpreter: None }.shown(venv)).unwrap_or_default()
+            let venv = setup.venv.as_ref().map(|venv| Scope { base: &setup.base, interpreter: None }.shown(venv));
+            venv.or_else(|| setup.inspect.as_ref().map(|argv| argv.join(" "))).unwrap_or_default()
         } else {
             let scope = Scope { base: &setup.base, interpreter: None };
             setup.manifests.iter().map(|path| scope.shown(path)).collect::<Vec<_>>().join(", ")
@@ -245,17 +309,14 @@ impl PythonSource {
         let work = tokio::task::spawn_blocking(move || {
             let known: BTreeMap<String, Known> = all.into_iter().map(|one| (one.name, one.known)).collect();
             let items = compare(here.facts(), &known);
-            let elsewhere = here.facts().elsewhere();
-            let python = here.interpreter.as_ref().map(|interpreter| interpreter.text.clone());
+            let python = here.bare.python.clone();
             let packages = Packages { manifest, items, python, index: shown, ecosystem: Some(Ecosystem::PyPi.word().to_owned()), ..Packages::default() };
-            (packages, known, elsewhere, here.interpreter)
+            (packages, known, here.interpreter)
         });
-        let (mut packages, known, elsewhere, interpreter) = work.await.map_err(|_| SourceError::protocol("the comparison broke off"))?;
+        let (mut packages, known, interpreter) = work.await.map_err(|_| SourceError::protocol("the comparison broke off"))?;
         let releases = |name: &str| known.get(name).map(|known| compare::releases(known, interpreter.as_ref())).unwrap_or_default();
         let beside = Beside { releases: &releases, elsewhere: &elsewhere, listed };
-        problems.append(&mut setup.auditor.audit(&mut packages, beside, started + limit).await);
-        let used = used(&packages);
-        let (lines, mut told, _) = life::look(setup.dates.as_ref(), &used, started + limit).await;
+        problems.append(&mut setup.auditor.audit(&mut packages, beside, said, deadline).await);
         problems.append(&mut told);
         manifests::bound(&mut problems);
         let at = clock::now();

@@ -17,7 +17,7 @@ mod service;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -50,6 +50,8 @@ pub struct Config {
     pub manifest: Option<OneOrMany>,
     /// The environment whose installed packages are looked at: the folder that holds `pyvenv.cfg`, or a `site-packages` folder.
     pub venv: Option<PathBuf>,
+    /// The command that tells of an environment elsewhere what `pip inspect` tells: `["ssh", "web1", "/srv/shop/.venv/bin/pip", "inspect"]`.
+    pub inspect: Option<Vec<String>>,
     /// Whom versions are chosen for: a version such as `"3.12"`, or the path of an interpreter.
     pub python: Option<String>,
     /// The simple index, such as `"https://index.example/simple/"`; else what pip and uv are told is used.
@@ -102,8 +104,11 @@ fn is_empty(paths: &OneOrMany) -> bool {
 impl SourceConfig for Config {
     fn check(&self) -> Vec<Complaint> {
         let mut all = Vec::new();
-        if self.manifest.is_none() && self.venv.is_none() {
+        if self.manifest.is_none() && self.venv.is_none() && self.inspect.is_none() {
             all.push(complaint("manifest", "nothing is named to look at", "add `manifest = \"requirements.txt\"` or `venv = \".venv\"`"));
+        }
+        if self.venv.is_some() && self.inspect.is_some() {
+            all.push(complaint("inspect", "`venv` names an environment too", "keep one of them: an environment here is `venv`, one elsewhere is `inspect`"));
         }
         if self.manifest.as_ref().is_some_and(is_empty) {
             all.push(complaint("manifest", "the path is empty", "name a file such as \"requirements.txt\", or a list of files"));
@@ -131,6 +136,9 @@ impl SourceConfig for Config {
                 "write the base of the service, such as \"https://dates.example/api/v1\", or false",
             ));
         }
+        if self.inspect.as_ref().is_some_and(|argv| argv.first().is_none_or(|tool| tool.trim().is_empty())) {
+            all.push(complaint("inspect", "the command is empty", "write the program and its arguments: [\"ssh\", \"web1\", \"pip\", \"inspect\"]"));
+        }
         for (key, argv) in [("test", &self.test), ("upgrade", &self.upgrade)] {
             if argv.as_ref().is_some_and(|argv| argv.first().is_none_or(|tool| tool.trim().is_empty())) {
                 all.push(complaint(key, "the command is empty", "write the program and its arguments: [\"python\", \"manage.py\", \"test\"]"));
@@ -143,6 +151,10 @@ impl SourceConfig for Config {
         let extra = self.extra_indexes.iter().enumerate().map(|(at, address)| (vec!["extra_indexes".to_owned(), at.to_string()], address));
         let index = self.index.iter().map(|address| (vec!["index".to_owned()], address));
         index.chain(extra).filter(|(_, address)| address.is_secret()).map(|(path, address)| (path, address.reference())).collect()
+    }
+
+    fn commands(&self) -> Vec<Vec<String>> {
+        self.inspect.iter().cloned().collect()
     }
 
     fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
@@ -183,8 +195,11 @@ impl SourceConfig for Config {
                 program,
                 base: context.base.clone(),
                 trusted: context.trusted,
+                keyring: "keyring".to_owned(),
             },
             base: context.base.clone(),
+            inspect: self.inspect.clone(),
+            inspected: Mutex::default(),
             cache: Arc::new(Cache::new(context.cache.as_deref())),
             limit: spec.timeout,
             cooldown_s: self.cooldown.map_or(0, |age| i64::try_from(age.0.as_secs()).unwrap_or(i64::MAX / 2)),
@@ -202,7 +217,8 @@ impl SourceConfig for Config {
         let common = &context.common;
         let every = common.every.unwrap_or(EVERY);
         let paths = self.manifest.as_ref().map(OneOrMany::all).unwrap_or_default();
-        let shown: Vec<String> = paths.iter().chain(&self.venv).map(|path| path.display().to_string()).collect();
+        let mut shown: Vec<String> = paths.iter().chain(&self.venv).map(|path| path.display().to_string()).collect();
+        shown.extend(self.inspect.as_ref().map(|argv| argv.join(" ")));
         SourceSpec {
             id: context.id.clone(),
             title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),

@@ -53,8 +53,7 @@ impl PythonService {
 
     /// Which version is there, and which index has it.
     async fn here(&self, name: &str) -> Result<(String, Released), SourceError> {
-        let setup = Arc::clone(&self.setup);
-        let here = tokio::task::spawn_blocking(move || look::read(&setup)).await.map_err(|_| SourceError::protocol("the look at the manifest broke off"))??;
+        let here = look::here(&self.setup, false).await?;
         let current = here.current(name).ok_or_else(|| SourceError::nothing(format!("{name} has no version here"), ""))?;
         let indexes = self.setup.indexes(&here).await?;
         let made = async {

@@ -622,7 +622,7 @@ fn lock_files_of_every_tool_are_read() {
         ("pdm.lock", &["requests  =2.31 ? pdm.lock:3"], 0),
         ("pylock.toml", &["attrs  =25.1.0 ? pylock.toml:3", "tree  ? elsewhere pylock.toml:8"], 0),
         ("Pipfile.lock", &["requests  =2.34.2 ? Pipfile.lock default", "tool  ? elsewhere Pipfile.lock default"], 1),
-        ("pep/pyproject.toml", &["b ==1.0 =1.0 direct pep/pyproject.toml", "c  direct pep/pyproject.toml", "django >=4.2 direct pep/pyproject.toml"], 0),
+        ("pep/pyproject.toml", &["b ==1.0 =1.0 direct pep/pyproject.toml", "c  direct pep/pyproject.toml", "django >=4.2 direct pep/pyproject.toml"], 1),
     ];
     let interpreter = Interpreter::new("3.12");
     for (name, expected, problems) in cases {
@@ -660,6 +660,42 @@ fn lock_files_broken_as_disks_and_people_break_them_lose_only_what_is_broken() {
             let _ = manifests::read(&[dir.join(name)], scope(dir));
         }
     }
+}
+
+#[test]
+fn lock_files_of_a_future_version_are_read_as_far_as_they_go_and_that_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = "[[package]]\nname = \"till\"\nversion = \"1.0\"\nnovelty = { a = [1] }\n";
+    for (name, text) in [
+        ("uv.lock", format!("version = 2\nrevision = 1\n{package}")),
+        ("poetry.lock", format!("{package}[metadata]\nlock-version = \"3.0\"\n")),
+        ("pdm.lock", format!("[metadata]\nlock_version = \"5.0.0\"\n{package}")),
+        ("pylock.toml", format!("lock-version = \"2.0\"\n{}", package.replace("[[package]]", "[[packages]]"))),
+        ("Pipfile.lock", r#"{"_meta":{"pipfile-spec":7},"default":{"till":{"version":"==1.0","novelty":1}}}"#.to_owned()),
+    ] {
+        put(dir.path(), name, &text);
+        let found = manifests::read(&[dir.path().join(name)], scope(dir.path()));
+        assert!(matches!(found.entries.as_slice(), [one] if one.name == "till" && one.locked.as_deref() == Some("1.0")), "{name}: {found:?}");
+        assert!(matches!(found.problems.as_slice(), [one] if one.message.contains("is not known; it is read as far as it goes")), "{name}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn names_that_differ_by_case_and_dashes_are_one_package_and_versions_of_ones_own_are_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = stand(shelf(&[("foo-bar", releases(&["1.0", "1.1"]))]));
+    install(dir.path(), "FOO.bar", "1.0+shop.2", "");
+    install(dir.path(), "own", "0.3", "");
+    put(dir.path(), "venv/lib/python3.11/site-packages/own-0.3.dist-info/direct_url.json", r#"{"url":"https://git.example/own","vcs_info":{"vcs":"git"}}"#);
+    put(dir.path(), "requirements.txt", "Foo_Bar>=1\nfoo-bar<2\nown @ git+https://git.example/own@main\n-r requirements.txt\n-r ./requirements.txt\n");
+    let collected = poll(dir.path(), &format!("manifest = \"requirements.txt\"\nvenv = \"venv\"\nindex = \"{}\"", index.url)).await.unwrap();
+    let names: Vec<_> = packages(&collected).items.iter().map(|one| (one.name.as_str(), one.latest.as_deref(), one.audited)).collect();
+    assert_eq!(names, [("foo-bar", Some("1.1"), false), ("own", None, false)]);
+    let package = item(&collected, "foo-bar");
+    assert_eq!((package.declared.as_deref(), package.bump, package.wanted.as_deref()), (Some(">=1,<2"), Some(Bump::Minor), Some("1.1")));
+    assert_eq!(count(&index.counters.requests), 2, "its page and its list of weaknesses; nobody is asked for what comes from a repository");
+    let circles: Vec<_> = collected.problems.iter().map(|problem| format!("{}: {}", problem.subject, problem.message)).collect();
+    assert!(circles.len() == 2 && circles.iter().all(|told| told.contains("requirements.txt includes itself")), "{circles:?}");
 }
 
 #[test]
@@ -725,5 +761,101 @@ proptest! {
     fn no_manifest_panics(text in "[-a-z0-9=<>~!;,@#\\[\\]\"'${}\\\\ \n.:/]{0,200}", lock in any::<bool>(), at in 0usize..400) {
         let text = if lock { format!("{}{text}", UV.get(..at).unwrap_or(UV)) } else { text };
         manifests::fuzz(text.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn an_environment_elsewhere_is_what_a_command_tells() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let index = stand(shelf(&[
+        ("till", Page::Releases(vec![Release::new("1.0"), Release { requires_python: Some(">=3.10".into()), ..Release::new("2.0") }], None)),
+        ("lamp", releases(&["1.0", "1.1"])),
+    ]));
+    let script = |text: &str| {
+        put(dir.path(), "inspect", &format!("#!/bin/sh\n{text}\n"));
+        fs::set_permissions(dir.path().join("inspect"), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let report = r#"{"version":"1","installed":[{"metadata":{"name":"till","version":"1.0","requires_dist":["lamp"]},"requested":true},{"metadata":{"name":"lamp","version":"1.0"},"requested":false}],
+        "environment":{"implementation_name":"cpython","implementation_version":"3.9.2","os_name":"posix","platform_machine":"x86_64","platform_python_implementation":"CPython","platform_system":"Linux","python_full_version":"3.9.2","python_version":"3.9","sys_platform":"linux"}}"#;
+    script(&format!("echo 'a warning' >&2\ncat <<'EOF'\n{report}\nEOF"));
+    let text = format!("inspect = [\"./inspect\", \"web1\"]\nindex = \"{}\"", index.url);
+    let refused = poll(dir.path(), &text).await.unwrap_err();
+    assert!(refused.remedy.contains("rounds trust"), "{refused:?}");
+    let look = |text: String| {
+        let context = BuildContext { trusted: true, ..context(dir.path()) };
+        async move { config(&text).build(&context).unwrap().source.collect().await }
+    };
+    let collected = look(text.clone()).await.unwrap();
+    assert_eq!((packages(&collected).manifest.as_str(), packages(&collected).python.as_deref()), ("./inspect web1", Some("3.9.2")));
+    let till = item(&collected, "till");
+    assert_eq!(
+        (till.installed.as_deref(), till.latest.as_deref(), till.held_by.as_deref()),
+        (Some("1.0"), Some("1.0"), Some("Python 3.10")),
+        "its Python, not ours"
+    );
+    let lamp = item(&collected, "lamp");
+    assert_eq!((lamp.latest.as_deref(), lamp.direct, lamp.via.clone()), (Some("1.1"), Some(false), vec!["till".to_owned()]));
+    script("echo 'Permission denied (publickey).' >&2\nexit 255");
+    let failed = look(text.clone()).await.unwrap_err();
+    assert!(failed.message.contains("exit code 255: Permission denied") && failed.remedy.contains("by hand"), "{failed:?}");
+    // With a manifest, that much is known all the same.
+    put(dir.path(), "requirements.txt", "till==1.0\n");
+    let collected = look(format!("manifest = \"requirements.txt\"\n{text}")).await.unwrap();
+    assert!(collected.problems.iter().any(|problem| problem.subject == "inspect"), "{:?}", collected.problems);
+    script("echo hello");
+    assert!(look(text).await.unwrap_err().message.contains("no JSON"));
+    for wrong in ["inspect = []", "inspect = [\"x\"]\nvenv = \".venv\""] {
+        assert!(config(wrong).check().iter().any(|complaint| complaint.path == ["inspect"]), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_real_pip_inspect_is_the_environment_that_a_look_from_inside_finds() {
+    let Ok(python) = std::env::var("ROUNDS_TEST_PYTHON") else {
+        assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "name a Python with pip in ROUNDS_TEST_PYTHON");
+        return eprintln!("skipped: ROUNDS_TEST_PYTHON names no Python");
+    };
+    let venv = Path::new(&python).parent().and_then(Path::parent).unwrap().to_owned();
+    let output = std::process::Command::new(&python).args(["-m", "pip", "inspect", "--local"]).output().unwrap();
+    let told = manifests::inspected::read(&String::from_utf8_lossy(&output.stdout)).unwrap();
+    let found = manifests::installed::read(&venv).unwrap();
+    assert_eq!(told.distributions, found.distributions);
+    assert!(told.problems.is_empty(), "{:?}", told.problems);
+    assert_eq!(told.interpreter.unwrap().version, found.interpreter.unwrap().version);
+}
+
+#[tokio::test]
+async fn lock_files_tell_the_way_by_which_a_package_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let index =
+        stand(shelf(&[("till", releases(&["1.0"])), ("lamp", releases(&["1.0", "1.5", "2.0"])), ("wick", releases(&["1.0"])), ("bell", releases(&["1.0"]))]));
+    put(dir.path(), "pyproject.toml", "[project]\nname = \"shop\"\nversion = \"1\"\ndependencies = [\"till\"]\n");
+    let uv = "version = 1\n[[package]]\nname = \"shop\"\nversion = \"1\"\nsource = { virtual = \".\" }\n[package.metadata]\nrequires-dist = [{ name = \"till\" }]\n\
+        [[package]]\nname = \"till\"\nversion = \"1.0\"\nsource = { registry = \"https://index.example/simple\" }\ndependencies = [{ name = \"lamp\", extra = [\"oil\"] }, { name = \"bell\", marker = \"sys_platform == 'win32'\" }]\n\
+        [[package]]\nname = \"lamp\"\nversion = \"1.0\"\nsource = { registry = \"https://index.example/simple\" }\n[package.optional-dependencies]\noil = [{ name = \"wick\" }]\n\
+        [[package]]\nname = \"wick\"\nversion = \"1.0\"\nsource = { registry = \"https://index.example/simple\" }\n";
+    let poetry = "[[package]]\nname = \"till\"\nversion = \"1.0\"\n[package.dependencies]\nLamp = \">=1.0,<2\"\nbell = {version = \"*\", markers = \"sys_platform == \\\"win32\\\"\"}\n\
+        [[package]]\nname = \"lamp\"\nversion = \"1.0\"\n[package.dependencies]\nwick = [{version = \"<1\", markers = \"python_version < \\\"3\\\"\"}, {version = \">=1\", markers = \"python_version >= \\\"3\\\"\"}]\n\
+        [[package]]\nname = \"wick\"\nversion = \"1.0\"\n[metadata]\nlock-version = \"2.1\"\n";
+    let pdm = "[metadata]\nlock_version = \"4.5.0\"\n[[package]]\nname = \"till\"\nversion = \"1.0\"\ndependencies = [\"lamp[oil]<2\", \"bell; sys_platform == 'win32'\"]\n\
+        [[package]]\nname = \"lamp\"\nversion = \"1.0\"\n[[package]]\nname = \"lamp\"\nversion = \"1.0\"\nextras = [\"oil\"]\ndependencies = [\"lamp==1.0\", \"wick\"]\n\
+        [[package]]\nname = \"wick\"\nversion = \"1.0\"\n";
+    let pylock = "lock-version = \"1.0\"\ncreated-by = \"x\"\n[[packages]]\nname = \"till\"\nversion = \"1.0\"\ndependencies = [{ name = \"lamp\" }]\n\
+        [[packages]]\nname = \"lamp\"\nversion = \"1.0\"\ndependencies = [{ name = \"wick\", version = \"1.0\" }]\n[[packages]]\nname = \"wick\"\nversion = \"1.0\"\n";
+    for (file, lock, wanted, held) in [
+        ("uv.lock", uv, "2.0", None),
+        ("poetry.lock", poetry, "1.5", Some("till <2")),
+        ("pdm.lock", pdm, "1.5", Some("till <2")),
+        ("pylock.toml", pylock, "2.0", None),
+    ] {
+        put(dir.path(), file, lock);
+        let collected = poll(dir.path(), &format!("manifest = \"{file}\"\npython = \"3.12\"\nindex = \"{}\"", index.url)).await.unwrap();
+        let wick = item(&collected, "wick");
+        assert_eq!((wick.direct, wick.via.join(" ")), (Some(false), "till lamp".to_owned()), "{file}");
+        assert_eq!(wick.needed_by.iter().map(|need| need.name.as_str()).collect::<Vec<_>>(), ["lamp"], "{file}");
+        let lamp = item(&collected, "lamp");
+        assert_eq!((lamp.via.join(" "), lamp.wanted.as_deref(), lamp.held_by.as_deref()), ("till".to_owned(), Some(wanted), held), "{file}");
+        assert!(collected.problems.is_empty(), "{file}: {:?}", collected.problems);
     }
 }
