@@ -204,7 +204,9 @@ fn asks(package: &Package, format: Format, own: &str, interpreter: Option<&Inter
         Format::Uv | Format::Pylock => {
             let extras = package.optional.as_ref().and_then(Value::as_table).into_iter().flat_map(|table| table.values());
             for one in listed.into_iter().chain(extras).filter_map(Value::as_array).flatten().filter(|one| holds(one, "marker")) {
-                text(one, "name").iter().for_each(|name| keep(name, None));
+                if let Some(name) = text(one, "name") {
+                    keep(&name, None);
+                }
             }
         }
         Format::Pdm => {

@@ -817,8 +817,9 @@ async fn a_real_pip_inspect_is_the_environment_that_a_look_from_inside_finds() {
         return eprintln!("skipped: ROUNDS_TEST_PYTHON names no Python");
     };
     let venv = Path::new(&python).parent().and_then(Path::parent).unwrap().to_owned();
-    let output = std::process::Command::new(&python).args(["-m", "pip", "inspect", "--local"]).output().unwrap();
-    let told = manifests::inspected::read(&String::from_utf8_lossy(&output.stdout)).unwrap();
+    let program = crate::io::exec::Program::new([&python, "-m", "pip", "inspect", "--local"].map(str::to_owned).to_vec());
+    let output = crate::io::exec::run(&program, crate::io::exec::Limits::within(Duration::from_secs(120))).await.unwrap();
+    let told = manifests::inspected::read(&output.stdout_text()).unwrap();
     let found = manifests::installed::read(&venv).unwrap();
     assert_eq!(told.distributions, found.distributions);
     assert!(told.problems.is_empty(), "{:?}", told.problems);
