@@ -1,7 +1,6 @@
-//! What services of backups say in the same words: a folder of a copy, the verdict of a check. Pure.
+//! What services of backups say in the same words: a folder of a copy, a copy by its name. Pure.
 
 use super::Entry;
-use crate::domain::backup::Check;
 use crate::domain::time::{rfc3339, size_text};
 use crate::domain::{Copy, SourceError};
 
@@ -31,18 +30,6 @@ pub fn lines(copy: &str, under: &str, files: &[Entry]) -> Vec<String> {
         lines.push(format!("{size:>9}  {changed:20}  {}{slash}", file.path));
     }
     lines
-}
-
-/// What to say of a check.
-///
-/// # Errors
-/// When it found something: that is never told as a success.
-pub fn verdict(check: &Check, tool: &str) -> Result<String, SourceError> {
-    if check.ok {
-        return Ok(format!("{tool} found no errors ({})", check.depth));
-    }
-    let remedy = "restore what matters from another copy first; the tool's manual tells how to repair".to_owned();
-    Err(SourceError { remedy, ..SourceError::protocol(format!("{tool} found errors ({}): {}", check.depth, check.message)) })
 }
 
 #[cfg(test)]

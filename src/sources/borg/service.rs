@@ -1,4 +1,5 @@
-//! What is known and can be done beyond the look: browsing an archive, restoring one, checking, taking away a lock left behind.
+//! What is known and can be done beyond the look: browsing an archive, restoring one, checking (which `rounds backups check` records), taking away a lock
+//! left behind.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,12 +68,7 @@ impl Service for Desk {
     }
 
     fn offers(&self, _: &ItemKey) -> Vec<Offer> {
-        let depth = self.0.depth();
-        let mut all = vec![Offer {
-            calls: "borg check".to_owned(),
-            changes: format!("reads the repository ({depth}) and holds a lock on it meanwhile"),
-            ..Offer::new("check", "let borg check the repository")
-        }];
+        let mut all = Vec::new();
         if self.0.memory().stale_lock {
             all.push(Offer {
                 dangerous: true,
@@ -88,12 +84,11 @@ impl Service for Desk {
         let call = call.clone();
         Box::pin(async move {
             let message = match call.offer.as_str() {
-                "check" => listing::verdict(&self.0.checked().await?, "borg")?,
                 "unlock" => {
                     self.0.break_lock().await?;
                     "the locks were removed".to_owned()
                 }
-                other => return Err(SourceError::config(format!("a borg repository knows no \"{other}\""), "check or unlock")),
+                other => return Err(SourceError::config(format!("a borg repository knows no \"{other}\""), "unlock")),
             };
             Ok(Outcome { message, undo: None, now: Now::default() })
         })

@@ -239,7 +239,7 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     assert!(seen.complaints.iter().any(|said| said.starts_with("has a lock whose holder is gone: ")), "{:?}", seen.complaints);
     let service = built.service.unwrap();
     let key = ItemKey { source: SourceId::parse("shop/borg/media").unwrap(), item: String::new() };
-    assert_eq!(service.offers(&key).iter().map(|offer| (offer.id.as_str(), offer.dangerous)).collect::<Vec<_>>(), [("check", false), ("unlock", true)]);
+    assert_eq!(service.offers(&key).iter().map(|offer| (offer.id.as_str(), offer.dangerous)).collect::<Vec<_>>(), [("unlock", true)]);
     let call = |offer: &str| Call { key: key.clone(), offer: offer.to_owned(), arguments: BTreeMap::default() };
     service.perform(&call("unlock")).await.unwrap();
     assert!(!shop.path("repo/lock.exclusive").exists());
@@ -257,7 +257,6 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     fs::write(&segment, bytes).unwrap();
     let check = shop.desk(&keys).check().await.unwrap();
     assert!(!check.ok && !check.message.is_empty(), "{check:?}");
-    assert!(service.perform(&call("check")).await.is_err(), "errors are no success");
     // It is gone: what is measured meets it.
     fs::remove_file(&segment).unwrap();
     let check = shop.desk(&keys).check().await.unwrap();

@@ -7,7 +7,7 @@ use super::client::Client;
 use crate::backups::{CheckConfig, DrillConfig, Entry, Repository, Restored, listing};
 use crate::domain::backup::Check;
 use crate::domain::{Copy, SourceError};
-use crate::sources::{BoxFuture, Call, Detail, DetailBody, ItemKey, Now, Offer, Outcome, Service};
+use crate::sources::{BoxFuture, Call, Detail, DetailBody, ItemKey, Offer, Outcome, Service};
 
 /// One data set's repository.
 #[derive(Debug, Clone)]
@@ -67,22 +67,11 @@ impl Service for Desk {
     }
 
     fn offers(&self, _: &ItemKey) -> Vec<Offer> {
-        let depth = self.0.depth();
-        vec![Offer {
-            calls: "borgmatic check --force".to_owned(),
-            changes: format!("reads the repositories ({depth}) and holds their locks meanwhile"),
-            ..Offer::new("check", "let borgmatic check the repositories")
-        }]
+        Vec::new()
     }
 
     fn perform(&self, call: &Call) -> BoxFuture<'_, Result<Outcome, SourceError>> {
-        let call = call.clone();
-        Box::pin(async move {
-            let message = match call.offer.as_str() {
-                "check" => listing::verdict(&self.0.checked().await?, "borgmatic")?,
-                other => return Err(SourceError::config(format!("borgmatic knows no \"{other}\""), "check")),
-            };
-            Ok(Outcome { message, undo: None, now: Now::default() })
-        })
+        let offer = call.offer.clone();
+        Box::pin(async move { Err(SourceError::config(format!("borgmatic knows no \"{offer}\""), "a check is run by `rounds backups check`")) })
     }
 }
