@@ -109,8 +109,8 @@ pub fn request<'a>(line: &'a [u8], head: &Head, unit: Unit) -> Option<Request<'a
         // uvicorn: INFO:     127.0.0.1:41200 - "GET / HTTP/1.1" 200 OK.
         Family::Python => {
             let window = &line[head.message.min(line.len())..line.len().min(head.message + 80)];
-            let at = memchr::memmem::find(window, b" - \"")?;
-            quoted(line, head.message + at + 3, unit)
+            let at = memchr::memchr_iter(b'"', window).find(|at| window[..*at].ends_with(b" - "))?;
+            quoted(line, head.message + at, unit)
         }
         Family::Logfmt | Family::Heroku => pairs_request(line.get(if head.family == Family::Heroku { head.message } else { 0 }..)?, unit),
         _ => None,

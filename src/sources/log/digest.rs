@@ -140,18 +140,13 @@ impl Stream {
             // A writer that goes on at its old place after its file was emptied leaves a hole: zeros, perhaps gigabytes of them.
             bytes = &bytes[zeros(bytes)..];
         }
+        if !self.carry.is_empty() {
+            bytes = self.join(bytes, seen, tally);
+        }
         if self.carry.is_empty() {
-            let rest = self.scan(bytes, 0, seen, tally);
+            let from = self.scanned;
+            let rest = self.scan(bytes, from, seen, tally);
             self.carry.extend_from_slice(&bytes[rest..]);
-        } else {
-            let mut carry = std::mem::take(&mut self.carry);
-            carry.extend_from_slice(bytes);
-            let rest = self.scan(&carry, self.scanned, seen, tally);
-            carry.drain(..rest);
-            if carry.capacity() > 4 * LINE {
-                carry.shrink_to(LINE);
-            }
-            self.carry = carry;
         }
         if self.carry.len() - self.scanned > LINE {
             // The line goes on past the bound: what there is of it is the line.
@@ -162,6 +157,57 @@ impl Stream {
             self.skipping = true;
             // A line past the bound ends its event, so that nothing of the buffer is needed any more.
             self.scanned = 0;
+        }
+        if self.carry.capacity() > 4 * LINE {
+            self.carry.shrink_to(LINE);
+        }
+    }
+
+    /// Puts what waits together with the front of the new bytes, line by line, until an event begins within them, so that no more than the
+    /// waiting event is copied. Gives what is still to be gone over; `scanned` is how much of it was.
+    fn join<'a>(&mut self, bytes: &'a [u8], seen: DateTime<Utc>, tally: &mut Tally) -> &'a [u8] {
+        let mut carry = std::mem::take(&mut self.carry);
+        let (end, mut taken, mut lines) = (self.next, 0, 0);
+        while let Some(line_end) = memchr::memchr(b'\n', &bytes[taken..]) {
+            let (at, held) = (self.scanned, carry.len());
+            carry.extend_from_slice(&bytes[taken..=taken + line_end]);
+            let line = taken;
+            taken += line_end + 1;
+            self.next = end - (bytes.len() - taken) as u64;
+            self.line(&carry, at, carry.len() - 1, seen, tally);
+            lines += 1;
+            self.scanned = carry.len();
+            let start = self.pending.as_ref().map_or(carry.len(), |pending| pending.start);
+            if start >= held {
+                // Nothing before the new bytes is needed any more: what is left stands in them.
+                if let Some(pending) = &mut self.pending {
+                    (pending.start, pending.end) = (pending.start - held + line, pending.end - held + line);
+                }
+                (self.next, self.scanned) = (end, taken);
+                tally.count_lines(lines);
+                carry.clear();
+                self.carry = carry;
+                return bytes;
+            }
+            if start > 0 && start >= at {
+                // The event that began in the line that was cut.
+                carry.drain(..start);
+                self.shift(start);
+                self.scanned = carry.len();
+            }
+        }
+        self.next = end;
+        tally.count_lines(lines);
+        carry.extend_from_slice(&bytes[taken..]);
+        self.carry = carry;
+        &[]
+    }
+
+    /// What was before this place is gone.
+    fn shift(&mut self, start: usize) {
+        if let Some(pending) = &mut self.pending {
+            pending.start -= start;
+            pending.end -= start;
         }
     }
 
@@ -177,10 +223,7 @@ impl Stream {
         }
         tally.count_lines(lines);
         let start = self.pending.as_ref().map_or(at, |pending| pending.start);
-        if let Some(pending) = &mut self.pending {
-            pending.start = 0;
-            pending.end -= start;
-        }
+        self.shift(start);
         self.scanned = at - start;
         start
     }

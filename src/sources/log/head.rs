@@ -197,7 +197,16 @@ fn past(line: &[u8], mut at: usize) -> usize {
 
 /// After a stamp at the front: the level is among the next words.
 fn stamped(line: &[u8], span: Span, from: usize) -> Option<Head> {
-    // 2026-11-20T03:12:01Z LEVEL …; the usual case first: the level is the next word.
+    // 2026-11-20T03:12:01Z LEVEL …; the usual case first: the level is the next word, between blanks.
+    if byte(line, from) == b' ' {
+        let start = from + 1;
+        let len = line[start..].iter().take(9).take_while(|b| b.is_ascii_uppercase()).count();
+        if byte(line, start + len) == b' '
+            && let Some(level) = level(&line[start..start + len])
+        {
+            return Some(Head { family: Family::Python, level, stamp: Some(span), message: past(line, start + len) });
+        }
+    }
     for (word, end, framed) in words(line, from, 6) {
         if let Some(level) = level(word)
             && (framed || is_upper(word))
@@ -305,7 +314,8 @@ fn three(line: &[u8], at: usize) -> Option<usize> {
 /// `host - user [stamp] "request" status …`.
 fn access(line: &[u8]) -> Option<Head> {
     let window = &line[..line.len().min(400)];
-    let bracket = memchr::memmem::find(window, b" [")? + 2;
+    // The first bracket behind a blank. A searcher for the two would cost more than the search.
+    let bracket = memchr::memchr_iter(b'[', window).find(|at| *at > 0 && window[at - 1] == b' ')? + 1;
     let span = stamp::span(line, bracket).filter(|span| span.minute == 17)?;
     let after = span.start + span.len;
     if byte(line, after) != b']' {

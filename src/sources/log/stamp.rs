@@ -56,6 +56,19 @@ fn byte(text: &[u8], at: usize) -> u8 {
     text.get(at).copied().unwrap_or(0)
 }
 
+/// Whether these are `2026-11-20 03:12` but for the byte between day and time: digits at their places, the marks at theirs. One look at all
+/// sixteen at once, because nearly every line of a log begins so.
+fn dated(front: [u8; 16]) -> bool {
+    const SHAPE: u128 = u128::from_le_bytes(*b"0000-00-00\x0000:00");
+    // What is added to a byte so that its high bit tells that it is too large: nine for a digit, nothing for a mark.
+    const ROOM: u128 = u128::from_le_bytes(*b"vvvv\x7fvv\x7fvv\x00vv\x7fvv");
+    const CARE: u128 = !(0xff << 80);
+    const HIGH: u128 = u128::from_le_bytes([0x80; 16]);
+    let off = (u128::from_le_bytes(front) ^ SHAPE) & CARE;
+    // A byte of 0x80 and more would carry into the next; it is told by itself.
+    (off | (off & !HIGH).wrapping_add(ROOM)) & HIGH == 0
+}
+
 const MONTHS: [&[u8]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 fn month(text: &[u8], at: usize) -> Option<u32> {
@@ -96,6 +109,12 @@ pub fn span(text: &[u8], start: usize) -> Option<Span> {
         len += offset(rest, len);
         Span { start, len, minute: clock_at + 5 }
     };
+    if let Some(front) = rest.first_chunk::<16>()
+        && matches!(front[10], b' ' | b'T')
+        && dated(*front)
+    {
+        return Some(whole(11));
+    }
     let first = byte(rest, 0);
     if first.is_ascii_digit() {
         if digits(rest, 0, 4) {
@@ -234,6 +253,24 @@ mod tests {
         let seen = at("2026-11-20T12:00:00Z");
         assert_eq!(moment(b"2026-03-29 02:30:00", zone, seen), Some(at("2026-03-29T01:30:00Z")));
         assert_eq!(moment(b"2026-10-25 02:30:00", zone, seen), Some(at("2026-10-25T00:30:00Z")));
+    }
+
+    #[test]
+    fn a_stamp_with_any_other_byte_in_it_is_none() {
+        let stamp = *b"2026-11-20 03:12";
+        for at in 0..stamp.len() {
+            for other in 0..=u8::MAX {
+                let mut text = stamp;
+                text[at] = other;
+                let whole = match stamp[at] {
+                    b'0'..=b'9' => other.is_ascii_digit(),
+                    b' ' => matches!(other, b' ' | b'T'),
+                    mark => other == mark,
+                };
+                // What is left of it may still hold a stamp of another style.
+                assert_eq!(span(&text, 0).is_some_and(|span| span.minute == 16), whole, "{}", String::from_utf8_lossy(&text));
+            }
+        }
     }
 
     #[test]

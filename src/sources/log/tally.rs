@@ -107,18 +107,48 @@ pub struct Tally {
     looks_back: bool,
 }
 
-/// Mixes bytes into a hash, eight at a time. Only for telling texts apart within one run.
+/// Mixes bytes into a hash, sixteen at a time. Only for telling texts apart within one run.
 pub fn mix(mut hash: u64, bytes: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    for chunk in chunks {
-        hash = (hash ^ u64::from_le_bytes(*chunk)).wrapping_mul(K);
-        hash ^= hash >> 29;
+    // Both halves of the product go on.
+    let fold = |hash: u64, left: u64, right: u64| {
+        let product = u128::from(left ^ hash ^ K) * u128::from(right ^ hash.rotate_left(32));
+        (product as u64) ^ ((product >> 64) as u64)
+    };
+    let halves = |block: &[u8; 16]| {
+        let both = u128::from_le_bytes(*block);
+        (both as u64, (both >> 64) as u64)
+    };
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    for block in blocks {
+        let (left, right) = halves(block);
+        hash = fold(hash, left, right).wrapping_add(K);
     }
-    let mut last = [0; 8];
+    let mut last = [0; 16];
     last[..rest.len()].copy_from_slice(rest);
-    hash = (hash ^ u64::from_le_bytes(last) ^ ((bytes.len() as u64) << 56)).wrapping_mul(K);
-    hash ^ (hash >> 32)
+    let (left, right) = halves(&last);
+    fold(fold(hash, left, right).wrapping_add(K), bytes.len() as u64, K)
+}
+
+/// The longest message that is known by its shape.
+const SHAPED: usize = 240;
+
+/// Mixes a message into a hash as if all of its figures were the same, so that one that differs in figures alone is known by what was told
+/// of the first: fingerprints know figures as figures, whichever they are. A figure behind a colon (`::1` is an address) or before an `x`
+/// (`0x1f`) is kept as it is, since there it matters. `None`: too long.
+fn shape(hash: u64, text: &[u8]) -> Option<u64> {
+    let mut flat = [0; SHAPED];
+    let flat = flat.get_mut(..text.len())?;
+    flat.copy_from_slice(text);
+    let mut before = 0;
+    for (at, byte) in flat.iter_mut().enumerate() {
+        let kept = before == b':' || matches!(text.get(at + 1), Some(b'x' | b'X'));
+        before = *byte;
+        if byte.is_ascii_digit() && !kept {
+            *byte = b'0';
+        }
+    }
+    Some(mix(hash, flat))
 }
 
 impl Tally {
@@ -327,9 +357,33 @@ impl Tally {
                 let text = |place: Option<(usize, usize)>| place.map_or(&[][..], |(start, end)| &raw.text[start..end]);
                 mix(mix(2, text(parts.message)), text(parts.exception))
             }),
-            (None, _) => mix(1, raw.text.get(raw.head.message..).unwrap_or_default()),
+            (None, _) => return self.message_group(raw),
         };
-        let place = if let Some(place) = self.known.get(&key) { *place } else { self.identify(raw, key)? };
+        let place = if let Some(place) = self.known.get(&key) { *place } else { self.identify(raw, key, None)? };
+        self.count(place, raw)
+    }
+
+    /// The group of an event that is its message alone.
+    fn message_group(&mut self, raw: &Raw) -> Option<u32> {
+        let message = raw.text.get(raw.head.message..).unwrap_or_default();
+        // Of several lines each says something by its figures: they may be calls.
+        let flat = if memchr::memchr(b'\n', message).is_none() { shape(7, message) } else { None };
+        let known = flat.and_then(|flat| self.known.get(&flat).copied());
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let key = mix(1, message);
+                match self.known.get(&key) {
+                    Some(place) => *place,
+                    None => self.identify(raw, key, flat)?,
+                }
+            }
+        };
+        self.count(place, raw)
+    }
+
+    /// Counts an event in its group.
+    fn count(&mut self, place: u32, raw: &Raw) -> Option<u32> {
         let at = self.second(raw);
         // Asked only where it matters: of what was there before us.
         let dated = !self.looks_back
@@ -355,8 +409,9 @@ impl Tally {
         Some(place)
     }
 
-    /// The slow path, for a text not seen lately.
-    fn identify(&mut self, raw: &Raw, key: u64) -> Option<u32> {
+    /// The slow path, for a text not seen lately. From then on it is known by `key`, or by its shape, where nothing but the message tells
+    /// what it is: names of functions may differ in figures alone.
+    fn identify(&mut self, raw: &Raw, key: u64, shape: Option<u64>) -> Option<u32> {
         let clipped = clip(raw.text);
         let event = self.event(&clipped, &raw.head, raw.file, raw.seen, None);
         let parsed = stack::parse(&event.message, &event.detail);
@@ -364,6 +419,7 @@ impl Tally {
         if self.known.len() >= KNOWN {
             self.known.clear();
         }
+        let key = shape.filter(|_| identity.culprit.is_empty()).unwrap_or(key);
         let place = if let Some(place) = self.by_fingerprint.get(&identity.fingerprint) {
             *place
         } else {
@@ -386,24 +442,33 @@ impl Tally {
     }
 
     fn keep(&mut self, raw: &Raw, group: Option<u32>) {
-        let mut kept = if self.newest.len() >= self.limit { self.newest.pop_front() } else { None };
-        if let Some(kept) = &kept {
-            self.newest_bytes -= kept.text.len();
-        }
         let text = clip(raw.text);
-        let mut kept = match kept.take().or_else(|| self.spare.pop()) {
-            Some(mut kept) => {
-                kept.text.clear();
-                // One giant must not stay in memory for ever.
-                kept.text.shrink_to(4 << 10);
-                (kept.head, kept.file, kept.seen, kept.group, kept.place) = (raw.head, raw.file, raw.seen, group, raw.place);
-                kept
-            }
-            None => Kept { text: Vec::new(), head: raw.head, file: raw.file, seen: raw.seen, group, place: raw.place },
+        let fill = |kept: &mut Kept| {
+            kept.text.clear();
+            // One giant must not stay in memory for ever.
+            kept.text.shrink_to(4 << 10);
+            kept.text.extend_from_slice(&text);
+            (kept.head, kept.file, kept.seen, kept.group, kept.place) = (raw.head, raw.file, raw.seen, group, raw.place);
         };
-        kept.text.extend_from_slice(&text);
-        self.newest_bytes += kept.text.len();
-        self.newest.push_back(kept);
+        let limit = self.limit.max(1);
+        while self.newest.len() > limit {
+            let Some(old) = self.newest.pop_front() else { break };
+            self.newest_bytes -= old.text.len();
+        }
+        if self.newest.len() == limit {
+            // The oldest makes room for the newest in its own place.
+            self.newest.rotate_left(1);
+            if let Some(kept) = self.newest.back_mut() {
+                self.newest_bytes -= kept.text.len();
+                fill(kept);
+            }
+        } else {
+            let empty = || Kept { text: Vec::new(), head: raw.head, file: raw.file, seen: raw.seen, group, place: raw.place };
+            let mut kept = self.spare.pop().unwrap_or_else(empty);
+            fill(&mut kept);
+            self.newest.push_back(kept);
+        }
+        self.newest_bytes += text.len();
         while self.newest_bytes > ALL_KEPT {
             let Some(old) = self.newest.pop_front() else { break };
             self.newest_bytes -= old.text.len();
@@ -594,4 +659,57 @@ fn clip(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     let back = &text[text.len() - EVENT_KEPT / 2..];
     let back = memchr::memchr(b'\n', back).map_or(&[][..], |at| &back[at..]);
     [front, b"\n  \xe2\x80\xa6", back].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The message with each of its figures replaced by the next of these.
+    fn with_figures(text: &str, figures: &[u8]) -> String {
+        let mut figures = figures.iter().cycle();
+        let mut other = || figures.next().map_or('0', |figure| char::from(b'0' + figure % 10));
+        text.chars().map(|c| if c.is_ascii_digit() { other() } else { c }).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn messages_of_one_shape_are_one_group(
+            text in "(order|::|:|0x|0X|x|[a-f]{1,9}|[0-9]{1,9}|[0-9]{4}-[0-9]{2}-[0-9]{2}| |/|\\.|-|'|\"|@|%|é){0,24}",
+            figures in proptest::collection::vec(any::<u8>(), 1..12),
+        ) {
+            let other = with_figures(&text, &figures);
+            if shape(7, text.as_bytes()) == shape(7, other.as_bytes()) {
+                let (one, two) = (group::identify(&text, None, &[]), group::identify(&other, None, &[]));
+                prop_assert_eq!((one.fingerprint, one.former), (two.fingerprint, two.former), "{} / {}", text, other);
+            }
+        }
+    }
+
+    #[test]
+    fn figures_alone_do_not_change_a_shape() {
+        let of = |text: &str| shape(7, text.as_bytes());
+        assert_eq!(of("Internal Server Error: /order/17/"), of("Internal Server Error: /order/93/"));
+        assert_ne!(of("Internal Server Error: /order/17/"), of("Internal Server Error: /order/170/"));
+        assert_ne!(of("refused by ::1"), of("refused by ::2"));
+        assert_ne!(of("at 0x1f"), of("at 1x1f"));
+        assert_eq!(shape(7, &[b'a'; SHAPED + 1]), None);
+    }
+
+    #[test]
+    fn a_hash_tells_texts_of_nearly_the_same_bytes_apart() {
+        let mut seen = std::collections::HashSet::new();
+        for len in 0..70 {
+            for mark in [0, 1, b'a', 0xff] {
+                // The mark at the end, so that each text differs from all others in length or in one byte.
+                let mut text = vec![0; len];
+                text.push(mark);
+                assert!(seen.insert(mix(1, &text)), "{text:?}");
+            }
+        }
+    }
 }
