@@ -135,17 +135,32 @@ const SHAPED: usize = 240;
 
 /// Mixes a message into a hash as if all of its figures were the same, so that one that differs in figures alone is known by what was told
 /// of the first: fingerprints know figures as figures, whichever they are. A figure behind a colon (`::1` is an address) or before an `x`
-/// (`0x1f`) is kept as it is, since there it matters. `None`: too long.
+/// (`0x1f`) is kept as it is, since there it matters. So is an id in hexadecimal, where it cannot be part of a date. `None`: too long.
 fn shape(hash: u64, text: &[u8]) -> Option<u64> {
     let mut flat = [0; SHAPED];
     let flat = flat.get_mut(..text.len())?;
     flat.copy_from_slice(text);
-    let mut before = 0;
-    for (at, byte) in flat.iter_mut().enumerate() {
-        let kept = before == b':' || matches!(text.get(at + 1), Some(b'x' | b'X'));
-        before = *byte;
-        if byte.is_ascii_digit() && !kept {
-            *byte = b'0';
+    let word = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b >= 0x80);
+    // Where a run of hexadecimal began that may be an id, and whether it has a figure.
+    let mut run = None;
+    for at in 0..=text.len() {
+        let before = at.checked_sub(1).map_or(0, |before| text[before]);
+        let byte = text.get(at).copied().unwrap_or(0);
+        if byte.is_ascii_hexdigit() {
+            if matches!(before, b'=' | b'(' | b'[' | b'{' | b'<' | b'|' | b'/') {
+                run = Some((at, false));
+            }
+            if byte.is_ascii_digit() {
+                run = run.map(|(from, _)| (from, true));
+                if before != b':' && !matches!(text.get(at + 1), Some(b'x' | b'X')) {
+                    flat[at] = b'0';
+                }
+            }
+        } else if let Some((from, true)) = run.take()
+            && at - from >= 8
+            && !word(text.get(at))
+        {
+            flat[from..at].fill(b'0');
         }
     }
     Some(mix(hash, flat))
@@ -679,13 +694,27 @@ mod tests {
 
         #[test]
         fn messages_of_one_shape_are_one_group(
-            text in "(order|::|:|0x|0X|x|[a-f]{1,9}|[0-9]{1,9}|[0-9]{4}-[0-9]{2}-[0-9]{2}| |/|\\.|-|'|\"|@|%|é){0,24}",
+            text in "(order|::|:|0x|0X|x|[a-f]{1,9}|[=/(\\[<{|][0-9a-f]{8,12}|[0-9]{1,9}|[0-9]{4}-[0-9]{2}-[0-9]{2}|Nov 3 | |/|\\.|-|'|\"|@|%|é){0,24}",
             figures in proptest::collection::vec(any::<u8>(), 1..12),
         ) {
             let other = with_figures(&text, &figures);
             if shape(7, text.as_bytes()) == shape(7, other.as_bytes()) {
                 let (one, two) = (group::identify(&text, None, &[]), group::identify(&other, None, &[]));
                 prop_assert_eq!((one.fingerprint, one.former), (two.fingerprint, two.former), "{} / {}", text, other);
+            }
+        }
+
+        #[test]
+        fn messages_that_differ_in_an_id_are_one_group(
+            before in "(Nov 3 |20 Nov 2026|[a-z]{1,5}|[0-9]{1,4}|[:. +-]|'|\"|/|\\?|@){0,8}[=/(\\[<{|]",
+            ids in "[0-9a-f]{8,12}",
+            other in "[0-9a-f]{8,12}",
+            behind in "(Nov 3 | |[:. +@/-]|[0-9]{1,4}|[a-z]{1,5}|\\]|'|\"){0,8}",
+        ) {
+            let (left, right) = (format!("{before}{ids}{behind}"), format!("{before}{other}{behind}"));
+            if shape(7, left.as_bytes()) == shape(7, right.as_bytes()) {
+                let (one, two) = (group::identify(&left, None, &[]), group::identify(&right, None, &[]));
+                prop_assert_eq!((one.fingerprint, one.former), (two.fingerprint, two.former), "{} / {}", left, right);
             }
         }
     }
@@ -697,6 +726,9 @@ mod tests {
         assert_ne!(of("Internal Server Error: /order/17/"), of("Internal Server Error: /order/170/"));
         assert_ne!(of("refused by ::1"), of("refused by ::2"));
         assert_ne!(of("at 0x1f"), of("at 1x1f"));
+        assert_eq!(of("[req=1a2b3c4d] lost"), of("[req=deadbee7] lost"));
+        assert_ne!(of("[req=deadbeef] lost"), of("[req=1a2b3c4d] lost"));
+        assert_ne!(of("on Nov 3 1a2b3c4d"), of("on Nov 3 1234abcd"));
         assert_eq!(shape(7, &[b'a'; SHAPED + 1]), None);
     }
 
