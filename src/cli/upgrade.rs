@@ -31,6 +31,8 @@ const ASKING: Duration = Duration::from_secs(180);
 /// How long reading release notes may take, and of how many packages they are read.
 const READING: Duration = Duration::from_secs(30);
 const NOTED: usize = 100;
+/// How often it is looked whether the process that started this is there.
+const LOOKING: Duration = Duration::from_millis(500);
 /// Lines of a failure that the text report shows; the log has more.
 const SHOWN: usize = 6;
 
@@ -117,7 +119,8 @@ fn run_all(args: &Args, context: &Context) -> Result<Exit, Failure> {
     };
     config.sources = vec![entry];
     config.sites.retain(|known| known.name == site);
-    let packages = asked(&config)?;
+    let mut packages = asked(&config)?;
+    upgrade::complete(&project.manifests, &mut packages.items);
     let limit = if args.patch {
         Bump::Patch
     } else if args.minor {
@@ -312,6 +315,7 @@ fn recorded(
         let _entered = runtime.enter();
         act::stopped_by_signals(&stop)?
     };
+    let watch = args.recorded.is_some().then(|| runtime.spawn(stopped_with_the_parent(stop.clone())));
     let started = Instant::now();
     let quiet = args.json && !io::stderr().is_terminal();
     let mut tell = |said: Said| {
@@ -326,6 +330,9 @@ fn recorded(
     };
     let done = runtime.block_on(upgrade::run(order, look, &place, &stop, &mut tell));
     signal.abort();
+    if let Some(watch) = watch {
+        watch.abort();
+    }
     let took = started.elapsed();
     let (ok, words) = match &done {
         Ok(report) => (report.all_kept(), report.words()),
@@ -338,6 +345,15 @@ fn recorded(
     }
     place.forget();
     Ok((done.map_err(failure)?, took))
+}
+
+/// Stops it when whoever started it is gone without a word: nobody would record its end.
+async fn stopped_with_the_parent(stop: CancellationToken) {
+    let parent = nix::unistd::getppid();
+    while nix::unistd::getppid() == parent {
+        tokio::time::sleep(LOOKING).await;
+    }
+    stop.cancel();
 }
 
 /// The record before it runs. Its step is the verb as it was asked for.

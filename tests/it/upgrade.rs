@@ -1,4 +1,4 @@
-//! The guarded upgrade with real tools: git, pip, pip-tools and uv against an index on loopback with small wheels made here.
+//! The guarded upgrade with real tools: git, pip, pip-tools, uv, poetry, pipenv and pdm against an index on loopback with small wheels made here.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -32,6 +32,7 @@ const WHEELS: &[(&str, &str, &str)] = &[
     ("shelf", "2.0", "def color(): return 'red'"),
     ("rack", "1.0", "needs = 'peg'"),
     ("peg", "1.0", ""),
+    ("peg", "1.1", ""),
 ];
 
 const WRITE_WHEELS: &str = r#"
@@ -41,7 +42,7 @@ for name, version, body in json.loads(sys.argv[2]):
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(f"{sys.argv[1]}/{name}-{version}-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{name}.py", body + "\n")
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nProvides-Extra: gift\n{needs}")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
 "#;
@@ -117,7 +118,7 @@ fn serve(mut stream: std::net::TcpStream, files: &Path) -> Option<()> {
             Err(_) => ("404 Not Found", "text/plain", Vec::new()),
         }
     };
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-cache\r\nConnection: close\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).ok()?;
     if !first.starts_with("HEAD") {
         stream.write_all(&body).ok()?;
@@ -364,11 +365,11 @@ fn a_baseline_that_fails_stops_it_and_uv_projects_are_upgraded_by_uv() {
     if !tool("uv", &path()) {
         return;
     }
-    let project = "[project]\nname = \"shop\"\nversion = \"1\"\nrequires-python = \">=3.9\"\ndependencies = [\"basket\", \"till\", \"lamp\", \"shelf<2\"]\n[[tool.uv.index]]\nurl = \"INDEX\"\ndefault = true\n";
+    let project = "[project]\nname = \"shop\"\nversion = \"1\"\nrequires-python = \">=3.9\"\ndependencies = [\"basket==1.0\", \"till\", \"lamp\", \"shelf<2\"]\n[[tool.uv.index]]\nurl = \"INDEX\"\ndefault = true\n";
     let files = [("pyproject.toml", project), ("check.py", CHECK), ("manage.py", MANAGE)];
     let Some(shop) = Shop::new(&files, "manifest = \"uv.lock\"") else { return };
     let mut lock = command("uv");
-    lock.args(["lock", "--quiet"]).args(["basket", "till", "lamp", "shelf"].iter().flat_map(|name| ["--upgrade-package".to_owned(), format!("{name}<1.0.1")]));
+    lock.args(["lock", "--quiet"]).args(["till", "lamp", "shelf"].iter().flat_map(|name| ["--upgrade-package".to_owned(), format!("{name}<1.0.1")]));
     let locked = lock.current_dir(shop.dir()).env("PATH", path()).env("HOME", shop.place.path().join("home")).output().unwrap();
     assert!(locked.status.success(), "{locked:?}");
     shop.git(&["add", "."]);
@@ -380,7 +381,11 @@ fn a_baseline_that_fails_stops_it_and_uv_projects_are_upgraded_by_uv() {
     // A check that fails before anything is changed is left out, and that is told.
     assert!(document["notes"].to_string().contains("makemigrations") && document["checks"].to_string().contains("manage.py check --deploy"), "{document:#}");
     let branch = document["branch"].as_str().unwrap();
-    assert_eq!(shop.git(&["diff", "--name-only", &format!("main..{branch}")]), "uv.lock");
+    assert_eq!(shop.git(&["diff", "--name-only", &format!("main..{branch}")]), "pyproject.toml\nuv.lock");
+    assert_eq!(
+        shop.git(&["show", &format!("{branch}:pyproject.toml")]),
+        project.replace("basket==1.0", "basket==1.1").replace("INDEX", &shop.index).trim_end()
+    );
     assert!(shop.git(&["show", &format!("{branch}:uv.lock")]).contains("name = \"shelf\"\nversion = \"1.2\""));
     shop.is_clean();
 
@@ -445,4 +450,115 @@ fn compiled_requirements_are_compiled_again() {
     let compiled = shop.git(&["show", &format!("{branch}:requirements.txt")]);
     assert!(compiled.contains("basket==1.1 \\\n    --hash=sha256:") && compiled.contains("shelf==1.2 \\") && !compiled.contains("127.0.0.1"), "{compiled}");
     shop.is_clean();
+}
+
+/// A project whose lock file is kept by a tool of its own. The manifest pins `basket` and asks for `till`, `lamp`, `shelf<2` and `rack`.
+struct Locked<'a> {
+    tool: &'a str,
+    manifest: &'a str,
+    lock: &'a str,
+    text: &'a str,
+    /// Makes the lock file.
+    locks: &'a [&'a str],
+    /// Tells whether manifest and lock file are one.
+    sound: &'a [&'a str],
+}
+
+/// In `PATH` for the tool alone, with a home and an environment of its own.
+fn asks(shop: &Shop, folder: &Path, arguments: &[&str]) {
+    let mut asked = command(arguments[0]);
+    asked.args(&arguments[1..]).current_dir(folder).env("PATH", path()).env("HOME", shop.place.path().join("home"));
+    asked.env("VIRTUAL_ENV", shop.place.path().join("venv")).env("PDM_CHECK_UPDATE", "0").env("PIPENV_YES", "1").env("PIPENV_NOSPIN", "1");
+    let output = ends(asked);
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+}
+
+/// The pin moves where it stands, ranges stay as they are, what only others need moves in the lock file alone, and the culprit is found.
+fn is_upgraded_by_its_own_tool(locked: &Locked<'_>) {
+    if !tool(locked.tool, &path()) {
+        return;
+    }
+    let Some(shop) = Shop::new(&[(locked.manifest, locked.text), ("check.py", CHECK)], &format!("manifest = \"{}\"", locked.lock)) else { return };
+    let manifest = fs::read_to_string(shop.dir().join(locked.manifest)).unwrap();
+    // Locked when nothing newer was out.
+    let (wheels, later) = (shop.place.path().join("wheels"), shop.place.path().join("later"));
+    fs::create_dir(&later).unwrap();
+    let newer: Vec<String> = WHEELS
+        .iter()
+        .filter(|(_, version, _)| !matches!(*version, "1.0" | "1.0.0"))
+        .map(|(name, version, _)| format!("{name}-{version}-py3-none-any.whl"))
+        .collect();
+    for wheel in &newer {
+        fs::rename(wheels.join(wheel), later.join(wheel)).unwrap();
+    }
+    asks(&shop, &shop.dir(), &["python3", "-m", "venv", &shop.place.path().join("venv").to_string_lossy()]);
+    asks(&shop, &shop.dir(), locked.locks);
+    for wheel in &newer {
+        fs::rename(later.join(wheel), wheels.join(wheel)).unwrap();
+    }
+    shop.git(&["add", "."]);
+    shop.git(&["commit", "--quiet", "--amend", "--no-edit"]);
+    assert_eq!(shop.git(&["show", &format!("main:{}", locked.manifest)]), manifest.trim_end());
+
+    let output = shop.run(&["app", "basket", "till", "lamp", "shelf", "peg", "--yes", "--json"]);
+    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let expected = ["lamp 1.0.1: rolled_back", "till 1.0.1: kept", "basket 1.1: kept", "peg 1.1: kept", "shelf 1.2: kept"];
+    let log = || fs::read_to_string(shop.runs().join("log")).unwrap_or_default();
+    assert_eq!(fates(&document), expected, "{document:#} {}", log());
+    assert_eq!((code(&output), document["tool"].as_str()), (1, Some(locked.tool)));
+    assert!(document["items"][0]["output"].to_string().contains("it is dark"), "{document:#}");
+    shop.is_clean();
+    let branch = document["branch"].as_str().unwrap();
+    let subjects = shop.git(&["log", "--format=%s", &format!("main..{branch}")]);
+    assert_eq!(subjects, "Upgrade shelf from 1.0 to 1.2\nUpgrade peg from 1.0 to 1.1\nUpgrade basket from 1.0 to 1.1\nUpgrade till from 1.0.0 to 1.0.1");
+    // One line of the manifest is another, and only in the commit that is about it.
+    let upgraded = shop.git(&["show", &format!("{branch}:{}", locked.manifest)]);
+    let other: Vec<(&str, &str)> = manifest.lines().zip(upgraded.lines()).filter(|(old, new)| old != new).collect();
+    assert!(matches!(other[..], [(old, new)] if new == old.replace("1.0", "1.1")), "{upgraded}");
+    for (back, files) in [("~3", vec![locked.lock]), ("~2", vec![locked.lock, locked.manifest]), ("~1", vec![locked.lock]), ("", vec![locked.lock])] {
+        let commit = format!("{branch}{back}");
+        let mut changed: Vec<String> = shop.git(&["diff", "--name-only", &format!("{commit}~1..{commit}")]).lines().map(str::to_owned).collect();
+        let mut files = files;
+        changed.sort();
+        files.sort_unstable();
+        assert_eq!(changed, files, "{commit}");
+    }
+    // The tool itself finds nothing to correct.
+    let copy = shop.place.path().join("taken");
+    shop.git(&["worktree", "add", "--quiet", "--detach", &copy.to_string_lossy(), branch]);
+    asks(&shop, &copy, locked.sound);
+    assert!(log().contains(&format!("$ {}", locked.tool)), "{}", log());
+}
+
+#[test]
+fn poetry_projects_are_upgraded_by_poetry() {
+    let text = "[tool.poetry]\npackage-mode = false\n\n[tool.poetry.dependencies]\npython = \">=3.9\"\nbasket = {version = \"1.0\", extras = [\"gift\"], markers = \"python_version > '3'\"} # by hand\ntill = \"^1.0.0\"\nlamp = \"*\"\nshelf = \"<2\"\n\n[tool.poetry.group.dev.dependencies]\nrack = \"*\"\n\n[[tool.poetry.source]]\nname = \"shop\"\nurl = \"INDEX\"\npriority = \"primary\"\n";
+    let (locks, sound) = (&["poetry", "lock", "--no-interaction"], &["poetry", "check", "--lock", "--no-interaction"]);
+    is_upgraded_by_its_own_tool(&Locked { tool: "poetry", manifest: "pyproject.toml", lock: "poetry.lock", text, locks, sound });
+}
+
+#[test]
+fn pdm_projects_are_upgraded_by_pdm() {
+    let text = "[project]\nname = \"shop\"\nversion = \"1\"\nrequires-python = \">=3.9\"\ndependencies = [\n    \"basket[gift]==1.0 ; python_version > '3'\", # by hand\n    \"till~=1.0\",\n    \"lamp\",\n    \"shelf<2\",\n]\n\n[dependency-groups]\ndev = [\"rack\"]\n\n[tool.pdm]\ndistribution = false\n\n[[tool.pdm.source]]\nname = \"pypi\"\nurl = \"INDEX\"\nverify_ssl = false\n";
+    is_upgraded_by_its_own_tool(&Locked {
+        tool: "pdm",
+        manifest: "pyproject.toml",
+        lock: "pdm.lock",
+        text,
+        locks: &["pdm", "lock"],
+        sound: &["pdm", "lock", "--check"],
+    });
+}
+
+#[test]
+fn pipenv_projects_are_upgraded_by_pipenv() {
+    let text = "[[source]]\nname = \"shop\"\nurl = \"INDEX\"\nverify_ssl = false\n\n[packages]\nbasket = {version = \"==1.0\", extras = [\"gift\"], markers = \"python_version > '3'\"} # by hand\nlamp = \"*\"\nshelf = \"<2\"\nrack = \"*\"\n\n[dev-packages]\ntill = \"~=1.0\"\n";
+    is_upgraded_by_its_own_tool(&Locked {
+        tool: "pipenv",
+        manifest: "Pipfile",
+        lock: "Pipfile.lock",
+        text,
+        locks: &["pipenv", "lock"],
+        sound: &["pipenv", "verify"],
+    });
 }

@@ -22,8 +22,8 @@ use crate::io::secret::Secret;
 const TAIL: usize = 40;
 /// The log is not longer than this, in bytes.
 const LOG: u64 = 32 << 20;
-/// Variables that would lead Python, pip or uv to another place than the new environment.
-const WITHOUT: [&str; 14] = [
+/// Variables that would lead Python, pip or the tools that lock to another place than the new environment or the copy.
+const WITHOUT: [&str; 27] = [
     "PYTHONPATH",
     "PYTHONHOME",
     "PYTHONSTARTUP",
@@ -38,6 +38,19 @@ const WITHOUT: [&str; 14] = [
     "UV_PROJECT",
     "UV_FROZEN",
     "CONDA_PREFIX",
+    "POETRY_ACTIVE",
+    "PIPENV_ACTIVE",
+    "PIPENV_CUSTOM_VENV_NAME",
+    "PIPENV_IGNORE_VIRTUALENVS",
+    "PIPENV_PIPFILE",
+    "PIPENV_PYTHON",
+    "PIPENV_SYSTEM",
+    "PDM_FROZEN_LOCKFILE",
+    "PDM_IGNORE_ACTIVE_VENV",
+    "PDM_IN_VENV",
+    "PDM_LOCKFILE",
+    "PDM_OVERRIDE",
+    "PDM_PROJECT",
 ];
 
 /// How a command ended.

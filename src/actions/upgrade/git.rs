@@ -10,13 +10,15 @@ use crate::io::secret::Secret;
 
 /// Bounds one question.
 const LIMIT: Duration = Duration::from_secs(120);
+/// What is said where there is none.
+pub(super) const MISSING: &str = "git is not installed";
 /// Variables that would lead git to another repository, index or person's editor.
 pub(super) const OURS: [&str; 8] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX"];
 
 /// Git in one folder.
 #[derive(Debug, Clone)]
-pub(super) struct Git(pub PathBuf);
+pub struct Git(pub PathBuf);
 
 /// The whole argument vector.
 pub(super) fn argv(arguments: &[&str]) -> Vec<String> {
@@ -38,9 +40,9 @@ impl Git {
     ///
     /// # Errors
     /// Its last word, or why it did not run.
-    pub(super) async fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+    pub async fn ask(&self, arguments: &[&str]) -> Result<String, String> {
         let output = exec::run(&program(arguments, &self.0), Limits::within(LIMIT)).await.map_err(|error| match error {
-            ExecError::Missing { .. } => "git is not installed".to_owned(),
+            ExecError::Missing { .. } => MISSING.to_owned(),
             other => other.to_string(),
         })?;
         if output.ending.success() {

@@ -2,6 +2,8 @@
 //!
 //! What does not belong here: what is tried (`plan`), what is looked at before (`look`), running one command (`commands`).
 
+mod lock;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::commands::{Commands, Ran};
 use super::git::Git;
+use super::locker;
 use super::place::Place;
 use super::plan::{self, Phase, Rung};
 use super::tool::{Tool, is_project};
@@ -67,6 +70,8 @@ struct Guard<'a, 'b> {
     /// The project's folder in the copy.
     folder: PathBuf,
     interpreter: Option<Interpreter>,
+    /// The project itself is left out of the environment: it cannot be installed.
+    rootless: bool,
     checks: Vec<Check>,
     /// The last commit that passed.
     head: String,
@@ -105,6 +110,7 @@ async fn inner(order: &Order, look: &Look, place: &Place, stop: &CancellationTok
         commands: &mut commands,
         folder: place.copy().join(&look.below),
         interpreter: None,
+        rootless: false,
         checks: Vec::new(),
         head: look.head.clone(),
         versions: order.packages.iter().filter_map(|package| Some((package.name.clone(), begins_at(package)?.to_owned()))).collect(),
@@ -140,8 +146,8 @@ async fn environment(order: &Order, look: &Look, place: &Place) -> Result<Vec<(S
         ("VIRTUAL_ENV".to_owned(), venv.to_string_lossy().into_owned()),
         ("UV_PROJECT_ENVIRONMENT".to_owned(), venv.to_string_lossy().into_owned()),
     ];
-    let fixed = [("PIP_DISABLE_PIP_VERSION_CHECK", "1"), ("PIP_NO_INPUT", "1"), ("PIP_USER", "0"), ("UV_PYTHON_DOWNLOADS", "never"), ("NO_COLOR", "1")];
-    env.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let fixed = [("PIP_DISABLE_PIP_VERSION_CHECK", "1"), ("PIP_NO_INPUT", "1"), ("PIP_USER", "0"), ("NO_COLOR", "1")];
+    env.extend(fixed.into_iter().chain(locker::QUIET).map(|(name, value)| (name.to_owned(), value.to_owned())));
     if look.by_uv
         && let Some(python) = &look.python
     {
@@ -159,6 +165,13 @@ async fn environment(order: &Order, look: &Look, place: &Place) -> Result<Vec<(S
     };
     if let Some(index) = &project.index {
         let index = resolve(index).await?;
+        if local(index.expose()) {
+            // A proxy could not reach what is on this machine.
+            for name in ["no_proxy", "NO_PROXY"] {
+                let others = std::env::var(name).unwrap_or_default();
+                env.push((name.to_owned(), Secret::new(format!("{others}{}127.0.0.1,localhost,::1", if others.is_empty() { "" } else { "," }))));
+            }
+        }
         env.push(("PIP_INDEX_URL".to_owned(), index.clone()));
         // A lock file of uv names its index: another would change every line of it.
         if !look.by_uv || lock_names(&look.top.join(&look.below), look, index.expose()) {
@@ -177,6 +190,17 @@ async fn environment(order: &Order, look: &Look, place: &Place) -> Result<Vec<(S
         }
     }
     Ok(env)
+}
+
+/// Whether an address is on this machine.
+fn local(index: &str) -> bool {
+    let Ok(url) = url::Url::parse(index.trim()) else { return false };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// Whether the lock file came from this index.
@@ -228,7 +252,16 @@ impl Guard<'_, '_> {
                 let _ = std::fs::copy(live.join("pip.conf"), venv.join("pip.conf"));
             }
         }
-        if let Some(failure) = self.install().await? {
+        let mut failure = self.install().await?;
+        if let Some(first) = &failure
+            && let Some(by) = self.look.tools.iter().find_map(Tool::locker).filter(|by| by.knows_rootless())
+        {
+            let note = format!("{} could not install the project itself, so it is left out: {}", by.word(), first.why);
+            self.rootless = true;
+            failure = self.install().await?;
+            self.notes.extend(failure.is_none().then_some(note));
+        }
+        if let Some(failure) = failure {
             return Err(Broken::Failed(format!("what is locked now cannot be installed: {}", failure.why), failure.tail));
         }
         self.interpreter = installed::interpreter(&venv);
@@ -241,7 +274,7 @@ impl Guard<'_, '_> {
         let mut pip = words(&[&self.python(), "-m", "pip", "install", "--quiet"]);
         for tool in &self.look.tools {
             match tool {
-                Tool::Uv { folder } => commands.push((words(&["uv", "sync", "--frozen"]), self.folder.join(folder))),
+                Tool::Locked { folder, by } => commands.push((by.install(&self.look.locker, self.rootless), self.folder.join(folder))),
                 Tool::Pip { file } | Tool::Compiled { output: file, .. } => pip.extend(["-r".to_owned(), file.to_string_lossy().into_owned()]),
             }
         }
@@ -465,7 +498,7 @@ impl Guard<'_, '_> {
         let wanted = format!("{}=={}", rung.name, rung.to);
         let (argv, folder) = match tool {
             Tool::Pip { file } => return Ok(self.repin(file, rung, true)),
-            Tool::Uv { folder } => (words(&["uv", "lock", "--upgrade-package", &wanted]), self.folder.join(folder)),
+            Tool::Locked { folder, by } => return self.lock(*by, folder, rung).await,
             Tool::Compiled { output, sources, options, by_uv } => {
                 let lines = pins::read(&self.folder, output, self.interpreter.as_ref());
                 if !lines.by_name.contains_key(&rung.name) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::git::Git;
+use super::locker::{self, Locker};
 use super::tool::{self, Tool};
 use super::{Broken, Order};
 use crate::io::exec::{self, ExecError, Limits, Program};
@@ -42,6 +43,10 @@ pub struct Look {
     pub(super) tools: Vec<Tool>,
     /// Whether uv keeps the environment.
     pub(super) by_uv: bool,
+    /// Whether `upgrade` of the configuration changes the manifest.
+    by_command: bool,
+    /// The program that keeps the lock file, where there is one.
+    pub(super) locker: locker::Program,
     /// The program that compiles, where it is not in the new environment.
     pub(super) compiler: Option<String>,
 }
@@ -50,6 +55,9 @@ impl Look {
     /// What changes the manifest, for reading.
     #[must_use]
     pub fn tool(&self) -> String {
+        if self.by_command {
+            return "the configured command".to_owned();
+        }
         let mut words: Vec<&str> = self.tools.iter().map(Tool::word).collect();
         words.dedup();
         words.join(" and ")
@@ -92,9 +100,12 @@ pub async fn look(order: &Order) -> Result<Look, Broken> {
         .map_err(|(why, remedy)| refuse(why, remedy))?;
     clean_manifests(&git, &below, &files).await?;
 
-    let by_uv = tools.iter().any(|tool| matches!(tool, Tool::Uv { .. }));
+    let by_uv = tools.iter().any(|tool| matches!(tool, Tool::Locked { by: Locker::Uv, .. }));
     let python = interpreter(order, by_uv).await?;
-    let compiler = compiler(&tools, project.venv.as_deref()).await?;
+    let locker = locker(&tools, project.venv.as_deref()).await?;
+    let by_command = project.command.is_some();
+    // A command of the configuration compiles by itself, if at all.
+    let compiler = if by_command { None } else { compiler(&tools, project.venv.as_deref()).await? };
     if project.test.is_none() && !order.untested {
         return Err(refuse(
             "no command tells whether an upgrade is good",
@@ -126,7 +137,7 @@ pub async fn look(order: &Order) -> Result<Look, Broken> {
             "make room, or name a folder elsewhere with --state-dir",
         ));
     }
-    Ok(Look { branch: branch(&git, &order.day).await?, top, below, head, python, notes, needs, tools, by_uv, compiler })
+    Ok(Look { branch: branch(&git, &order.day).await?, top, below, head, python, notes, needs, tools, by_uv, by_command, locker, compiler })
 }
 
 fn canonical(path: &Path) -> Option<PathBuf> {
@@ -147,6 +158,9 @@ async fn repository(base: &Path, beside: &Path, manifests: &[PathBuf]) -> Result
             }
             Ok(_) => {}
             Err(said) if said.contains("not a git repository") => {}
+            Err(said) if said == super::git::MISSING => {
+                return Err(refuse(format!("{said}, and an upgrade is given as a branch"), "install git, or put it into PATH"));
+            }
             Err(said) => return Err(refuse(format!("git cannot be asked in {}: {said}", folder.display()), "correct that first")),
         }
     }
@@ -190,22 +204,36 @@ async fn interpreter(order: &Order, by_uv: bool) -> Result<Option<String>, Broke
         None => live,
     };
     if by_uv {
-        ask(&["uv", "--version"]).await.map_err(|_| refuse("uv is not installed, and this project uses it", "install uv, or put it into PATH"))?;
         return Ok(python);
     }
     let python = python.unwrap_or_else(|| "python3".to_owned());
     match ask(&[&python, "-I", "-B", "-c", "import venv, ensurepip"]).await {
-        Ok(()) => Ok(Some(python)),
+        Ok(_) => Ok(Some(python)),
         Err(ExecError::Missing { .. }) => Err(refuse(format!("{python} is not there"), "install it, or let `python` name an interpreter")),
         Err(_) => Err(refuse(format!("{python} cannot make an environment"), "install its venv module (python3-venv on Debian), or let `python` name another")),
     }
 }
 
-/// Runs it for its exit code.
-async fn ask(argv: &[&str]) -> Result<(), ExecError> {
+/// What it prints, when it goes well.
+async fn ask(argv: &[&str]) -> Result<String, ExecError> {
     let program = ["PYTHONPATH", "PYTHONHOME"].into_iter().fold(Program::new(argv.iter().map(|&word| word.to_owned()).collect()), Program::without);
     let output = exec::run(&program, Limits::within(ASKING)).await?;
-    if output.ending.success() { Ok(()) } else { Err(ExecError::Empty) }
+    if output.ending.success() { Ok(output.stdout_text()) } else { Err(ExecError::Empty) }
+}
+
+/// The program that keeps the lock file: from `PATH`, else from the live environment.
+async fn locker(tools: &[Tool], venv: Option<&Path>) -> Result<locker::Program, Broken> {
+    let Some(by) = tools.iter().find_map(Tool::locker) else {
+        return Ok(locker::Program::default());
+    };
+    let word = by.word();
+    let live = venv.map(|venv| venv.join("bin").join(word)).filter(|path| path.exists()).map(|path| path.to_string_lossy().into_owned());
+    for path in [Some(word.to_owned()), live].into_iter().flatten() {
+        if let Ok(said) = ask(&[&path, "--version"]).await {
+            return Ok(locker::Program { path, major: locker::major(&said) });
+        }
+    }
+    Err(refuse(format!("{word} is not installed, and this project uses it"), format!("install {word}, or put it into PATH")))
 }
 
 /// What compiles, when the new environment will not have it: found now, so that it is not missed in the middle.

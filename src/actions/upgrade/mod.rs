@@ -13,7 +13,9 @@
 //! | --- | --- |
 //! | `plan` | what is tried, in which order; pure |
 //! | `pins` | lines of requirements files |
-//! | `tool` | who changes the manifest: pip, pip-tools, uv |
+//! | `tool` | who changes the manifest |
+//! | `locker` | tools that keep a lock file: uv, poetry, pipenv, pdm |
+//! | `declared` | places in `pyproject.toml` and `Pipfile` |
 //! | `look` | what is looked at before anything is made |
 //! | `git` | asking git |
 //! | `place` | the folder of a run: lock, copy, environment, cleaning |
@@ -23,8 +25,10 @@
 //! What does not belong here: which versions there are (`sources::python`), asking the person and printing (`cli`).
 
 mod commands;
+mod declared;
 mod git;
 mod guard;
+mod locker;
 mod look;
 mod pins;
 mod place;
@@ -37,6 +41,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use declared::complete;
+pub use git::Git;
 pub use guard::run;
 pub use look::{Look, look};
 pub use place::Place;
@@ -166,7 +172,7 @@ pub struct Report {
     pub branch: Option<String>,
     /// The commit it begins at.
     pub base: String,
-    /// What changes the manifest: `pip`, `pip-tools`, `uv`.
+    /// What changes the manifest: `pip`, `pip-tools`, `uv`, `poetry`, `pipenv`, `pdm`, or that it is `the configured command`.
     pub tool: String,
     /// What an upgrade had to pass.
     pub checks: Vec<String>,

@@ -1,9 +1,10 @@
-//! Who changes the manifest: pip's requirements files by their line, pip-tools and uv by asking them.
+//! Who changes the manifest: pip's requirements files by their line, pip-tools, uv, poetry, pipenv and pdm by asking them.
 //!
-//! What does not belong here: running (`commands`), the lines themselves (`pins`).
+//! What does not belong here: running (`commands`), the lines themselves (`pins`), lock files beside a manifest (`locker`).
 
 use std::path::{Path, PathBuf};
 
+use super::locker::Locker;
 use super::pins;
 use crate::packages::manifests::{Shape, locks};
 
@@ -55,10 +56,12 @@ pub(super) enum Tool {
         /// Compiled by uv.
         by_uv: bool,
     },
-    /// A project of uv.
-    Uv {
-        /// The folder of `uv.lock`.
+    /// A manifest with a lock file beside it.
+    Locked {
+        /// The folder of both.
         folder: PathBuf,
+        /// Who writes the lock file.
+        by: Locker,
     },
 }
 
@@ -68,8 +71,14 @@ impl Tool {
         match self {
             Self::Pip { .. } => "pip",
             Self::Compiled { by_uv: false, .. } => "pip-tools",
-            Self::Compiled { by_uv: true, .. } | Self::Uv { .. } => "uv",
+            Self::Compiled { by_uv: true, .. } => Locker::Uv.word(),
+            Self::Locked { by, .. } => by.word(),
         }
+    }
+
+    /// Who keeps its lock file.
+    pub(super) const fn locker(&self) -> Option<Locker> {
+        if let Self::Locked { by, .. } = self { Some(*by) } else { None }
     }
 
     /// The file that says which versions are installed.
@@ -77,7 +86,7 @@ impl Tool {
         match self {
             Self::Pip { file } => file.clone(),
             Self::Compiled { output, .. } => output.clone(),
-            Self::Uv { folder } => folder.join("uv.lock"),
+            Self::Locked { folder, by } => folder.join(by.lock()),
         }
     }
 
@@ -89,7 +98,7 @@ impl Tool {
                 let read = |source: &PathBuf| if is_project(source) { vec![source.clone()] } else { pins::read(root, source, None).files };
                 std::iter::once(output.clone()).chain(sources.iter().flat_map(read)).collect()
             }
-            Self::Uv { folder } => vec![folder.join("pyproject.toml"), folder.join("uv.lock")],
+            Self::Locked { folder, by } => vec![folder.join(by.manifest()), folder.join(by.lock())],
         }
     }
 }
@@ -108,19 +117,24 @@ pub(super) fn find(root: &Path, manifests: &[PathBuf]) -> Result<Vec<Tool>, (Str
     for manifest in manifests {
         let shown = manifest.display();
         let folder = manifest.parent().unwrap_or(Path::new("")).to_owned();
-        let tool = match Shape::of(manifest) {
-            Shape::Requirements => requirements(root, manifest)?,
-            Shape::Lock(locks::Format::Uv) => Tool::Uv { folder },
-            Shape::Project if root.join(&folder).join("uv.lock").is_file() => Tool::Uv { folder },
+        let beside = Locker::ALL.into_iter().find(|by| by.manifest() == "pyproject.toml" && root.join(&folder).join(by.lock()).is_file());
+        let tool = match (Shape::of(manifest), beside) {
+            (Shape::Requirements, _) => requirements(root, manifest)?,
+            (Shape::Lock(locks::Format::Uv), _) => Tool::Locked { folder, by: Locker::Uv },
+            (Shape::Lock(locks::Format::Poetry), _) => Tool::Locked { folder, by: Locker::Poetry },
+            (Shape::Lock(locks::Format::Pdm), _) => Tool::Locked { folder, by: Locker::Pdm },
+            (Shape::Pipfile, _) => Tool::Locked { folder, by: Locker::Pipenv },
+            // A lock file that is named as well tells more.
+            (Shape::Project, Some(by)) if manifests.len() == 1 => Tool::Locked { folder, by },
             // It stands beside a lock file that is named as well.
-            Shape::Project if manifests.len() > 1 => continue,
-            Shape::Project => {
+            (Shape::Project, _) if manifests.len() > 1 => continue,
+            (Shape::Project, _) => {
                 return Err((format!("{shown} locks no versions"), "let `manifest` name the lock file or the requirements file as well".to_owned()));
             }
-            Shape::Lock(_) | Shape::Pipfile => {
+            (Shape::Lock(locks::Format::Pylock), _) => {
                 return Err((
-                    format!("{shown} is changed by a tool that rounds does not drive yet: pip, pip-tools and uv are known"),
-                    "upgrade with that tool on a branch, or export a requirements file and name it as the manifest".to_owned(),
+                    format!("{shown} does not tell which tool wrote it, so nothing can write it anew"),
+                    "upgrade with that tool on a branch, or let `manifest` name the file that it locks, such as uv.lock".to_owned(),
                 ));
             }
         };
@@ -128,13 +142,14 @@ pub(super) fn find(root: &Path, manifests: &[PathBuf]) -> Result<Vec<Tool>, (Str
             all.push(tool);
         }
     }
-    let by_uv = all.iter().filter(|tool| matches!(tool, Tool::Uv { .. })).count();
     if all.is_empty() {
         return Err(("no manifest is configured, and an upgrade changes one".to_owned(), "add `manifest = \"requirements.txt\"` to the source".to_owned()));
     }
-    if by_uv > 0 && all.len() > 1 {
+    if all.len() > 1
+        && let Some(Tool::Locked { by, .. }) = all.iter().find(|tool| matches!(tool, Tool::Locked { .. }))
+    {
         return Err((
-            "uv.lock and other manifests cannot be upgraded together".to_owned(),
+            format!("{} and other manifests cannot be upgraded together", by.lock()),
             "make a source of its own for each, as each has its environment".to_owned(),
         ));
     }
@@ -242,7 +257,14 @@ mod tests {
             by_uv: true,
         };
         assert_eq!(found(&[("requirements.txt", head), ("pyproject.toml", "")], &["requirements.txt"]), Ok(vec![compiled]));
-        assert_eq!(found(&[("x/uv.lock", ""), ("x/pyproject.toml", "")], &["x/pyproject.toml", "x/uv.lock"]), Ok(vec![Tool::Uv { folder: "x".into() }]));
+        let locked = |by| Ok(vec![Tool::Locked { folder: "x".into(), by }]);
+        assert_eq!(found(&[("x/uv.lock", ""), ("x/pyproject.toml", "")], &["x/pyproject.toml", "x/uv.lock"]), locked(Locker::Uv));
+        for by in [Locker::Uv, Locker::Poetry, Locker::Pdm] {
+            let lock = format!("x/{}", by.lock());
+            assert_eq!(found(&[(&lock, ""), ("x/pyproject.toml", "")], &["x/pyproject.toml"]), locked(by));
+            assert_eq!(found(&[(&lock, ""), ("x/pyproject.toml", "")], &[&lock]), locked(by));
+        }
+        assert_eq!(found(&[("x/Pipfile.lock", ""), ("x/Pipfile", "")], &["x/Pipfile.lock"]), locked(Locker::Pipenv));
     }
 
     #[test]
@@ -250,8 +272,7 @@ mod tests {
         let odd = "# This file is autogenerated by pip-compile\n#    pip-compile --pip-args=--x requirements.in\n";
         let lost = "# This file is autogenerated by pip-compile\n#    pip-compile ../../etc/requirements.in\n";
         for (files, manifest, why) in [
-            (&[("poetry.lock", "")][..], "poetry.lock", "does not drive yet"),
-            (&[("Pipfile.lock", "")], "Pipfile.lock", "does not drive yet"),
+            (&[("pylock.toml", "")][..], "pylock.toml", "which tool wrote it"),
             (&[("pyproject.toml", "")], "pyproject.toml", "locks no versions"),
             (&[("requirements.txt", odd), ("requirements.in", "")], "requirements.txt", "--pip-args"),
             (&[("requirements.txt", lost)], "requirements.txt", "compiled from is not found"),
@@ -261,6 +282,7 @@ mod tests {
             assert!(said.contains(why), "{manifest}: {said}");
         }
         assert!(found(&[("uv.lock", ""), ("dev.txt", "")], &["uv.lock", "dev.txt"]).unwrap_err().contains("together"));
+        assert!(found(&[("a/pdm.lock", ""), ("poetry.lock", "")], &["poetry.lock", "a/pdm.lock"]).unwrap_err().contains("together"));
         assert!(found(&[], &[]).unwrap_err().contains("no manifest"));
     }
 }
