@@ -27,7 +27,7 @@ use crate::io::net;
 use crate::journal::Journal;
 use crate::journal::Redactor;
 use crate::sources::runner::{Runner, RunnerOptions};
-use crate::sources::{self, ItemKey, Past, SourceSpec};
+use crate::sources::{self, ItemKey, Past, Seen, SourceSpec};
 use crate::state::details::Told;
 use crate::state::effect::FramePlace;
 use crate::state::msg::{Configured, Polled};
@@ -476,7 +476,8 @@ impl Hands {
 
     /// Runs what was confirmed, and tells what comes of it.
     fn run_action(&mut self, order: Order, dashboard: &mut Dashboard, now: Timestamp) {
-        if let Some(what) = self.tries.get(&order.action).filter(|_| self.trusted).cloned() {
+        if let Some(mut what) = self.tries.get(&order.action).filter(|_| self.trusted).cloned() {
+            what.copy = order.answer;
             return self.run_try(what, order.run, dashboard);
         }
         let action = self.actions.iter().find(|action| action.spec.id == order.action).filter(|_| self.trusted).cloned();
@@ -541,18 +542,25 @@ impl Hands {
 
     /// Asks what sources offer for these items.
     fn offers(&self, keys: Vec<ItemKey>, dashboard: &Dashboard) {
+        // As it was seen last, which may have been by another process.
         let seen = |key: &ItemKey| {
-            let (_, issues) = dashboard.state.world.sources.get(&key.source)?.issues.as_ref()?;
-            Some((issues.find(&key.item)?.clone(), issues.server.clone()))
+            let source = dashboard.state.world.sources.get(&key.source)?;
+            let issue = source.issues.as_ref().and_then(|(_, issues)| Some((issues.find(&key.item)?.clone(), issues.server.clone())));
+            Some((issue, source.backup.as_ref().map(|(_, backup)| backup.clone())))
         };
         let asked: Vec<_> = keys.into_iter().map(|key| (self.runner.door(&key.source), seen(&key), key)).collect();
         let messages = self.messages.clone();
         self.runtime.spawn(async move {
             let mut told = Vec::with_capacity(asked.len());
             for (door, seen, key) in asked {
+                let seen = match &seen {
+                    Some((Some((issue, server)), _)) => Seen::Issue(issue, server),
+                    Some((None, Some(backup))) => Seen::Backup(backup),
+                    _ => Seen::Nothing,
+                };
                 let offers = match door {
                     // A source that cannot be built offers nothing; its own row says why.
-                    Some(door) => door.offers(&key, seen.as_ref()).await.unwrap_or_default(),
+                    Some(door) => door.offers(&key, seen).await.unwrap_or_default(),
                     None => Vec::new(),
                 };
                 told.push((key, offers));

@@ -19,7 +19,7 @@
 //! | `address` | the address of a repository, which may hold a password |
 //! | `growth` | the next copy, and the day the disk is full; pure |
 //! | `disk` | free space, and holders of locks, on this machine |
-//! | `listing` | a folder of a copy and the verdict of a check in words; pure |
+//! | `desk` | what can be known and done beyond the poll, for any repository |
 //! | `places` | whether a repository is on the machine that it protects; pure |
 //! | `once` | a listing that several data sets of one repository share |
 //! | `kept` | what was measured, kept in the cache |
@@ -28,13 +28,13 @@
 pub mod address;
 pub mod caller;
 pub mod clusters;
+pub mod desk;
 pub mod disk;
 pub mod dump;
 pub mod fetch;
 pub mod growth;
 pub mod judge;
 pub mod kept;
-pub mod listing;
 pub mod once;
 pub mod places;
 pub mod plan;
@@ -44,6 +44,7 @@ pub mod schedule;
 pub mod tool;
 pub mod user;
 
+pub use desk::Desk;
 pub use judge::judge;
 pub use plan::{AssertConfig, CheckConfig, DrillConfig, Into as DrillInto, Promise};
-pub use repository::{Entry, Repository, Restored};
+pub use repository::{Entry, Folder, Repository, Restored, Unlocking};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::plan::{CheckConfig, DrillConfig};
 use crate::domain::backup::Check;
 use crate::domain::{Copy, SourceError, Timestamp};
@@ -42,10 +44,42 @@ pub trait Repository: fmt::Debug + Send + Sync {
 
     /// Paths of this machine that no scratch place may be, be in, or hold: the repository, and what it protects.
     fn protects(&self) -> Vec<PathBuf>;
+
+    /// How a lock that was left behind is taken away; `None`: the tool has no locks, or no way.
+    fn unlocking(&self) -> Option<Unlocking> {
+        None
+    }
+
+    /// Takes away the locks whose holders are gone, and tells what was done in one sentence. Only what [`Self::unlocking`] offers.
+    fn unlock(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+        Box::pin(async { Err(SourceError::config("this kind of backup has no locks that could be taken away", "nothing was changed")) })
+    }
+}
+
+/// How a tool takes away a lock that was left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unlocking {
+    /// What is called, for reading.
+    pub calls: &'static str,
+    /// What it changes, one sentence.
+    pub changes: &'static str,
+    /// It takes away every lock, so that none may have a holder.
+    pub takes_all: bool,
+}
+
+/// What lies directly in one folder of a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// The copy.
+    pub copy: String,
+    /// The folder below the copy's top, without slashes at its ends; empty: the top.
+    pub under: String,
+    /// What lies there, bounded.
+    pub entries: Vec<Entry>,
 }
 
 /// One name in a copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Below the copy's top, with `/`.
     pub path: String,

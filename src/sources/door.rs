@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use super::runner::{build, crashed};
 use super::{Call, Detail, Found, ItemKey, Offer, Outcome, Seen, Service, masking};
 use crate::config::model::Entry;
-use crate::domain::{Issue, SourceError};
+use crate::domain::SourceError;
 use crate::io::secret::Known;
 
 /// What is known of a source's service.
@@ -97,13 +97,12 @@ impl Door {
         Some(result)
     }
 
-    /// What can be done to an item, which was seen like this (and on this kind of server); nothing where the source has no service.
+    /// What can be done to an item, which was seen like this; nothing where the source has no service.
     ///
     /// # Errors
     /// When the source cannot be built here.
-    pub async fn offers(&self, key: &ItemKey, seen: Option<&(Issue, String)>) -> Result<Vec<Offer>, SourceError> {
+    pub async fn offers(&self, key: &ItemKey, seen: Seen<'_>) -> Result<Vec<Offer>, SourceError> {
         let Some(service) = self.open().await? else { return Ok(Vec::new()) };
-        let seen = seen.map_or(Seen::Nothing, |(issue, server)| Seen::Issue(issue, server));
         let mut offers = std::panic::catch_unwind(AssertUnwindSafe(|| service.offers_for(key, seen))).map_err(|panic| crashed(&*panic));
         masking::mask(&mut offers, Known::of_process());
         offers

@@ -157,6 +157,8 @@ pub struct Detail {
 pub enum DetailBody {
     /// Lines for reading; outside text, not yet cleaned.
     Lines(Vec<String>),
+    /// What lies in a folder of a copy.
+    Folder(Box<crate::backups::Folder>),
     /// One event of an issue.
     Event(Box<ErrorEvent>),
     /// Release notes of a package.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ItemKey, Offer};
 use crate::domain::time::{duration_text, parse_duration};
-use crate::domain::{Issue, IssueState};
+use crate::domain::{Backup, Issue, IssueState};
 
 /// The longest answer, in characters.
 const LONGEST: usize = 200;
@@ -21,6 +21,8 @@ pub enum Seen<'a> {
     Nothing,
     /// An issue, and the kind of server it is from, for reading: `sentry`, `glitchtip`.
     Issue(&'a Issue, &'a str),
+    /// The backups of a data set.
+    Backup(&'a Backup),
 }
 
 /// One thing that is asked for before an offer is taken up.

@@ -43,7 +43,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
     match command {
         Command::Down | Command::Up => {
             let by = if command == Command::Down { 1 } else { -1 };
-            if !super::stack::step(state, by) {
+            if !super::stack::step(state, by) && !super::browse::step(state, by, now) {
                 selection::step(state, by);
             }
         }
@@ -59,6 +59,7 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
             let back = state.view.day_back;
             state.view.day_back = if command == Command::Left { (back + 1).min(CALENDAR_DAYS - 1) } else { back.saturating_sub(1) };
             state.view.list_mut().detail_offset = 0;
+            state.view.browse = super::browse::Browse::default();
         }
         Command::Left | Command::Right | Command::NextMatch | Command::PreviousMatch => {}
         Command::NextError | Command::PreviousError | Command::NextWarning | Command::PreviousWarning => {}
@@ -69,8 +70,9 @@ pub(super) fn command(state: &mut State, command: Command, now: Timestamp, effec
             state.view.focus = if state.view.focus == Part::List && state.view.drawn.detail { Part::Detail } else { Part::List };
         }
         Command::Enter if super::stack::edit(state, effects) => {}
-        Command::Enter if super::stack::turn(state) => {}
+        Command::Enter if super::stack::turn(state) || super::browse::enter(state, now) => {}
         Command::Enter => enter(state),
+        Command::Back if super::browse::up(state, now) => {}
         Command::Back => {
             back(state);
         }
@@ -292,6 +294,7 @@ fn back(state: &mut State) -> bool {
     if view.detail_open {
         view.detail_open = false;
         view.focus = Part::List;
+        view.browse = super::browse::Browse::default();
         view.list_mut().detail_offset = 0;
     } else if view.zoom {
         view.zoom = false;
@@ -309,6 +312,14 @@ fn back(state: &mut State) -> bool {
 
 fn enter(state: &mut State) {
     if !state.view.drawn.keys.is_empty() {
+        if !state.view.detail_open {
+            state.view.browse = super::browse::Browse::default();
+        }
+        // What somebody looks into stays, however the rows are sorted meanwhile.
+        if state.view.page == Page::Backups {
+            let key = selected_key(state).map(str::to_owned);
+            state.view.list_mut().selected = key;
+        }
         state.view.detail_open = true;
         state.view.focus = Part::Detail;
     }
@@ -373,7 +384,7 @@ fn restorable(state: &State, now: Timestamp) -> Option<(crate::domain::SourceId,
     let (_, backup) = state.shown().sources.get(&source)?.backup.as_ref()?;
     let id = super::tries::id(crate::backups::schedule::Job::Drill, &source)?;
     acting::find(&state.world, &id)?;
-    Some((source.clone(), super::tries::copy_at(backup, &state.view, state.shown_at(now))?))
+    Some((source.clone(), super::browse::copy(backup, &state.view, &source, state.shown_at(now))?))
 }
 
 /// A change of the text in the open prompt; a filter narrows as one types.

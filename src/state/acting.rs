@@ -4,8 +4,9 @@
 
 use tui_input::Input;
 
+use super::tries;
 use super::world::{RUN_LINES, RUNS, Run, RunStep};
-use super::{Command, Effect, Overlay, Prompt, PromptKind, State, World, act, findings, offering};
+use super::{Command, Effect, Overlay, Prompt, PromptKind, State, World, act, browse, findings, offering};
 use crate::actions::{ActionSpec, Order, Show, StepState, Target, audit, written};
 use crate::domain::{ActionEnd, SourceId, Timestamp, Transition, TransitionKind};
 
@@ -190,7 +191,9 @@ pub(super) fn choose(state: &mut State, id: &SourceId, now: Timestamp) {
         state.view.overlay = Some(Overlay::Output { run: run.id.clone(), above: 0, stopping: false });
         return;
     }
-    state.view.overlay = Some(Overlay::Confirm { action: id.clone(), answer: None });
+    // A restore that is tried takes the copy that was chosen.
+    let answer = tries::drilled(&action).and_then(|source| browse::chosen(state, &source, now)).map(|copy| copy.name);
+    state.view.overlay = Some(Overlay::Confirm { action: id.clone(), answer });
     state.view.prompt =
         if action.prompt.is_some() { Some(Prompt { kind: PromptKind::Answer, input: Input::default() }) } else { name_prompt(&state.world, &action) };
 }
@@ -278,7 +281,7 @@ fn begin(state: &mut State, spec: &ActionSpec, answer: Option<String>, now: Time
     let by = state.view.person.clone();
     let world = &mut state.world;
     let id = run_id(&by, now, world.runs.len());
-    let steps = spec.filled(answer.as_deref());
+    let steps = tries::steps(spec, answer.as_deref());
     let record = audit::begun(spec, steps.clone(), &id, &by, now);
     findings::note(world, effects, record.clone());
     let steps = steps.iter().map(|step| RunStep { words: written(step), state: StepState::ToCome, began: None, ended: None }).collect();

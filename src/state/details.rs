@@ -189,8 +189,10 @@ fn wanted_at(state: &State, now: Timestamp) -> Option<(ItemKey, Option<String>)>
     let source = state.world.sources.get(&key.source).filter(|source| source.spec.enabled)?;
     if state.view.page == Page::Backups {
         // A tool is run for it, maybe over a network: only for who looks at the whole, and for the copy of that day.
-        let (_, backup) = source.backup.as_ref().filter(|_| state.view.detail_open)?;
-        key.item = super::tries::copy_at(backup, &state.view, state.shown_at(now))?.name;
+        let (_, backup) = source.backup.as_ref()?;
+        let (copy, under) = super::browse::wanted(backup, &state.view, &key.source, state.shown_at(now))?;
+        key.item = copy;
+        return Some((key, under));
     }
     let part = state.view.parts.get(&state.view.page).filter(|(of, _)| of == row).map(|(_, part)| part.clone());
     Some((key, part))
@@ -280,7 +282,7 @@ mod tests {
     fn line(state: &State, item: &str) -> Option<String> {
         match &state.world.details.get(&key(item), None)?.good.as_ref()?.1.body {
             DetailBody::Lines(lines) => lines.first().cloned(),
-            DetailBody::Event(_) | DetailBody::Notes(_) => None,
+            DetailBody::Event(_) | DetailBody::Folder(_) | DetailBody::Notes(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@ pub mod act;
 pub mod acting;
 pub mod asked;
 pub mod book;
+pub mod browse;
 pub mod command;
 pub mod details;
 pub mod effect;

@@ -99,7 +99,7 @@ pub fn looked_at<'a>(state: &'a State, key: &ItemKey, part: Option<&str>) -> Opt
     let details = &state.shown().details;
     let event = |known: &'a Known| match &known.good.as_ref()?.1.body {
         DetailBody::Event(event) => Some((known, event.as_ref())),
-        DetailBody::Lines(_) | DetailBody::Notes(_) => None,
+        DetailBody::Lines(_) | DetailBody::Folder(_) | DetailBody::Notes(_) => None,
     };
     details.get(key, part).and_then(event).or_else(|| details.get(key, None).and_then(event))
 }

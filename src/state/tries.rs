@@ -6,6 +6,7 @@
 use super::msg::Polled;
 use super::view::View;
 use super::world::World;
+use crate::actions::ActionSpec;
 use crate::backups::schedule::Job;
 use crate::domain::backup::Check;
 use crate::domain::{Backup, Copy, Data, Drill, SourceId, Timestamp, Transition, TransitionKind};
@@ -140,6 +141,21 @@ pub fn step(job: Job, source: &SourceId, copy: Option<&str>) -> Vec<String> {
         step.extend(["--copy".to_owned(), copy.to_owned()]);
     }
     step
+}
+
+/// The data set whose restore an action tries, where it is such a one.
+#[must_use]
+pub fn drilled(action: &ActionSpec) -> Option<SourceId> {
+    job_of(&action.steps).filter(|(job, source)| *job == Job::Drill && id(*job, source).as_ref() == Some(&action.id)).map(|(_, source)| source)
+}
+
+/// What an action runs with this answer: to its prompt, or the copy that a restore takes.
+#[must_use]
+pub fn steps(action: &ActionSpec, answer: Option<&str>) -> Vec<Vec<String>> {
+    match drilled(action) {
+        Some(source) => vec![step(Job::Drill, &source, answer)],
+        None => action.filled(answer),
+    }
 }
 
 /// Which job of which data set a recorded run is of, where it is one of these.

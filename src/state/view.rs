@@ -307,6 +307,8 @@ pub struct View {
     pub parts: BTreeMap<Page, (String, String)>,
     /// How the frames of the looked-at event were left.
     pub stack: super::stack::StackView,
+    /// What the opened detail of the backups' page looks into.
+    pub browse: super::browse::Browse,
     /// Where the selection rests, for details on demand.
     pub resting: Option<super::details::Resting>,
     /// The first screen, while there is no configuration.

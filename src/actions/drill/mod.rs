@@ -177,7 +177,7 @@ pub fn spec(order: &Order) -> Option<ActionSpec> {
     let (title, confirm) = match job {
         Job::Drill => (
             format!("restore drill of {}", source.name()),
-            "nothing of what is there now: the newest copy is restored into a scratch place, looked at, and taken away again",
+            "nothing of what is there now: the copy is restored into a scratch place, looked at, and taken away again",
         ),
         Job::Check => {
             (format!("check of {} by its tool", source.name()), "nothing; the tool reads what it keeps, which may take long, and may lock it meanwhile")

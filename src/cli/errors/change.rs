@@ -19,8 +19,8 @@ use crate::domain::{SourceError, SourceId};
 use crate::io::clock;
 use crate::journal::{Identity, Journal, Redactor, read_snapshot};
 use crate::report::{clean, json};
-use crate::sources::Offer;
 use crate::sources::door::Door;
+use crate::sources::{Offer, Seen};
 use crate::state::acting::{is_production, run_id};
 
 /// Flags of every change.
@@ -86,8 +86,8 @@ fn change(wanted: &Wanted, flags: &Flags, context: &Context) -> Result<Exit, Fai
     let mut ready: Vec<Ready> = Vec::new();
     for one in &meant {
         let Some(door) = doors.get(&one.key.source) else { continue };
-        let offers =
-            runtime.block_on(door.offers(&one.key, one.issue.as_ref())).map_err(|error| Failure::Usage(format!("{}; {}", error.message, error.remedy)))?;
+        let seen = one.issue.as_ref().map_or(Seen::Nothing, |(issue, server)| Seen::Issue(issue, server));
+        let offers = runtime.block_on(door.offers(&one.key, seen)).map_err(|error| Failure::Usage(format!("{}; {}", error.message, error.remedy)))?;
         let offer = offered(wanted, one, &offers)?;
         let arguments = arguments(wanted, &offer)?;
         let target = Target { key: one.key.clone(), name: one.name.clone(), undo: offer.undo.clone() };

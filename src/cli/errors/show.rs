@@ -16,6 +16,7 @@ pub fn data(one: &Meant, detail: Option<&Result<Detail, SourceError>>) -> Value 
     item["detail"] = match detail {
         Some(Ok(Detail { body: DetailBody::Event(event), .. })) => json!({ "event": event::data(event) }),
         Some(Ok(Detail { body: DetailBody::Lines(lines), .. })) => json!({ "lines": lines }),
+        Some(Ok(Detail { body: DetailBody::Folder(folder), .. })) => json!({ "folder": folder }),
         Some(Ok(Detail { body: DetailBody::Notes(notes), .. })) => json!({ "notes": notes }),
         _ => Value::Null,
     };
@@ -44,6 +45,7 @@ pub fn text(one: &Meant, detail: Option<&Result<Detail, SourceError>>) -> String
             lines.push(String::new());
             match &detail.body {
                 DetailBody::Lines(more) => lines.extend(more.iter().cloned()),
+                DetailBody::Folder(folder) => lines.extend(folder.entries.iter().map(|entry| entry.path.clone())),
                 DetailBody::Notes(notes) => lines.extend(notes.releases.iter().flat_map(|release| &release.lines).map(|line| line.text.clone())),
                 DetailBody::Event(event) => lines.extend(event::lines(event)),
             }

@@ -8,11 +8,11 @@ use super::parse::{self, Archive, Document};
 use crate::backups::caller::{Caller, Open, Said};
 use crate::backups::kept::Keeper;
 use crate::backups::once::Once;
-use crate::backups::{CheckConfig, DrillConfig, Entry, Promise, tool};
+use crate::backups::{CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, Unlocking, tool};
 use crate::domain::backup::Check;
 use crate::domain::{Copy, SourceError};
 use crate::io::clock;
-use crate::sources::{BuildContext, SourceSpec};
+use crate::sources::{BoxFuture, BuildContext, SourceSpec};
 
 /// A restore or a check may take so long where nothing is configured.
 const LONG: Duration = Duration::from_secs(7_200);
@@ -28,8 +28,6 @@ static LISTINGS: LazyLock<Once<Document>> = LazyLock::new(Once::default);
 #[derive(Debug, Default)]
 pub struct Memory {
     listed: Option<Instant>,
-    /// Whether every lock there is was left behind.
-    pub stale_lock: bool,
 }
 
 /// What is looked at in a repository, and what was promised of it.
@@ -189,120 +187,124 @@ impl Client {
         self.document(open, &["info", "--json", "--bypass-lock", "--lock-wait", "1", &named], timeout).await
     }
 
-    /// The copies of this data set, newest last.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub async fn copies(&self) -> Result<Vec<Copy>, SourceError> {
-        let open = self.open().await?;
-        let listed = self.listed(&open, Duration::ZERO).await?;
-        let kept = self.keeper.get(&open.address).await;
-        Ok(self.mine(&open, &listed)?.into_iter().map(|archive| archive.copy(kept.copies.get(&archive.id))).collect())
-    }
-
-    /// What lies directly in a folder of an archive.
-    ///
-    /// # Errors
-    /// When borg refuses.
-    pub async fn files(&self, copy: &str, under: &str) -> Result<Vec<Entry>, SourceError> {
-        let open = self.open().await?;
-        let (under, named) = (under.trim_matches('/'), Self::named(&open, copy));
-        let start = if under.is_empty() { String::new() } else { format!("{}/", parse::escaped(under)) };
-        for depth in 1..=DEEPEST {
-            // Only as deep as needed: an archive may hold millions.
-            let deeper = format!("re:^{start}(?:[^/]+/){{{depth}}}");
-            let mut arguments = vec!["list", "--json-lines", "--bypass-lock", "--lock-wait", "1", "-e", &deeper, "--", &named];
-            arguments.extend((!under.is_empty()).then_some(under));
-            let said = self.ask(&self.apart(&open), &arguments, self.timeout).await?;
-            let found = parse::files(&said.stdout, under);
-            if !found.is_empty() {
-                return Ok(found);
-            }
-            if said.stdout.lines().count() > 0 {
-                // The folder is there, and empty.
-                break;
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    /// Restores into this directory.
-    ///
-    /// # Errors
-    /// When anything could not be restored.
-    pub async fn restore(&self, copy: &Copy, into: &Path) -> Result<(), SourceError> {
-        if self.elsewhere() {
-            return Err(SourceError::config(
-                "borg runs on another machine, where the copy would be restored too",
-                "name the repository so that it is reached from here, such as \"ssh://nas1/./backups\"",
-            ));
-        }
-        let open = self.open().await?;
-        let named = Self::named(&open, &copy.name);
-        let mut arguments = vec!["--log-json", "extract", "--bypass-lock", "--lock-wait", "1", "--", &named];
-        arguments.extend(self.data.drill.paths.iter().map(|path| path.trim_start_matches('/')));
-        let _turn = tool::turn(&open.key()).await;
-        let said = open.run_in(into, &arguments, self.data.drill.timeout.map_or(LONG, Into::into)).await?;
-        match said.ending.code() {
-            Some(0) => Ok(()),
-            // A file that could not be restored is a warning to borg; to a drill it is none.
-            Some(1 | 100..=126) => {
-                let line = said.lines.first().map_or("borg warned", String::as_str);
-                Err(SourceError::protocol(format!("not all of the copy could be restored: {line}")))
-            }
-            _ => Err(Self::refusal(&open, &said)),
-        }
-    }
-
-    /// Lets borg check the repository.
-    ///
-    /// # Errors
-    /// When it came to no verdict: locked, a wrong passphrase, out of time.
-    pub async fn checked(&self) -> Result<Check, SourceError> {
-        let open = self.open().await?;
-        let named = Self::named(&open, "");
-        let mut arguments = vec!["--log-json", "check", "--lock-wait", "1"];
-        arguments.extend((self.data.check.data.as_deref() == Some("all")).then_some("--verify-data"));
-        arguments.extend(open.in_arguments.then_some(named.as_str()));
-        let _turn = tool::turn(&open.key()).await;
-        let said = open.run(&arguments, self.data.check.timeout.map_or(LONG, Into::into)).await?;
-        let (at, depth) = (clock::now(), self.depth());
-        if said.ending.success() {
-            return Ok(Check { at, ok: true, depth, message: String::new() });
-        }
-        let refused = Self::refusal(&open, &said);
-        // Whoever is in the way is told as such; the rest is what the check found.
-        match parse::damage(&said.lines).filter(|_| parse::is_damage(&refused)) {
-            Some(message) => Ok(Check { at, ok: false, depth, message }),
-            None => Err(refused),
-        }
-    }
-
     /// How deep a check goes, for reading.
     pub fn depth(&self) -> String {
         if self.data.check.data.as_deref() == Some("all") { "all data".to_owned() } else { "checksums and archives".to_owned() }
     }
+}
 
-    /// Removes all locks.
-    ///
-    /// # Errors
-    /// When borg refuses.
-    pub async fn break_lock(&self) -> Result<(), SourceError> {
-        let open = self.open().await?;
-        let named = Self::named(&open, "");
-        let mut arguments = vec!["break-lock"];
-        arguments.extend(open.in_arguments.then_some(named.as_str()));
-        self.ask(&open, &arguments, SHORT).await.map(drop)
+impl Repository for Client {
+    fn drill(&self) -> DrillConfig {
+        self.data.drill.clone()
     }
 
-    /// The command that restores a copy, for pasting.
-    pub fn by_hand(&self, copy: &Copy) -> String {
+    fn check_plan(&self) -> Option<CheckConfig> {
+        Some(self.data.check.clone())
+    }
+
+    fn copies(&self) -> BoxFuture<'_, Result<Vec<Copy>, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            let listed = self.listed(&open, Duration::ZERO).await?;
+            let kept = self.keeper.get(&open.address).await;
+            Ok(self.mine(&open, &listed)?.into_iter().map(|archive| archive.copy(kept.copies.get(&archive.id))).collect())
+        })
+    }
+
+    fn files<'a>(&'a self, copy: &'a str, under: &'a str) -> BoxFuture<'a, Result<Vec<Entry>, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            let (under, named) = (under.trim_matches('/'), Self::named(&open, copy));
+            let start = if under.is_empty() { String::new() } else { format!("{}/", parse::escaped(under)) };
+            for depth in 1..=DEEPEST {
+                // Only as deep as needed: an archive may hold millions.
+                let deeper = format!("re:^{start}(?:[^/]+/){{{depth}}}");
+                let mut arguments = vec!["list", "--json-lines", "--bypass-lock", "--lock-wait", "1", "-e", &deeper, "--", &named];
+                arguments.extend((!under.is_empty()).then_some(under));
+                let said = self.ask(&self.apart(&open), &arguments, self.timeout).await?;
+                let found = parse::files(&said.stdout, under);
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+                if said.stdout.lines().count() > 0 {
+                    // The folder is there, and empty.
+                    break;
+                }
+            }
+            Ok(Vec::new())
+        })
+    }
+
+    fn restore<'a>(&'a self, copy: &'a Copy, into: &'a Path) -> BoxFuture<'a, Result<Restored, SourceError>> {
+        Box::pin(async move {
+            if self.elsewhere() {
+                return Err(SourceError::config(
+                    "borg runs on another machine, where the copy would be restored too",
+                    "name the repository so that it is reached from here, such as \"ssh://nas1/./backups\"",
+                ));
+            }
+            let open = self.open().await?;
+            let named = Self::named(&open, &copy.name);
+            let mut arguments = vec!["--log-json", "extract", "--bypass-lock", "--lock-wait", "1", "--", &named];
+            arguments.extend(self.data.drill.paths.iter().map(|path| path.trim_start_matches('/')));
+            let _turn = tool::turn(&open.key()).await;
+            let said = open.run_in(into, &arguments, self.data.drill.timeout.map_or(LONG, Into::into)).await?;
+            match said.ending.code() {
+                Some(0) => Ok(Restored::Files),
+                // A file that could not be restored is a warning to borg; to a drill it is none.
+                Some(1 | 100..=126) => {
+                    let line = said.lines.first().map_or("borg warned", String::as_str);
+                    Err(SourceError::protocol(format!("not all of the copy could be restored: {line}")))
+                }
+                _ => Err(Self::refusal(&open, &said)),
+            }
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Check, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            let named = Self::named(&open, "");
+            let mut arguments = vec!["--log-json", "check", "--lock-wait", "1"];
+            arguments.extend((self.data.check.data.as_deref() == Some("all")).then_some("--verify-data"));
+            arguments.extend(open.in_arguments.then_some(named.as_str()));
+            let _turn = tool::turn(&open.key()).await;
+            let said = open.run(&arguments, self.data.check.timeout.map_or(LONG, Into::into)).await?;
+            let (at, depth) = (clock::now(), self.depth());
+            if said.ending.success() {
+                return Ok(Check { at, ok: true, depth, message: String::new() });
+            }
+            let refused = Self::refusal(&open, &said);
+            // Whoever is in the way is told as such; the rest is what the check found.
+            match parse::damage(&said.lines).filter(|_| parse::is_damage(&refused)) {
+                Some(message) => Ok(Check { at, ok: false, depth, message }),
+                None => Err(refused),
+            }
+        })
+    }
+
+    fn by_hand(&self, copy: &Copy) -> String {
         // Without an address the variable has it.
         self.caller.prefix.line(&["extract", &format!("{}::{}", self.caller.written().unwrap_or_default(), copy.name)])
     }
 
-    /// Paths of this machine that nothing may be restored over.
-    pub fn protects(&self) -> Vec<PathBuf> {
+    fn protects(&self) -> Vec<PathBuf> {
         self.caller.address.as_ref().and_then(|address| address.written()).and_then(|text| self.caller.path(text)).into_iter().collect()
+    }
+
+    fn unlocking(&self) -> Option<Unlocking> {
+        let changes = "removes every lock; the holders of those seen are gone from this machine, a job that began since would go on without one";
+        Some(Unlocking { calls: "borg break-lock", changes, takes_all: true })
+    }
+
+    fn unlock(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            let named = Self::named(&open, "");
+            let mut arguments = vec!["break-lock"];
+            arguments.extend(open.in_arguments.then_some(named.as_str()));
+            self.ask(&open, &arguments, SHORT).await?;
+            Ok("the locks were removed".to_owned())
+        })
     }
 }

@@ -7,7 +7,6 @@
 //! | --- | --- |
 //! | `client` | borg, asked: archives, sizes, files, restoring, checking |
 //! | `poll` | one look at the data set |
-//! | `service` | what is known and can be done beyond the look |
 //! | `locks` | locks of a repository on this machine |
 //! | `parse` | what borg prints; pure |
 
@@ -15,7 +14,6 @@ mod client;
 pub mod locks;
 pub mod parse;
 mod poll;
-mod service;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +31,7 @@ use super::{BuildContext, Built, Complaint, Reach, SourceConfig, SourceSpec};
 use crate::backups::address::Address;
 use crate::backups::caller::{Caller, secret_variables};
 use crate::backups::prefix::Prefix;
-use crate::backups::{CheckConfig, DrillConfig, Promise, Repository, plan};
+use crate::backups::{CheckConfig, Desk, DrillConfig, Promise, Repository, plan};
 use crate::config::value::{Dur, Size};
 use crate::domain::{Capability, SourceError};
 use crate::io::secret::{Secret, SecretRef};
@@ -172,14 +170,14 @@ impl SourceConfig for Config {
     }
 
     fn repository(&self, context: &BuildContext) -> Option<Result<Arc<dyn Repository>, SourceError>> {
-        Some(self.client(context).map(|client| Arc::new(service::Desk::new(Arc::new(client))) as Arc<dyn Repository>))
+        Some(self.client(context).map(|client| Arc::new(client) as Arc<dyn Repository>))
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
         let client = Arc::new(self.client(context)?);
         let spec = self.spec(context);
         let source = poll::BorgSource::new(Arc::clone(&client), spec.every);
-        Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(service::Desk::new(client))) })
+        Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(Desk::new(client))) })
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {

@@ -133,7 +133,6 @@ async fn look(client: &Client) -> Result<Backup, SourceError> {
         disk = disk::look(path).await;
         locks = disk::asked(path, locks::look).await.unwrap_or_default();
     }
-    client.memory().stale_lock = !locks.is_empty() && locks.iter().all(|lock| lock.stale);
     let mut complaints = Vec::new();
     complaints.extend(kept.damage.as_ref().map(|damage| format!("is damaged: {damage}")));
     complaints.extend(listed.warned.as_ref().map(|warned| format!("was listed with a warning: {warned}")));

@@ -11,7 +11,7 @@ use crate::io::exec::{self, Limits, Program};
 use crate::rules::backups::verdict;
 use crate::sources::contract::SECRET;
 use crate::sources::contract::commands::{self, Faulty};
-use crate::sources::{Call, Common, DetailBody, ItemKey};
+use crate::sources::{Call, Common, DetailBody, ItemKey, Seen as Sight};
 use crate::testing;
 
 /// Bytes that no tool makes smaller.
@@ -239,12 +239,12 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     assert!(seen.complaints.iter().any(|said| said.starts_with("has a lock whose holder is gone: ")), "{:?}", seen.complaints);
     let service = built.service.unwrap();
     let key = ItemKey { source: SourceId::parse("shop/borg/media").unwrap(), item: String::new() };
-    assert_eq!(service.offers(&key).iter().map(|offer| (offer.id.as_str(), offer.dangerous)).collect::<Vec<_>>(), [("unlock", true)]);
+    assert_eq!(service.offers_for(&key, Sight::Backup(&seen)).iter().map(|offer| (offer.id.as_str(), offer.dangerous)).collect::<Vec<_>>(), [("unlock", true)]);
     let call = |offer: &str| Call { key: key.clone(), offer: offer.to_owned(), arguments: BTreeMap::default() };
     service.perform(&call("unlock")).await.unwrap();
     assert!(!shop.path("repo/lock.exclusive").exists());
-    let DetailBody::Lines(lines) = service.detail(&key, Some("srv/data")).await.unwrap().body else { panic!() };
-    assert!(lines.iter().any(|line| line.ends_with("srv/data/dump.sql")), "{lines:?}");
+    let DetailBody::Folder(folder) = service.detail(&key, Some("srv/data")).await.unwrap().body else { panic!() };
+    assert!(folder.entries.iter().any(|entry| entry.path.ends_with("srv/data/dump.sql")), "{folder:?}");
 
     // Bytes of the largest segment are others: a listing does not see it, a check does.
     let mut segments: Vec<PathBuf> = fs::read_dir(shop.path("repo/data/0")).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::{Config, said};
 use crate::backups::caller::{Caller, Open, Said};
 use crate::backups::kept::Keeper;
-use crate::backups::{CheckConfig, DrillConfig, Entry, Promise, tool};
+use crate::backups::{CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, tool};
 use crate::domain::backup::Check;
 use crate::domain::{Copy, SourceError};
 use crate::io::clock;
 use crate::sources::borg::parse::{self, Archive, Document};
-use crate::sources::{BuildContext, SourceSpec};
+use crate::sources::{BoxFuture, BuildContext, SourceSpec};
 
 /// A restore or a check may take so long where nothing is configured.
 const LONG: Duration = Duration::from_secs(7_200);
@@ -192,17 +192,6 @@ impl Client {
         self.documents(open, &["info", "--json", "--last", "1"], timeout).await
     }
 
-    /// The copies of this data set in the repository whose last is the newest, newest last.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub async fn copies(&self) -> Result<Vec<Copy>, SourceError> {
-        let open = self.open().await?;
-        let listed = self.listed(&open).await?;
-        let kept = self.keeper.get(&self.name()).await;
-        Ok(best(&listed).into_iter().flat_map(|document| &document.archives).map(|archive| archive.copy(kept.copies.get(&archive.id))).collect())
-    }
-
     /// The repository that copies are taken from.
     async fn chosen(&self) -> Result<String, SourceError> {
         if let Some(chosen) = self.memory().chosen.clone() {
@@ -212,96 +201,108 @@ impl Client {
         self.memory().chosen.clone().ok_or_else(|| SourceError::nothing("no repository has an archive", "check that the backup ran at least once"))
     }
 
-    /// What lies directly in a folder of an archive.
-    ///
-    /// # Errors
-    /// When borgmatic refuses.
-    pub async fn files(&self, copy: &str, under: &str) -> Result<Vec<Entry>, SourceError> {
-        let (open, repository) = (self.open().await?, self.chosen().await?);
-        let under = under.trim_matches('/');
-        let start = if under.is_empty() { String::new() } else { format!("{}/", parse::escaped(under)) };
-        for depth in 1..=DEEPEST {
-            let deeper = format!("re:^{start}(?:[^/]+/){{{depth}}}");
-            let mut newer = vec!["list", "--json", "--repository", &repository, "--archive", copy, "-e", &deeper];
-            let mut older = vec!["borg", "--repository", &repository, "--archive", copy, "list", "--json-lines", "-e", &deeper];
-            // It puts the archive before the options, and a path after them is not understood.
-            let outside = format!("re:^(?!{}(?:/|$))", parse::escaped(under));
-            if !under.is_empty() {
-                newer.extend(["--path", under]);
-                older.extend(["-e", &outside]);
-            }
-            let mut answer = self.run(&open, &newer, self.timeout).await?;
-            if !answer.ending.success() {
-                // Up to 1.7 a list of files is no JSON, and borg is asked by way of it.
-                answer = self.run(&open, &older, self.timeout).await?;
-            }
-            if !answer.ending.success() {
-                return Err(self.refusal(&answer));
-            }
-            let found = parse::files(&answer.stdout, under);
-            if !found.is_empty() {
-                return Ok(found);
-            }
-            if answer.stdout.lines().any(|line| line.starts_with('{')) {
-                // The folder is there, and empty.
-                break;
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    /// Restores into this directory.
-    ///
-    /// # Errors
-    /// When anything could not be restored.
-    pub async fn restore(&self, copy: &Copy, into: &Path) -> Result<(), SourceError> {
-        if self.elsewhere() {
-            return Err(SourceError::config(
-                "borgmatic runs on another machine, where the copy would be restored too",
-                "let rounds run there, or name the repository by `borg`",
-            ));
-        }
-        let (open, repository) = (self.open().await?, self.chosen().await?);
-        let Some(target) = into.to_str() else { return Err(SourceError::config("the scratch path is not UTF-8", "set `drill.scratch`")) };
-        let mut arguments = vec!["extract", "--repository", &repository, "--archive", &copy.name, "--destination", target];
-        for path in &self.drill.paths {
-            arguments.extend(["--path", path.trim_start_matches('/')]);
-        }
-        let _turn = tool::turn(&self.name()).await;
-        let answer = self.run(&open, &arguments, self.drill.timeout.map_or(LONG, Into::into)).await?;
-        if answer.ending.success() { Ok(()) } else { Err(self.refusal(&answer)) }
-    }
-
-    /// Lets borgmatic check the repositories.
-    ///
-    /// # Errors
-    /// When it came to no verdict: locked, a wrong passphrase, out of time.
-    pub async fn checked(&self) -> Result<Check, SourceError> {
-        let open = self.open().await?;
-        let mut arguments = vec!["check", "--force"];
-        if self.check.data.as_deref() == Some("all") {
-            arguments.extend(["--only", "data"]);
-        }
-        let _turn = tool::turn(&self.name()).await;
-        let answer = self.run(&open, &arguments, self.check.timeout.map_or(LONG, Into::into)).await?;
-        let (at, depth) = (clock::now(), self.depth());
-        if answer.ending.success() {
-            return Ok(Check { at, ok: true, depth, message: String::new() });
-        }
-        let refused = self.refusal(&answer);
-        match parse::damage(&answer.lines).filter(|_| parse::is_damage(&refused)) {
-            Some(message) => Ok(Check { at, ok: false, depth, message }),
-            None => Err(refused),
-        }
-    }
-
     /// How deep a check goes, for reading.
     pub fn depth(&self) -> String {
         if self.check.data.as_deref() == Some("all") { "all data".to_owned() } else { "the checks of borgmatic's configuration".to_owned() }
     }
+}
 
-    /// The command that restores a copy, for pasting.
-    pub fn by_hand(&self, copy: &Copy) -> String {
+impl Repository for Client {
+    fn drill(&self) -> DrillConfig {
+        self.drill.clone()
+    }
+
+    fn check_plan(&self) -> Option<CheckConfig> {
+        Some(self.check.clone())
+    }
+
+    fn copies(&self) -> BoxFuture<'_, Result<Vec<Copy>, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            let listed = self.listed(&open).await?;
+            let kept = self.keeper.get(&self.name()).await;
+            Ok(best(&listed).into_iter().flat_map(|document| &document.archives).map(|archive| archive.copy(kept.copies.get(&archive.id))).collect())
+        })
+    }
+
+    fn files<'a>(&'a self, copy: &'a str, under: &'a str) -> BoxFuture<'a, Result<Vec<Entry>, SourceError>> {
+        Box::pin(async move {
+            let (open, repository) = (self.open().await?, self.chosen().await?);
+            let under = under.trim_matches('/');
+            let start = if under.is_empty() { String::new() } else { format!("{}/", parse::escaped(under)) };
+            for depth in 1..=DEEPEST {
+                let deeper = format!("re:^{start}(?:[^/]+/){{{depth}}}");
+                let mut newer = vec!["list", "--json", "--repository", &repository, "--archive", copy, "-e", &deeper];
+                let mut older = vec!["borg", "--repository", &repository, "--archive", copy, "list", "--json-lines", "-e", &deeper];
+                // It puts the archive before the options, and a path after them is not understood.
+                let outside = format!("re:^(?!{}(?:/|$))", parse::escaped(under));
+                if !under.is_empty() {
+                    newer.extend(["--path", under]);
+                    older.extend(["-e", &outside]);
+                }
+                let mut answer = self.run(&open, &newer, self.timeout).await?;
+                if !answer.ending.success() {
+                    // Up to 1.7 a list of files is no JSON, and borg is asked by way of it.
+                    answer = self.run(&open, &older, self.timeout).await?;
+                }
+                if !answer.ending.success() {
+                    return Err(self.refusal(&answer));
+                }
+                let found = parse::files(&answer.stdout, under);
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+                if answer.stdout.lines().any(|line| line.starts_with('{')) {
+                    // The folder is there, and empty.
+                    break;
+                }
+            }
+            Ok(Vec::new())
+        })
+    }
+
+    fn restore<'a>(&'a self, copy: &'a Copy, into: &'a Path) -> BoxFuture<'a, Result<Restored, SourceError>> {
+        Box::pin(async move {
+            if self.elsewhere() {
+                return Err(SourceError::config(
+                    "borgmatic runs on another machine, where the copy would be restored too",
+                    "let rounds run there, or name the repository by `borg`",
+                ));
+            }
+            let (open, repository) = (self.open().await?, self.chosen().await?);
+            let Some(target) = into.to_str() else { return Err(SourceError::config("the scratch path is not UTF-8", "set `drill.scratch`")) };
+            let mut arguments = vec!["extract", "--repository", &repository, "--archive", &copy.name, "--destination", target];
+            for path in &self.drill.paths {
+                arguments.extend(["--path", path.trim_start_matches('/')]);
+            }
+            let _turn = tool::turn(&self.name()).await;
+            let answer = self.run(&open, &arguments, self.drill.timeout.map_or(LONG, Into::into)).await?;
+            if answer.ending.success() { Ok(Restored::Files) } else { Err(self.refusal(&answer)) }
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Check, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            let mut arguments = vec!["check", "--force"];
+            if self.check.data.as_deref() == Some("all") {
+                arguments.extend(["--only", "data"]);
+            }
+            let _turn = tool::turn(&self.name()).await;
+            let answer = self.run(&open, &arguments, self.check.timeout.map_or(LONG, Into::into)).await?;
+            let (at, depth) = (clock::now(), self.depth());
+            if answer.ending.success() {
+                return Ok(Check { at, ok: true, depth, message: String::new() });
+            }
+            let refused = self.refusal(&answer);
+            match parse::damage(&answer.lines).filter(|_| parse::is_damage(&refused)) {
+                Some(message) => Ok(Check { at, ok: false, depth, message }),
+                None => Err(refused),
+            }
+        })
+    }
+
+    fn by_hand(&self, copy: &Copy) -> String {
         let repository = self.memory().chosen.clone().or_else(|| self.repository.clone());
         let mut words = Vec::new();
         words.extend(self.config.iter().flat_map(|config| ["-c", config]));
@@ -311,8 +312,7 @@ impl Client {
         self.caller.prefix.line(&words)
     }
 
-    /// Paths of this machine that nothing may be restored over.
-    pub fn protects(&self) -> Vec<PathBuf> {
+    fn protects(&self) -> Vec<PathBuf> {
         self.memory().protects.clone()
     }
 }

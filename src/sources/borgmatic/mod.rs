@@ -6,13 +6,11 @@
 //! | --- | --- |
 //! | `client` | borgmatic, asked: archives, sizes, files, restoring, checking |
 //! | `poll` | one look at the data set |
-//! | `service` | what is known and can be done beyond the look |
 //! | `said` | what borgmatic says on standard error; pure |
 
 mod client;
 mod poll;
 mod said;
-mod service;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +24,7 @@ use self::client::Client;
 use super::{BuildContext, Built, Complaint, SourceConfig, SourceSpec, borg};
 use crate::backups::caller::{Caller, secret_variables};
 use crate::backups::prefix::Prefix;
-use crate::backups::{CheckConfig, DrillConfig, Promise, Repository};
+use crate::backups::{CheckConfig, Desk, DrillConfig, Promise, Repository};
 use crate::config::value::{Dur, Size};
 use crate::domain::SourceError;
 use crate::io::secret::SecretRef;
@@ -111,14 +109,14 @@ impl SourceConfig for Config {
     }
 
     fn repository(&self, context: &BuildContext) -> Option<Result<Arc<dyn Repository>, SourceError>> {
-        Some(self.client(context).map(|client| Arc::new(service::Desk::new(Arc::new(client))) as Arc<dyn Repository>))
+        Some(self.client(context).map(|client| Arc::new(client) as Arc<dyn Repository>))
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
         let client = Arc::new(self.client(context)?);
         let spec = self.spec(context);
         let source = poll::BorgmaticSource::new(Arc::clone(&client), spec.every);
-        Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(service::Desk::new(client))) })
+        Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(Desk::new(client))) })
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {

@@ -368,7 +368,7 @@ impl Service for Tracker {
         let resolve = || offer(RESOLVE, "resolve", "resolve", UNRESOLVE, "it is done with until it comes again");
         let state = match seen {
             Seen::Issue(issue, _) => Some(issue.state),
-            Seen::Nothing => self.state_of(&item.item),
+            Seen::Nothing | Seen::Backup(_) => self.state_of(&item.item),
         };
         match state {
             Some(IssueState::Resolved) => vec![offer(UNRESOLVE, "open again", "reopen", RESOLVE, "it is open, as before it was resolved")],

@@ -10,11 +10,11 @@ use crate::backups::caller::{Caller, Open, Said};
 use crate::backups::disk;
 use crate::backups::kept::{Keeper, Kept};
 use crate::backups::once::Once;
-use crate::backups::{CheckConfig, DrillConfig, Promise, tool};
+use crate::backups::{CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, Unlocking, tool};
 use crate::domain::backup::{Check, Lock};
 use crate::domain::{Copy, SourceError};
 use crate::io::clock;
-use crate::sources::{BuildContext, SourceSpec};
+use crate::sources::{BoxFuture, BuildContext, SourceSpec};
 
 /// A restore or a check may take so long where nothing is configured.
 const LONG: Duration = Duration::from_secs(7_200);
@@ -42,8 +42,6 @@ pub struct Memory {
     listed: Option<Instant>,
     /// What the newest snapshot protects, where that is on this machine, and the repository.
     protects: Vec<PathBuf>,
-    /// Whether there is a lock whose holder is gone.
-    pub stale_lock: bool,
 }
 
 /// One repository, and the data set in it.
@@ -218,7 +216,6 @@ impl Client {
             let said = self.run(open, &["cat", "lock", id, "--no-lock", "--json"], timeout.min(SHORT)).await?;
             locks.extend(parse::lock(&said.stdout).map(|lock| self.seen(&lock)));
         }
-        self.memory().stale_lock = locks.iter().any(|lock| lock.stale);
         Ok(locks)
     }
 
@@ -245,83 +242,6 @@ impl Client {
         parse::stats(&said.stdout).map(|stats| stats.total_size).ok_or_else(|| SourceError::nothing("restic told no size", "run `restic stats` by hand"))
     }
 
-    /// The copies of this data set, newest last.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub async fn copies(&self) -> Result<Vec<Copy>, SourceError> {
-        let open = self.open().await?;
-        let listed = self.listed(&open, Duration::ZERO).await?;
-        let kept: Kept = self.keeper.get(&open.address).await;
-        Ok(self.mine(&open, &listed)?.into_iter().map(|snapshot| snapshot.copy(kept.copies.get(&snapshot.id))).collect())
-    }
-
-    /// What lies directly in a folder of a snapshot.
-    ///
-    /// # Errors
-    /// When restic refuses.
-    pub async fn files(&self, copy: &str, under: &str) -> Result<Vec<crate::backups::Entry>, SourceError> {
-        let open = self.open().await?;
-        let folder = format!("/{}", under.trim_matches('/'));
-        let said = self.ask(&open, &["ls", "--json", "--no-lock", "--", copy, &folder], self.timeout).await?;
-        Ok(parse::files(&said.stdout, under))
-    }
-
-    /// Restores into this directory.
-    ///
-    /// # Errors
-    /// When anything could not be restored.
-    pub async fn restore(&self, copy: &Copy, into: &Path) -> Result<(), SourceError> {
-        if self.elsewhere() {
-            return Err(SourceError::config(
-                "restic runs on another machine, where the copy would be restored too",
-                "name the repository so that it is reached from here, such as \"sftp:nas1:/backups\"",
-            ));
-        }
-        let open = self.open().await?;
-        let Some(target) = into.to_str() else { return Err(SourceError::config("the scratch path is not UTF-8", "set `drill.scratch`")) };
-        let mut arguments = vec!["restore", "--no-lock", "--target", target];
-        for path in &self.drill.paths {
-            arguments.extend(["--include", path]);
-        }
-        arguments.extend(["--", &copy.name]);
-        let _turn = tool::turn(&open.key()).await;
-        let said = self.run(&open, &arguments, self.drill.timeout.map_or(LONG, Into::into)).await?;
-        if !said.ending.success() {
-            return Err(Self::refusal(&open, &said));
-        }
-        // Old versions tell what they could not restore, and exit with 0.
-        match said.lines.iter().find(|line| line.starts_with("ignoring error for") || line.starts_with("There were ")) {
-            Some(line) => Err(SourceError::protocol(format!("not all of the copy could be restored: {line}"))),
-            None => Ok(()),
-        }
-    }
-
-    /// Lets restic check the repository.
-    ///
-    /// # Errors
-    /// When it came to no verdict: locked, a wrong password, out of time.
-    pub async fn checked(&self) -> Result<Check, SourceError> {
-        let open = self.open().await?;
-        let mut arguments = vec!["check".to_owned()];
-        arguments.extend(match self.check.data.as_deref() {
-            Some("all") => Some("--read-data".to_owned()),
-            Some(share) => Some(format!("--read-data-subset={}", share.replace(' ', ""))),
-            None => None,
-        });
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let _turn = tool::turn(&open.key()).await;
-        let said = self.run(&open, &arguments, self.check.timeout.map_or(LONG, Into::into)).await?;
-        let (at, depth) = (clock::now(), self.depth());
-        if said.ending.success() {
-            return Ok(Check { at, ok: true, depth, message: String::new() });
-        }
-        match parse::damage(&said.lines, &said.stdout) {
-            Some(message) => Ok(Check { at, ok: false, depth, message }),
-            None => Err(Self::refusal(&open, &said)),
-        }
-    }
-
     /// How deep a check goes, for reading.
     pub fn depth(&self) -> String {
         match self.check.data.as_deref() {
@@ -330,18 +250,87 @@ impl Client {
             Some(share) => format!("{} % of the data", share.trim_end_matches('%').trim()),
         }
     }
+}
 
-    /// Removes locks whose holder is gone; restic decides which those are.
-    ///
-    /// # Errors
-    /// When restic refuses.
-    pub async fn unlock(&self) -> Result<(), SourceError> {
-        let open = self.open().await?;
-        self.ask(&open, &["unlock"], SHORT).await.map(drop)
+impl Repository for Client {
+    fn drill(&self) -> DrillConfig {
+        self.drill.clone()
     }
 
-    /// The command that restores a copy, for pasting.
-    pub fn by_hand(&self, copy: &Copy) -> String {
+    fn check_plan(&self) -> Option<CheckConfig> {
+        Some(self.check.clone())
+    }
+
+    fn copies(&self) -> BoxFuture<'_, Result<Vec<Copy>, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            let listed = self.listed(&open, Duration::ZERO).await?;
+            let kept: Kept = self.keeper.get(&open.address).await;
+            Ok(self.mine(&open, &listed)?.into_iter().map(|snapshot| snapshot.copy(kept.copies.get(&snapshot.id))).collect())
+        })
+    }
+
+    fn files<'a>(&'a self, copy: &'a str, under: &'a str) -> BoxFuture<'a, Result<Vec<Entry>, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            let folder = format!("/{}", under.trim_matches('/'));
+            let said = self.ask(&open, &["ls", "--json", "--no-lock", "--", copy, &folder], self.timeout).await?;
+            Ok(parse::files(&said.stdout, under))
+        })
+    }
+
+    fn restore<'a>(&'a self, copy: &'a Copy, into: &'a Path) -> BoxFuture<'a, Result<Restored, SourceError>> {
+        Box::pin(async move {
+            if self.elsewhere() {
+                return Err(SourceError::config(
+                    "restic runs on another machine, where the copy would be restored too",
+                    "name the repository so that it is reached from here, such as \"sftp:nas1:/backups\"",
+                ));
+            }
+            let open = self.open().await?;
+            let Some(target) = into.to_str() else { return Err(SourceError::config("the scratch path is not UTF-8", "set `drill.scratch`")) };
+            let mut arguments = vec!["restore", "--no-lock", "--target", target];
+            for path in &self.drill.paths {
+                arguments.extend(["--include", path]);
+            }
+            arguments.extend(["--", &copy.name]);
+            let _turn = tool::turn(&open.key()).await;
+            let said = self.run(&open, &arguments, self.drill.timeout.map_or(LONG, Into::into)).await?;
+            if !said.ending.success() {
+                return Err(Self::refusal(&open, &said));
+            }
+            // Old versions tell what they could not restore, and exit with 0.
+            match said.lines.iter().find(|line| line.starts_with("ignoring error for") || line.starts_with("There were ")) {
+                Some(line) => Err(SourceError::protocol(format!("not all of the copy could be restored: {line}"))),
+                None => Ok(Restored::Files),
+            }
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Check, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            let mut arguments = vec!["check".to_owned()];
+            arguments.extend(match self.check.data.as_deref() {
+                Some("all") => Some("--read-data".to_owned()),
+                Some(share) => Some(format!("--read-data-subset={}", share.replace(' ', ""))),
+                None => None,
+            });
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let _turn = tool::turn(&open.key()).await;
+            let said = self.run(&open, &arguments, self.check.timeout.map_or(LONG, Into::into)).await?;
+            let (at, depth) = (clock::now(), self.depth());
+            if said.ending.success() {
+                return Ok(Check { at, ok: true, depth, message: String::new() });
+            }
+            match parse::damage(&said.lines, &said.stdout) {
+                Some(message) => Ok(Check { at, ok: false, depth, message }),
+                None => Err(Self::refusal(&open, &said)),
+            }
+        })
+    }
+
+    fn by_hand(&self, copy: &Copy) -> String {
         let restore = ["restore", copy.name.as_str(), "--target", "restored"];
         match self.caller.written() {
             Some(place) => self.caller.prefix.line(&[&["-r", place.as_str()][..], &restore[..]].concat()),
@@ -350,8 +339,7 @@ impl Client {
         }
     }
 
-    /// Paths of this machine that nothing may be restored over.
-    pub fn protects(&self) -> Vec<PathBuf> {
+    fn protects(&self) -> Vec<PathBuf> {
         let mut all = self.memory().protects.clone();
         if let Some(path) = self.caller.address.as_ref().and_then(|address| address.written()).and_then(|text| self.caller.path(text))
             && !all.contains(&path)
@@ -359,5 +347,18 @@ impl Client {
             all.push(path);
         }
         all
+    }
+
+    fn unlocking(&self) -> Option<Unlocking> {
+        let changes = "removes locks whose holder is gone; a job that still runs elsewhere would lose nothing, restic leaves its lock";
+        Some(Unlocking { calls: "restic unlock", changes, takes_all: false })
+    }
+
+    fn unlock(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+        Box::pin(async move {
+            let open = self.open().await?;
+            self.ask(&open, &["unlock"], SHORT).await?;
+            Ok("locks whose holder is gone were removed".to_owned())
+        })
     }
 }

@@ -13,7 +13,7 @@ use crate::io::secret::Secret;
 use crate::rules::backups::verdict;
 use crate::sources::contract::SECRET;
 use crate::sources::contract::commands::{self, Faulty};
-use crate::sources::{Call, Common, DetailBody, ItemKey};
+use crate::sources::{Call, Common, DetailBody, ItemKey, Seen as Sight};
 use crate::testing;
 
 /// Bytes that no tool makes smaller.
@@ -265,13 +265,13 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     assert!(seen.complaints.iter().any(|said| said.starts_with("has a lock whose holder is gone: ")), "{:?}", seen.complaints);
     let service = built.service.unwrap();
     let key = ItemKey { source: SourceId::parse("shop/restic/db").unwrap(), item: String::new() };
-    let offers = service.offers(&key);
+    let offers = service.offers_for(&key, Sight::Backup(&seen));
     assert_eq!(offers.iter().map(|offer| (offer.id.as_str(), offer.dangerous)).collect::<Vec<_>>(), [("unlock", true)]);
     let call = |offer: &str| Call { key: key.clone(), offer: offer.to_owned(), arguments: BTreeMap::default() };
     service.perform(&call("unlock")).await.unwrap();
     assert!(shop.files("locks").is_empty());
-    let DetailBody::Lines(lines) = service.detail(&key, Some("data")).await.unwrap().body else { panic!() };
-    assert!(lines.iter().any(|line| line.ends_with("data/dump.sql")), "{lines:?}");
+    let DetailBody::Folder(folder) = service.detail(&key, Some("data")).await.unwrap().body else { panic!() };
+    assert!(folder.entries.iter().any(|entry| entry.path.ends_with("data/dump.sql")), "{folder:?}");
 
     // The pack with the dump is gone: only a check sees it.
     let pack = shop.files("data").pop().unwrap();

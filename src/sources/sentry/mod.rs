@@ -298,7 +298,7 @@ impl Service for SentryService {
         }
         let (state, assignee, server) = match seen {
             Seen::Issue(issue, server) => (Some(issue.state), issue.assignee.as_deref(), Server::of_word(server)),
-            Seen::Nothing => (self.client.state_of(&item.item), None, None),
+            Seen::Nothing | Seen::Backup(_) => (self.client.state_of(&item.item), None, None),
         };
         let server = server.or_else(|| self.client.known_server()).unwrap_or(Server::Sentry);
         change::offers(state, assignee, server, &self.client.place_of_changes())

@@ -450,7 +450,7 @@ async fn an_issue_is_resolved_archived_and_opened_again() {
 fn event(detail: &Detail) -> &crate::domain::ErrorEvent {
     match &detail.body {
         DetailBody::Event(event) => event,
-        DetailBody::Lines(_) | DetailBody::Notes(_) => panic!("{detail:?}"),
+        DetailBody::Lines(_) | DetailBody::Folder(_) | DetailBody::Notes(_) => panic!("{detail:?}"),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::actions::{audit, written};
 use crate::domain::time::human;
 use crate::domain::{SourceId, TransitionKind};
 use crate::state::acting::{chain, find, is_dangerous, is_production, needs_name};
-use crate::state::{Command, PromptKind};
+use crate::state::{Command, PromptKind, tries};
 use crate::ui::chrome::input;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -33,12 +33,15 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, id: &SourceId, answer: 
             rows.push((if at == 0 { name } else { "" }, line, style));
         }
     };
-    let steps = action.filled(answer);
+    let steps = tries::steps(action, answer);
     for (at, step) in steps.iter().take(RUNS).enumerate() {
         add(if at == 0 { "runs" } else { "" }, &written(step), theme.bold(theme.text));
     }
     if steps.len() > RUNS {
         add("", &format!("and {} more", steps.len() - RUNS), theme.dim);
+    }
+    if tries::drilled(action).is_some() {
+        add("copy", answer.unwrap_or("the newest good one"), theme.text);
     }
     let place = format!("{}   as {}   at most {}", action.directory, scene.view.person, human(action.timeout));
     add("in", &place, theme.text);

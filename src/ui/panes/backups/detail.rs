@@ -6,12 +6,10 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::{Entry, calendar, jobs, odd_size};
+use super::{Entry, calendar, holds, jobs, odd_size};
 use crate::backups::schedule::{self, Job, took};
 use crate::domain::time::{duration_text, human, since, size_text};
 use crate::domain::{Backup, Copy, JobRun, Timestamp};
-use crate::sources::{DetailBody, ItemKey};
-use crate::state::tries::copy_at;
 use crate::state::{Command, Drawn, Part};
 use crate::ui::panes::attention::short;
 use crate::ui::pen::Pen;
@@ -33,6 +31,10 @@ const SECOND: u16 = 71;
 const GRAPH: u16 = 8;
 /// Copies that are listed beside the list.
 const COPIES: usize = 12;
+/// Runs that are listed.
+const RUNS: usize = 12;
+/// Where names of copies begin.
+const NAME: u16 = 25;
 /// Days of the graph.
 const DAYS: i64 = 60;
 
@@ -50,7 +52,8 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, entry: &Entry<'_>, area: Rect,
     let beside = sized && area.width >= TWO_COLUMNS && inner.height > 4;
     let left = if beside { Rect { width: SECOND - 1, ..inner } } else { inner };
     let most = if whole || focused { usize::MAX } else { COPIES };
-    let all = about(scene, entry, left.width, most);
+    let (all, stops) = about(scene, entry, left.width, most);
+    drawn.stops = stops;
     drawn.detail_lines = all.len();
     drawn.detail_height = usize::from(inner.height);
     super::listing::lines(pen, scene, left, &all, whole);
@@ -84,7 +87,8 @@ fn when(scene: &Scene<'_>, at: Timestamp) -> String {
     format!("{} ago, {}", scene.age(at), text::moment_short(at, scene.now, scene.view.zone))
 }
 
-fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> Vec<Line> {
+/// The lines, and which of them are stops for the keys.
+fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> (Vec<Line>, Vec<usize>) {
     let theme = scene.theme;
     let cells = usize::from(width.saturating_sub(3)).max(10);
     let mut all = of_day(scene, entry, width);
@@ -95,7 +99,7 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> Vec<L
         }
         all.push(Line::new());
         all.push(hints(scene, entry));
-        return all;
+        return (all, Vec::new());
     };
     let mut fact = |name: &'static str, spans: Vec<Span<'static>>| all.push(Line::new().put(1, name, theme.dim).spans(At::Left(VALUE), spans));
     let warn = theme.bold(theme.warn);
@@ -154,43 +158,27 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> Vec<L
         let phases: Vec<String> = drill.phases.iter().map(|(phase, seconds)| format!("{phase} {}", took(*seconds))).collect();
         all.push(Line::text(phases.join(" · "), theme.dim));
     }
-    all.extend(holds(scene, entry, backup));
     if !backup.runs.is_empty() && most == usize::MAX {
         all.push(Line::new());
         all.push(Line::text("runs, newest first", theme.dim));
-        all.extend(backup.runs.iter().rev().map(|run| run_line(scene, run)));
+        all.extend(backup.runs.iter().rev().take(RUNS).map(|run| run_line(scene, run)));
     }
-    if !backup.copies.is_empty() {
-        all.push(Line::new());
-        all.push(Line::text("copies, newest first", theme.dim));
-        all.extend(backup.copies.iter().rev().take(most).map(|copy| copy_line(scene, copy, width)));
-        if let Some(more) = backup.copies.len().checked_sub(most).filter(|more| *more > 0) {
-            all.push(Line::text(format!("{more} more"), theme.dim));
-        }
+    if backup.copies.is_empty() {
+        return (all, Vec::new());
     }
-    all
-}
-
-/// What the looked-at copy holds, where its tool told.
-fn holds(scene: &Scene<'_>, entry: &Entry<'_>, backup: &Backup) -> Vec<Line> {
-    let theme = scene.theme;
-    let Some(copy) = scene.view.detail_open.then(|| copy_at(backup, scene.view, scene.now)).flatten() else { return Vec::new() };
-    let key = ItemKey { source: entry.source.spec.id.clone(), item: copy.name };
-    let details = &scene.world.details;
-    let known = details.get(&key, None);
-    let mut all = Vec::new();
-    if let Some((_, error)) = known.and_then(|known| known.error.as_ref()) {
-        all.push(Line::text(format!("what it holds is not known: {}", error.message), theme.unknown));
-    } else if details.is_asked(&key, None) && known.is_none() {
-        all.push(Line::text("what it holds is asked …", theme.dim));
+    all.push(Line::new());
+    let heading = Line::text("copies, newest first", theme.dim);
+    if scene.view.detail_open {
+        all.push(heading.spans(At::Edge(0), scene.hint(Command::Enter, "look into it")));
+        let stops = holds::lines(scene, &entry.source.spec.id, width, &mut all);
+        return (all, stops);
     }
-    if let Some(DetailBody::Lines(lines)) = known.and_then(|known| known.good.as_ref()).map(|(_, detail)| &detail.body) {
-        all.extend(lines.iter().map(|line| Line::text(line.clone(), theme.text)));
+    all.push(heading);
+    all.extend(backup.copies.iter().rev().take(most).map(|copy| copy_line(scene, copy, width)));
+    if let Some(more) = backup.copies.len().checked_sub(most).filter(|more| *more > 0) {
+        all.push(Line::text(format!("{more} more"), theme.dim));
     }
-    if !all.is_empty() {
-        all.insert(0, Line::new());
-    }
-    all
+    (all, Vec::new())
 }
 
 /// `nas1 33 h, s3 33 h; none on the machine it protects`.
@@ -320,21 +308,23 @@ fn reasons(scene: &Scene<'_>, entry: &Entry<'_>, cells: usize) -> Vec<Line> {
 
 /// `Fri 02:37  254 MiB  dump-2026-11-20.sql.gz   ends in the middle`.
 fn copy_line(scene: &Scene<'_>, copy: &Copy, width: u16) -> Line {
+    let line = Line::new().put(1, text::moment_short(copy.at, scene.now, scene.view.zone), scene.theme.dim);
+    named(scene, line, copy, (width, NAME), scene.theme.text)
+}
+
+/// The size of a copy, its name, and what is wrong with it, from this column on.
+pub(super) fn named(scene: &Scene<'_>, line: Line, copy: &Copy, (width, column): (u16, u16), style: Style) -> Line {
     let theme = scene.theme;
-    let line = Line::new().put(1, text::moment_short(copy.at, scene.now, scene.view.zone), theme.dim).right(
-        22,
-        copy.size_bytes.map_or_else(|| "?".to_owned(), size_text),
-        theme.text,
-    );
+    let line = line.right(column - 3, copy.size_bytes.map_or_else(|| "?".to_owned(), size_text), style);
     let bad = copy.complete == Some(false) || copy.problem.is_some();
     let said = copy.problem.clone().or_else(|| (copy.complete == Some(false)).then(|| "is not whole".to_owned()));
-    let style = if copy.complete == Some(false) { theme.bold(theme.crit) } else { theme.warn };
-    let room = usize::from(width).saturating_sub(27 + said.as_deref().map_or(0, |said| text::width(said).min(30) + 2));
-    let mut spans = vec![Span::styled(text::clip_middle(&copy.name, room.max(8)).into_owned(), theme.text)];
+    let odd = if copy.complete == Some(false) { theme.bold(theme.crit) } else { theme.warn };
+    let room = usize::from(width).saturating_sub(usize::from(column) + 2 + said.as_deref().map_or(0, |said| text::width(said).min(30) + 2));
+    let mut spans = vec![Span::styled(text::clip_middle(&copy.name, room.max(8)).into_owned(), style)];
     if bad {
-        spans.push(Span::styled(format!("  {}", said.unwrap_or_default()), style));
+        spans.push(Span::styled(format!("  {}", said.unwrap_or_default()), odd));
     }
-    line.spans(At::Left(25), spans)
+    line.spans(At::Left(column), spans)
 }
 
 fn hints(scene: &Scene<'_>, entry: &Entry<'_>) -> Line {

@@ -2,6 +2,7 @@
 
 mod calendar;
 mod detail;
+mod holds;
 mod jobs;
 
 use std::time::Duration;

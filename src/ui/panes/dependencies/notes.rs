@@ -39,7 +39,7 @@ pub fn lines(scene: &Scene<'_>, entry: &Entry<'_>, package: &Package, width: u16
                 Some(problem) => say(format!("not read: {problem}; {} opens the page", scene.key(Command::Open)), theme.dim),
                 None => told(scene, package, notes, width, whole),
             },
-            DetailBody::Lines(_) | DetailBody::Event(_) => Vec::new(),
+            DetailBody::Lines(_) | DetailBody::Folder(_) | DetailBody::Event(_) => Vec::new(),
         },
         (None, Some((_, error))) => say(format!("not read: {}", error.message), theme.unknown),
         (None, None) => Vec::new(),
