@@ -75,6 +75,13 @@ impl Kept {
         self.sizes.drain(..past);
     }
 
+    /// Notes it after a look that costs nothing and comes often: only what is another size, or half a day later.
+    pub fn note_look(&mut self, at_s: i64, bytes: u64) {
+        if self.sizes.last().is_none_or(|(last, known)| *known != bytes || at_s - last >= 12 * 3_600) {
+            self.note_size(at_s, bytes);
+        }
+    }
+
     /// Forgets copies that are no longer there.
     pub fn forget(&mut self, is_there: impl Fn(&str) -> bool) {
         self.copies.retain(|id, _| is_there(id));

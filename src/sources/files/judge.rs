@@ -43,7 +43,7 @@ pub(super) fn judge(
     let (mut looked, mut has_good, mut checked_at) = (0, false, None);
     // From the newest back: into each until the first good one.
     for file in found.files.iter().rev() {
-        let mut copy = Copy { name: name(&file.path), at: file.at, size_bytes: Some(file.size), ..Copy::default() };
+        let mut copy = Copy { name: name(&file.path), at: file.at, size_bytes: file.size, ..Copy::default() };
         if file.at > now + CLOCKS {
             // It would be the newest for ever, and never late.
             (copy.complete, copy.problem) = (Some(false), Some("is dated in the future: a clock is wrong".to_owned()));
@@ -52,7 +52,7 @@ pub(super) fn judge(
             continue;
         } else if !has_good && looked < LOOKED_INTO {
             looked += 1;
-            let (whole, form) = if file.size == 0 { (Whole::No("is empty".to_owned()), Form::Unknown) } else { look(file) };
+            let (whole, form) = if file.size == Some(0) { (Whole::No("is empty".to_owned()), Form::Unknown) } else { look(file) };
             copy.kind = form.word().map(str::to_owned);
             match whole {
                 Whole::Yes => {
@@ -62,10 +62,10 @@ pub(super) fn judge(
                 Whole::NotLookedAt => has_good = true,
                 Whole::No(problem) => (copy.complete, copy.problem) = (Some(false), Some(problem)),
             }
-        } else if !has_good || file.size == 0 {
+        } else if !has_good || file.size == Some(0) {
             // Those before the ones that were looked into are no better for not having been looked into.
-            copy.complete = (file.size == 0 || !has_good).then_some(false);
-            copy.problem = Some(if file.size == 0 { "is empty" } else { "was not looked into: those after it are not whole" }.to_owned());
+            copy.complete = (file.size == Some(0) || !has_good).then_some(false);
+            copy.problem = Some(if file.size == Some(0) { "is empty" } else { "was not looked into: those after it are not whole" }.to_owned());
         }
         copies.push(copy);
     }
@@ -76,7 +76,7 @@ pub(super) fn judge(
         snapshots: found.total,
         places: places(found),
         checked_at,
-        repository_bytes: Some(found.bytes),
+        repository_bytes: Some(found.bytes).filter(|_| found.files.iter().all(|file| file.size.is_some())),
         free_bytes: found.free,
         tool: "files".to_owned(),
         place: place.to_owned(),

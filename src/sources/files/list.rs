@@ -36,8 +36,8 @@ pub(super) struct File {
     pub at: Timestamp,
     /// Its path.
     pub path: PathBuf,
-    /// Its size in bytes.
-    pub size: u64,
+    /// Its size in bytes; `None`: what listed it does not tell.
+    pub size: Option<u64>,
     /// The file system it is on, where it was looked at here.
     pub device: Option<u64>,
 }
@@ -70,7 +70,7 @@ struct Basket {
 impl Basket {
     fn put(&mut self, file: File) {
         self.found.total += 1;
-        self.found.bytes = self.found.bytes.saturating_add(file.size);
+        self.found.bytes = self.found.bytes.saturating_add(file.size.unwrap_or(0));
         if let Some(device) = file.device
             && self.found.by_device.get(&device).is_none_or(|newest| *newest < file)
         {
@@ -174,9 +174,9 @@ pub(super) fn lines(text: &str, pattern: &str, zone: Option<Tz>) -> Found {
             let size = parts.next()?.parse().ok()?;
             let path = PathBuf::from(parts.next().filter(|name| !name.is_empty())?);
             let at = DateTime::<Utc>::from_timestamp(seconds as i64, 0)?;
-            Some(File { at, path, size, device: None })
+            Some(File { at, path, size: Some(size), device: None })
         })();
-        match read {
+        match read.or_else(|| listed_by_dbbackup(line, zone)) {
             Some(file) => {
                 let name = file.path.file_name().unwrap_or_default().to_string_lossy();
                 let named = wanted.as_ref().is_none_or(|w| w.matches_path(&file.path) || w.matches(&name));
@@ -184,6 +184,7 @@ pub(super) fn lines(text: &str, pattern: &str, zone: Option<Tz>) -> Found {
                     basket.put(file);
                 }
             }
+            None if line.split_whitespace().eq(["Name", "Datetime"]) => {}
             None => odd += 1,
         }
     }
@@ -192,6 +193,17 @@ pub(super) fn lines(text: &str, pattern: &str, zone: Option<Tz>) -> Found {
         found.problems.push(Problem { subject: "command".to_owned(), message: format!("{odd} lines are not `seconds bytes name`") });
     }
     found
+}
+
+/// A line of django-dbbackup's `manage.py listbackups`: the name, padded, and its time as the locale writes it. The time in the name is
+/// read where there is one, since it has four digits of the year; both are of the project's zone. It tells no size.
+fn listed_by_dbbackup(line: &str, zone: Option<Tz>) -> Option<File> {
+    let mut parts = line.trim_end().rsplitn(3, char::is_whitespace);
+    let (time, date) = (parts.next()?, parts.next()?);
+    let path = PathBuf::from(parts.next()?.trim_end());
+    let told = chrono::NaiveDateTime::parse_from_str(&format!("{date} {time}"), "%m/%d/%y %H:%M:%S").ok()?;
+    let at = dated(&path, zone).or_else(|| moment(told, zone))?;
+    Some(File { at, path, size: None, device: None })
 }
 
 /// What django-dbbackup writes beside a dump.
@@ -207,6 +219,11 @@ fn dated(path: &Path, zone: Option<Tz>) -> Option<Timestamp> {
     let found = STAMP.as_ref()?.captures(name)?;
     let number = |at: usize| found.get(at).and_then(|part| part.as_str().parse::<u32>().ok());
     let date = NaiveDate::from_ymd_opt(number(1)?.cast_signed(), number(2)?, number(3)?)?.and_hms_opt(number(4)?, number(5)?, number(6)?)?;
+    moment(date, zone)
+}
+
+/// A date and a time of day in a zone; in UTC where that is not known.
+fn moment(date: chrono::NaiveDateTime, zone: Option<Tz>) -> Option<Timestamp> {
     match zone {
         Some(zone) => zone.from_local_datetime(&date).earliest().map(|at| at.with_timezone(&Utc)),
         None => Some(date.and_utc()),
@@ -359,7 +376,7 @@ impl Walk<'_> {
         let device = Some(meta.dev());
         if meta.is_file() {
             if self.kind != FileKind::Directory {
-                self.basket.put(File { at: at(meta), size: meta.len(), path, device });
+                self.basket.put(File { at: at(meta), size: Some(meta.len()), path, device });
             }
         } else if meta.is_dir() {
             // A folder is a copy where it is one dump: its table of contents is written last.
@@ -376,7 +393,7 @@ impl Walk<'_> {
             }
             // A copied folder has the time of its copying; its table keeps its own where times are kept.
             let at = table.map_or(newest, |table| at(&table));
-            self.basket.put(File { at, path, size, device });
+            self.basket.put(File { at, path, size: Some(size), device });
         }
     }
 }

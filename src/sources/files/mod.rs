@@ -24,11 +24,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::list::{File, Listing, StopOnDrop};
-use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
+use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Service, Source, SourceConfig, SourceSpec};
 use crate::backups::dump::{self, Form, Whole};
-use crate::backups::{DrillConfig, Promise, Repository, fetch, plan};
+use crate::backups::kept::Keeper;
+use crate::backups::{Desk, DrillConfig, Promise, Repository, fetch, growth, plan};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Capability, Data, Observation, SourceError, Timestamp};
+use crate::domain::{Backup, Capability, Data, Observation, SourceError, Timestamp};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
 
@@ -54,7 +55,7 @@ pub struct Config {
     #[schemars(range(min = 1))]
     pub retention: Option<u32>,
     /// A command that lists the copies elsewhere, a line each: seconds since 1970, bytes, name (as `find DIR -printf '%T@ %s %p\n'` prints
-    /// them). Records that end with a NUL instead may have names with line breaks.
+    /// them), or as django-dbbackup's `listbackups` prints them. Records that end with a NUL instead may have names with line breaks.
     pub command: Option<Vec<String>>,
     /// A command that brings one copy for a drill: `{copy}` is its path, `{into}` the directory to put it into.
     pub fetch: Option<Vec<String>>,
@@ -135,8 +136,7 @@ impl SourceConfig for Config {
         if !context.trusted {
             return Some(Err(untrusted()));
         }
-        let drill = self.drill.clone().unwrap_or_default();
-        Some(Ok(Arc::new(restore::Folder { listing: self.listing(context), fetch: self.fetch.clone(), drill, base: context.base.clone() })))
+        Some(Ok(Arc::new(self.folder(context))))
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
@@ -145,8 +145,11 @@ impl SourceConfig for Config {
         }
         let spec = self.spec(context);
         let promise = Promise::new(self.max_age, self.min_size, self.retention, None, self.drill.as_ref());
-        let source = FilesSource { listing: self.listing(context), promise, every: spec.every, looked: Arc::default() };
-        Ok(Built { spec, source: Box::new(source), service: None })
+        let keeper = Keeper::new(context.cache.as_deref(), &context.id);
+        let source = FilesSource { listing: self.listing(context), promise, every: spec.every, looked: Arc::default(), keeper };
+        // Nothing looks into copies that are on another machine.
+        let service = self.command.is_none().then(|| Arc::new(Desk::new(Arc::new(self.folder(context)))) as Arc<dyn Service>);
+        Ok(Built { spec, source: Box::new(source), service })
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
@@ -175,6 +178,11 @@ fn untrusted() -> SourceError {
 }
 
 impl Config {
+    fn folder(&self, context: &BuildContext) -> restore::Folder {
+        let drill = self.drill.clone().unwrap_or_default();
+        restore::Folder { listing: self.listing(context), fetch: self.fetch.clone(), drill, base: context.base.clone() }
+    }
+
     fn listing(&self, context: &BuildContext) -> Listing {
         let pattern = if self.command.is_some() { self.path.clone() } else { context.base.join(&self.path).to_string_lossy().into_owned() };
         let timeout = context.common.timeout.unwrap_or(TIMEOUT);
@@ -188,7 +196,7 @@ const REMEMBERED: usize = 256;
 /// What was found out of files that did not change since: reading a dump to its end is done once.
 #[derive(Debug, Default)]
 struct Memory {
-    known: HashMap<(PathBuf, u64, Timestamp), (Whole, Form)>,
+    known: HashMap<(PathBuf, Option<u64>, Timestamp), (Whole, Form)>,
 }
 
 impl Memory {
@@ -219,6 +227,8 @@ struct FilesSource {
     promise: Promise,
     every: Duration,
     looked: Arc<Mutex<Memory>>,
+    /// How much the copies took before, for the day on which the disk is full.
+    keeper: Keeper,
 }
 
 impl Source for FilesSource {
@@ -239,10 +249,23 @@ impl Source for FilesSource {
                 let mut memory = looked.lock().unwrap_or_else(PoisonError::into_inner);
                 judge::judge(&found, now, &promise, &place, |file| if here { memory.look(file, kind, &stop) } else { (Whole::NotLookedAt, Form::Unknown) })
             });
-            let backup = work.await.map_err(|_| SourceError::protocol("the look at the files broke off"))??;
+            let mut backup = work.await.map_err(|_| SourceError::protocol("the look at the files broke off"))??;
+            backup.full_on = self.full_on(&backup, now).await;
             let complete = problems.is_empty();
             Ok(Collected { observations: vec![Observation { at: now, data: Data::Backup(Box::new(backup)) }], problems, complete })
         })
+    }
+}
+
+impl FilesSource {
+    /// When the room where the copies lie runs out, as they have grown so far; `None`: they lie elsewhere, do not grow, or not for long yet.
+    async fn full_on(&self, backup: &Backup, now: Timestamp) -> Option<Timestamp> {
+        let (free, bytes) = (backup.free_bytes?, backup.repository_bytes?);
+        let mut kept = self.keeper.get(&self.listing.pattern).await;
+        kept.note_look(now.timestamp(), bytes);
+        let full = growth::full_on(&kept.sizes, free, now);
+        self.keeper.put(kept).await;
+        full
     }
 }
 

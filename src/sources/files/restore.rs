@@ -43,7 +43,7 @@ impl Folder {
     }
 
     async fn of_copy(&self, copy: &Copy) -> Result<PathBuf, SourceError> {
-        self.file(|file| name(&file.path) == copy.name && file.at.timestamp() == copy.at.timestamp() && Some(file.size) == copy.size_bytes).await
+        self.file(|file| name(&file.path) == copy.name && file.at.timestamp() == copy.at.timestamp() && file.size == copy.size_bytes).await
     }
 }
 

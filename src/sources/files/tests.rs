@@ -391,3 +391,126 @@ async fn a_listing_command_keeps_the_contract_of_commands() {
         assert_eq!(kind_of(&answers, faulty), Some(kind), "{faulty:?}");
     }
 }
+
+#[tokio::test]
+async fn the_day_on_which_the_room_runs_out_is_told_as_the_copies_grew() {
+    use crate::backups::kept::Keeper;
+    let dir = tempfile::tempdir().unwrap();
+    let mut context = context(dir.path());
+    context.cache = Some(dir.path().join("cache"));
+    let now = clock::now();
+    // What it takes is said by the folder, and nothing of it is written.
+    let bytes = 1_u64 << 40;
+    put(dir.path(), "shop-1.bin", b"x", 30);
+    fs::File::options().write(true).open(dir.path().join("shop-1.bin")).unwrap().set_len(bytes).unwrap();
+    let text = "path = \"shop-*.bin\"";
+    let pattern = dir.path().join("shop-*.bin").to_string_lossy().into_owned();
+    let look = async || {
+        let mut built = config(text).build(&context).unwrap();
+        match built.source.collect().await.unwrap().observations.remove(0).data {
+            Data::Backup(backup) => *backup,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(look().await.full_on, None, "one look is no past");
+    let keeper = Keeper::new(context.cache.as_deref(), &context.id);
+    let mut kept = keeper.get(&pattern).await;
+    assert_eq!(kept.sizes.iter().map(|(_, size)| *size).collect::<Vec<_>>(), [bytes], "it is remembered");
+    kept.sizes = vec![((now - chrono::TimeDelta::days(10)).timestamp(), bytes / 2)];
+    keeper.put(kept).await;
+    let seen = look().await;
+    let days = seen.free_bytes.unwrap() as f64 / (bytes as f64 / 2.0 / 10.0);
+    let told = (seen.full_on.unwrap() - now).num_seconds() as f64 / 86_400.0;
+    assert!((told - days).abs() < 0.1, "{told} and {days}");
+    // A look that finds the same writes nothing down.
+    let before = Keeper::new(context.cache.as_deref(), &context.id).get(&pattern).await;
+    look().await;
+    assert_eq!(Keeper::new(context.cache.as_deref(), &context.id).get(&pattern).await, before);
+}
+
+/// The table of django-dbbackup: names are padded, and overflow.
+#[test]
+fn what_django_dbbackup_lists_is_read() {
+    let berlin = Some("Europe/Berlin".parse().unwrap());
+    let text = "Name                                     Datetime            \n\
+        default-web1-2026-11-20-044315.sqlite3   11/20/26 04:43:15   \n\
+        default-web1-with-a-long-name.example-2026-11-19-044315.psql.gz 11/19/26 04:43:15   \n\
+        a name of one's own.dump                 11/18/26 04:43:15   \n\
+        not a line of it\n";
+    let found = list::lines(text, "*", berlin);
+    let told: Vec<(String, String)> = found.files.iter().map(|file| (file.path.display().to_string(), file.at.to_rfc3339())).collect();
+    let expected = [
+        ("a name of one's own.dump", "2026-11-18T03:43:15+00:00"),
+        ("default-web1-with-a-long-name.example-2026-11-19-044315.psql.gz", "2026-11-19T03:43:15+00:00"),
+        ("default-web1-2026-11-20-044315.sqlite3", "2026-11-20T03:43:15+00:00"),
+    ];
+    assert_eq!(told, expected.map(|(name, at)| (name.to_owned(), at.to_owned())));
+    assert!(found.files.iter().all(|file| file.size.is_none()));
+    assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
+    assert_eq!(list::lines(text, "*.psql.gz", berlin).files.len(), 1);
+}
+
+/// The django-dbbackup that is installed here, in a real project. `ROUNDS_TEST_PYTHON` names its Python.
+#[tokio::test]
+async fn a_real_django_dbbackup_lists_its_copies() {
+    use crate::io::exec::{Limits, Program, run};
+    let python = std::env::var("ROUNDS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let limits = Limits::within(Duration::from_secs(180));
+    let probe = run(&Program::new(vec![python.clone(), "-c".into(), "import django, dbbackup".into()]), limits).await;
+    if !probe.is_ok_and(|output| output.ending.success()) {
+        assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "django-dbbackup is not installed for {python}: name a Python in ROUNDS_TEST_PYTHON");
+        eprintln!("skipped: django-dbbackup is not installed for {python}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    fs::create_dir(base.join("backups")).unwrap();
+    fs::write(
+        base.join("settings.py"),
+        "import pathlib\nhere = pathlib.Path(__file__).parent\nSECRET_KEY = 'of-a-test'\nINSTALLED_APPS = ['dbbackup']\nTIME_ZONE = 'Europe/Berlin'\n\
+         DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': here / 'shop.sqlite3'}}\nfiles = 'django.core.files.storage.FileSystemStorage'\n\
+         STORAGES = {'default': {'BACKEND': files}, 'dbbackup': {'BACKEND': files, 'OPTIONS': {'location': str(here / 'backups')}}}\n\
+         DBBACKUP_HOSTNAME = 'web1-with-a-long-name.example'\n",
+    )
+    .unwrap();
+    fs::write(
+        base.join("manage.py"),
+        "import os, sys\nos.environ['DJANGO_SETTINGS_MODULE'] = 'settings'\nfrom django.core.management import execute_from_command_line\n\
+         execute_from_command_line(sys.argv)\n",
+    )
+    .unwrap();
+    rusqlite::Connection::open(base.join("shop.sqlite3")).unwrap().execute_batch("create table basket (id integer); insert into basket values (1);").unwrap();
+    let manage = base.join("manage.py").display().to_string();
+    let made = run(&Program::new(vec![python.clone(), manage.clone(), "dbbackup".into()]), limits).await.unwrap();
+    assert!(made.ending.success(), "{}", made.last_error_line());
+    // The run of three days ago has left one too.
+    let newest = fs::read_dir(base.join("backups")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "sqlite3"));
+    fs::copy(newest.unwrap(), base.join("backups/default-web1-2026-01-20-044315.sqlite3")).unwrap();
+    let mut context = context(base);
+    context.zone = Some("Europe/Berlin".parse().unwrap());
+    for words in [&["listbackups"][..], &["listbackups", "-q"]] {
+        let command: Vec<&str> = [python.as_str(), &manage].into_iter().chain(words.iter().copied()).collect();
+        let mut built = config(&format!("path = \"default-*\"\ncommand = {command:?}")).build(&context).unwrap();
+        // What was written just now is not counted yet.
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        let (seen, problems) = loop {
+            let mut collected = built.source.collect().await.unwrap();
+            let Data::Backup(seen) = collected.observations.remove(0).data else { panic!() };
+            if seen.copies.len() == 2 || std::time::Instant::now() > until {
+                break (seen, collected.problems);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        assert_eq!((seen.snapshots, problems), (2, vec![]));
+        let old = &seen.copies[0];
+        assert_eq!((old.name.as_str(), old.at.to_rfc3339().as_str()), ("default-web1-2026-01-20-044315.sqlite3", "2026-01-20T03:43:15+00:00"));
+        assert!(seen.copies[1].name.starts_with("default-web1-with-a-long-name.example-") && seen.age_s.is_some_and(|age| age < 600), "{seen:?}");
+        assert_eq!((seen.size_bytes, seen.complaints.as_slice()), (None, &[][..]), "sizes are not told");
+    }
+    // A project that cannot be loaded is no empty list.
+    fs::write(base.join("settings.py"), "raise RuntimeError('broken settings')\n").unwrap();
+    let command = [python.as_str(), manage.as_str(), "listbackups"];
+    let mut built = config(&format!("path = \"default-*\"\ncommand = {command:?}")).build(&context).unwrap();
+    let error = built.source.collect().await.unwrap_err();
+    assert!(error.message.contains("broken settings"), "{error:?}");
+}
