@@ -328,6 +328,7 @@ pub(super) static PLANNED_KINDS: &[&str] = &[
     "barman",
     "files",
     "healthchecks",
+    "sentry_monitor",
     "backup_command",
     "prometheus",
     "alertmanager",

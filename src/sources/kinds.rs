@@ -123,6 +123,13 @@ pub static KINDS: &[Kind] = &[
         parse: parse::<super::backup_command::Config>,
     },
     Kind {
+        name: "sentry_monitor",
+        doc: "A cron monitor of Sentry that a backup's job checks in with.",
+        capability: Capability::Backup,
+        schema: schema::<super::sentry::monitor::Config>,
+        parse: parse::<super::sentry::monitor::Config>,
+    },
+    Kind {
         name: "healthchecks",
         doc: "A check of Healthchecks that a backup pings.",
         capability: Capability::Backup,

@@ -8,6 +8,7 @@
 //! | `client` | one tracker: its kind and region, its issues' events and changes; shared by polling, details and changes |
 //! | `list` | the list of issues, page by page |
 //! | `beside` | saved queries, cron monitors, losses, releases: seldom, each by itself |
+//! | `monitor` | a cron monitor that a backup's job checks in with: a kind of its own |
 //! | `wire` | one request |
 //! | `details` | what is asked when one issue is looked at |
 //! | `event` | one event, down to the line of code; pure |
@@ -27,6 +28,7 @@ pub mod event;
 mod examine;
 mod facts;
 mod list;
+pub mod monitor;
 mod parse;
 mod poll;
 mod refusal;
@@ -46,7 +48,6 @@ use url::Url;
 use self::change::Change;
 use self::client::{Client, Keys, Server, Sort};
 pub use self::event::fuzz as fuzz_event;
-pub use self::parse::fuzz as fuzz_answer;
 use self::wire::Wire;
 use super::{BoxFuture, BuildContext, Built, Call, Complaint, Detail, DetailBody, Examined, Found, ItemKey, Offer, Outcome, Reach, Seen, Service};
 use super::{SourceConfig, SourceSpec};
@@ -116,6 +117,36 @@ pub(super) fn server(url: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// What is wrong with an address as it is written.
+fn written(url: &str) -> Option<Complaint> {
+    match server(url) {
+        Err(reason) => Some(complaint("url", format!("the address is not right: {reason}"), "write the tracker's own address, such as \"https://sentry.io\"")),
+        Ok(url) if url.scheme() == "http" && !api::is_loopback(&url) => {
+            let message = "the token goes over the network for all to read".to_owned();
+            Some(Complaint { warning: true, ..complaint("url", message, "write https:// where the server has it") })
+        }
+        Ok(_) => None,
+    }
+}
+
+/// The server behind an address.
+fn reaches(url: &str) -> Vec<Reach> {
+    let Ok(url) = server(url) else { return Vec::new() };
+    let target = url.as_str().parse::<hyper::Uri>().ok();
+    // What stands behind a proxy is the proxy's to reach.
+    if !api::is_loopback(&url) && target.is_some_and(|target| crate::io::http::environment_proxy(&target).is_some()) {
+        return Vec::new();
+    }
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    vec![Reach::Tcp(host, url.port_or_known_default().unwrap_or(443))]
+}
+
+/// Any bytes as the server's answers, for fuzzing: must not panic.
+pub fn fuzz_answer(bytes: &[u8]) {
+    parse::fuzz(bytes);
+    monitor::fuzz(bytes);
+}
+
 impl Config {
     fn is_slug(text: &str) -> bool {
         parse::is_id(text)
@@ -145,18 +176,7 @@ impl Config {
 
 impl SourceConfig for Config {
     fn check(&self) -> Vec<Complaint> {
-        let mut all = Vec::new();
-        match server(&self.url) {
-            Err(reason) => {
-                all.push(complaint("url", format!("the address is not right: {reason}"), "write the tracker's own address, such as \"https://sentry.io\""));
-            }
-            Ok(url) if url.scheme() == "http" && !api::is_loopback(&url) => {
-                let mut one = complaint("url", "the token goes over the network for all to read".to_owned(), "write https:// where the server has it");
-                one.warning = true;
-                all.push(one);
-            }
-            Ok(_) => {}
-        }
+        let mut all: Vec<Complaint> = written(&self.url).into_iter().collect();
         if !Self::is_slug(&self.organization) {
             all.push(complaint(
                 "organization",
@@ -206,14 +226,7 @@ impl SourceConfig for Config {
     }
 
     fn reaches(&self, _: &BuildContext) -> Vec<Reach> {
-        let Ok(url) = server(&self.url) else { return Vec::new() };
-        let target = url.as_str().parse::<hyper::Uri>().ok();
-        // What stands behind a proxy is the proxy's to reach.
-        if !api::is_loopback(&url) && target.is_some_and(|target| crate::io::http::environment_proxy(&target).is_some()) {
-            return Vec::new();
-        }
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        vec![Reach::Tcp(host, url.port_or_known_default().unwrap_or(443))]
+        reaches(&self.url)
     }
 
     fn examine(&self, context: &BuildContext) -> BoxFuture<'_, Vec<Examined>> {
