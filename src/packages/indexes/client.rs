@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::error::Error as _;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{
@@ -261,8 +261,8 @@ impl Asker {
         Ok(Self { client: made(builder().build())?, direct: made(builder().no_proxy().build())?, cache, lanes: Mutex::default() })
     }
 
-    /// What the index knows of this project (normalised name).
-    pub async fn ask(&self, index: &Index, name: &str) -> Answer {
+    /// What the index knows of this project (normalised name). Who waits for its turn is not asked for once the round is `ended`.
+    pub async fn ask(&self, index: &Index, name: &str, ended: &OnceLock<SourceError>) -> Answer {
         let (cache, base, key) = (Arc::clone(&self.cache), index.base.as_str().to_owned(), name.to_owned());
         let kept = tokio::task::spawn_blocking(move || cache.get(&base, &key)).await.ok().flatten();
         let now = clock::now().timestamp();
@@ -274,6 +274,9 @@ impl Asker {
         let lane = Arc::clone(self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(index.base.to_string()).or_insert_with(|| Arc::new(Lane::new())));
         // Nobody closes it.
         let slot = lane.slots.acquire().await.ok();
+        if let Some(error) = ended.get() {
+            return Answer { project: kept.map(|kept| kept.project), error: Some(error.clone()) };
+        }
         let asked = self.request(index, name, kept.as_ref(), &lane).await;
         // Who does not answer is no reason for the others to wait in line.
         lane.open(false);

@@ -239,7 +239,7 @@ impl Round {
         if let Some(error) = self.ended.get() {
             return stop(error.clone());
         }
-        let Ok(answer) = tokio::time::timeout_at(self.deadline, self.asker.ask(index, name)).await else {
+        let Ok(answer) = tokio::time::timeout_at(self.deadline, self.asker.ask(index, name, &self.ended)).await else {
             return stop(SourceError::timeout(self.limit));
         };
         if let Some(error) = &answer.error {

@@ -3,7 +3,7 @@
 //!
 //! What does not belong here: the upgrade itself (`actions::upgrade`, run by the verb), reading notes (`packages::notes`).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -64,7 +64,7 @@ impl PythonService {
         let asker = Arc::clone(self.asker.get_or_try_init(|| made).await?);
         let mut error = None;
         for index in indexes.all {
-            let answer = asker.ask(&index, name).await;
+            let answer = asker.ask(&index, name, &OnceLock::new()).await;
             let newest = answer.project.and_then(|project| {
                 let good = project.releases.iter().filter(|release| release.yanked.is_none());
                 let all = good.filter_map(|release| Some((Version::parse(&release.version)?, release.version.clone())));

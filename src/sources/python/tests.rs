@@ -429,6 +429,25 @@ async fn a_whole_failure_has_one_reason_and_a_remedy() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_down_is_left_alone_after_a_few_tries() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/simple/", listener.local_addr().unwrap());
+    let tried = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counter = Arc::clone(&tried);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten().take(300) {
+            counter.fetch_add(1, Ordering::Relaxed);
+            drop(stream);
+        }
+    });
+    put(dir.path(), "requirements.txt", &(0..200).map(|n| format!("till{n}==1.0\n")).collect::<String>());
+    let error = poll(dir.path(), &format!("manifest = \"requirements.txt\"\nindex = \"{url}\"")).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Tls | ErrorKind::Connect), "{error:?}");
+    assert!(count(&tried) <= 40, "200 packages, {} tries", count(&tried));
+}
+
+#[tokio::test]
 async fn credentials_go_to_their_own_index_and_into_no_message() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "requirements.txt", "inner==1\nouter==1\n");
