@@ -23,8 +23,8 @@ use crate::io::clock;
 use crate::packages::ecosystem::Ecosystem;
 use crate::packages::indexes::client::{Asker, Index};
 
-/// Requests at one time.
-const PARALLEL: usize = 8;
+/// Packages that are asked about at one time; how many of them go to a server at once is for the client to say.
+const PARALLEL: usize = 64;
 /// So many releases that an index has no list for, and none that it has: it keeps none.
 const NO_LIST: usize = 4;
 /// How often a cure is asked about in turn.
@@ -66,6 +66,20 @@ pub struct Beside<'a> {
     pub listed: Option<Listed>,
 }
 
+/// Records by the version they are about, and when the oldest answer was given.
+type ByVersion = (HashMap<Query, Vec<Arc<Record>>>, Option<i64>);
+
+/// What was said of the versions that are there.
+#[derive(Debug)]
+pub enum First {
+    /// By OSV.
+    Osv(Said),
+    /// By the index's own list.
+    Listed(ByVersion),
+    /// Nobody was asked.
+    Nobody,
+}
+
 /// The version that weaknesses are known by: a build of one's own has those of what it was made of.
 fn query(package: &Package, ecosystem: Ecosystem) -> Option<Query> {
     let version = package.current()?.trim();
@@ -82,11 +96,15 @@ impl std::fmt::Debug for Beside<'_> {
 }
 
 impl Auditor {
-    /// Asks OSV about the versions that are there, within `deadline`; `None` where it is switched off. What is out need not be known for that.
-    pub async fn ask(&self, packages: &Packages, elsewhere: &HashSet<String>, deadline: Instant) -> Option<Said> {
-        let osv = self.osv.as_ref()?;
+    /// Asks about the versions that are there, within `deadline`: OSV, else the index's own list. What is out need not be known for that.
+    pub async fn ask(&self, packages: &Packages, elsewhere: &HashSet<String>, listed: Option<&Listed>, deadline: Instant) -> First {
         let asked: Vec<Query> = self.queries(packages, elsewhere).into_iter().map(|(_, query)| query).collect();
-        if asked.is_empty() { None } else { Some(osv.ask(&asked, self.fresh, deadline).await) }
+        match (&self.osv, listed) {
+            _ if asked.is_empty() => First::Nobody,
+            (Some(osv), _) => First::Osv(osv.ask(&asked, self.fresh, deadline).await),
+            (None, Some(listed)) => First::Listed(self.listed(listed, &asked, deadline).await),
+            (None, None) => First::Nobody,
+        }
     }
 
     fn queries(&self, packages: &Packages, elsewhere: &HashSet<String>) -> Vec<(usize, Query)> {
@@ -94,8 +112,8 @@ impl Auditor {
         asked.filter_map(|(at, package)| Some((at, query(package, self.ecosystem)?))).collect()
     }
 
-    /// Audits all of them, within `deadline`; `said` is what OSV said of the versions that are there.
-    pub async fn audit(&self, packages: &mut Packages, beside: Beside<'_>, said: Option<Said>, deadline: Instant) -> Vec<Problem> {
+    /// Audits all of them, within `deadline`; `first` is what was said of the versions that are there.
+    pub async fn audit(&self, packages: &mut Packages, beside: Beside<'_>, first: First, deadline: Instant) -> Vec<Problem> {
         let now = clock::now();
         let queries = self.queries(packages, beside.elsewhere);
         let asked: Vec<Query> = queries.iter().map(|(_, query)| query.clone()).collect();
@@ -105,15 +123,21 @@ impl Auditor {
         let mut problems = Vec::new();
         let (mut records, mut oldest, mut error) = (HashMap::new(), None, None);
         let mut from: Vec<String> = Vec::new();
-        if let Some(said) = said {
+        let mut listing = None;
+        if let First::Osv(said) = first {
             if !said.records.is_empty() {
                 from.push("OSV".to_owned());
             }
             (records, oldest, error, problems) = (said.records, said.oldest_s, said.error, said.problems);
+        } else if let First::Listed(told) = first {
+            listing = Some(told);
         }
         let left: Vec<Query> = asked.iter().filter(|query| !records.contains_key(*query)).cloned().collect();
         if let (false, Some(listed)) = (left.is_empty(), &beside.listed) {
-            let (more, at) = self.listed(listed, &left, deadline).await;
+            let (more, at) = match listing {
+                Some(told) => told,
+                None => self.listed(listed, &left, deadline).await,
+            };
             if !more.is_empty() {
                 from.push("the index".to_owned());
                 oldest = [oldest, at].into_iter().flatten().min();
@@ -179,7 +203,7 @@ impl Auditor {
     }
 
     /// What the index's own list has. Answers of before stand in for those that do not come.
-    async fn listed(&self, listed: &Listed, queries: &[Query], deadline: Instant) -> (HashMap<Query, Vec<Arc<Record>>>, Option<i64>) {
+    async fn listed(&self, listed: &Listed, queries: &[Query], deadline: Instant) -> ByVersion {
         let who = format!("{} listed {}", listed.index.shown(), self.source);
         let (store, name) = (Arc::clone(&self.store), who.clone());
         let known = tokio::task::spawn_blocking(move || store.answers(&name)).await.unwrap_or_default();
@@ -205,7 +229,10 @@ impl Auditor {
             let fresh = read.map(|records| Answered { at_s: now, found: Vec::new(), records: records.into_iter().map(Arc::new).collect() });
             (query, fresh.or(kept))
         };
-        let all: Vec<(Query, Option<Answered>)> = stream::iter(queries.to_vec()).map(one).buffer_unordered(PARALLEL).collect().await;
+        // The first few tell whether it keeps one.
+        let (head, rest) = queries.split_at(queries.len().min(NO_LIST));
+        let mut all: Vec<(Query, Option<Answered>)> = stream::iter(head.to_vec()).map(one).buffer_unordered(NO_LIST).collect().await;
+        all.extend(stream::iter(rest.to_vec()).map(one).buffer_unordered(PARALLEL).collect::<Vec<_>>().await);
         let mut answers: BTreeMap<String, Answered> = known.as_ref().clone();
         let (mut found, mut oldest) = (HashMap::new(), None);
         for (query, answered) in all {

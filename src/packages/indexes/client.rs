@@ -27,8 +27,8 @@ use crate::io::{api, clock, http};
 const LIMIT: usize = 32 << 20;
 /// One request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Questions at one time on one connection; servers allow a hundred and more.
-const MANY: usize = 64;
+/// Questions at one time on one connection; what a server does not take at once waits in the connection.
+const MANY: usize = 128;
 /// Questions at one time, each on a connection of its own.
 const FEW: usize = 8;
 /// What may be on its way of one answer, and of all on one connection, before we take it: without such room a distant server waits for us
@@ -271,7 +271,7 @@ impl Asker {
         {
             return Answer { project: Some(Arc::clone(&kept.project)), error: None };
         }
-        let lane = Arc::clone(self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(index.base.to_string()).or_insert_with(|| Arc::new(Lane::new())));
+        let lane = self.lane(index);
         // Nobody closes it.
         let slot = lane.slots.acquire().await.ok();
         if let Some(error) = ended.get() {
@@ -287,6 +287,11 @@ impl Asker {
         }
     }
 
+    fn lane(&self, index: &Index) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(lanes.entry(index.base.to_string()).or_insert_with(|| Arc::new(Lane::new())))
+    }
+
     /// What the index says of one release in its older JSON form; `None` when it has no such form or does not know the release.
     ///
     /// # Errors
@@ -298,7 +303,11 @@ impl Asker {
         if let Some((user, password)) = &index.auth {
             request = request.basic_auth(user, Some(password.expose()));
         }
-        let response = request.send().await.map_err(|error| failed(&error))?;
+        let lane = self.lane(index);
+        let _slot = lane.slots.acquire().await.ok();
+        let response = request.send().await;
+        lane.open(response.as_ref().is_ok_and(|response| response.version() == Version::HTTP_2));
+        let response = response.map_err(|error| failed(&error))?;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
         match response.status().as_u16() {
             200 if content_type.contains("json") => body(response).await.map(Some),
@@ -499,6 +508,18 @@ mod tests {
         for wrong in ["", "index.example", "ftp://index.example/", "file:///srv/simple", "https://me:hush@/"] {
             let error = Index::new(wrong, |_| None).unwrap_err();
             assert!(!error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_first_question_goes_alone_and_tells_how_many_may_follow() {
+        for (many, slots) in [(true, MANY), (false, FEW)] {
+            let lane = Lane::new();
+            assert_eq!(lane.slots.available_permits(), 1);
+            lane.open(many);
+            // What a later answer says changes nothing.
+            lane.open(!many);
+            assert_eq!(lane.slots.available_permits(), slots);
         }
     }
 

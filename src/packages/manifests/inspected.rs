@@ -49,7 +49,8 @@ struct Metadata {
 /// What is not right about it, in words.
 pub fn read(text: &str) -> Result<Environment, String> {
     // What a login shell prints before it is no part of the report.
-    let start = text.find('{').ok_or("it printed no JSON")?;
+    let of_line = if text.starts_with('{') { Some(0) } else { text.find("\n{").map(|at| at + 1) };
+    let start = of_line.or_else(|| text.find('{')).ok_or("it printed no JSON")?;
     let mut stream = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Report>();
     let report = match stream.next() {
         Some(Ok(report)) => report,
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_report_tells_what_is_installed_and_for_whom() {
-        for text in [REPORT.to_owned(), format!("Welcome to web1\n{REPORT}\nbye\n")] {
+        for text in [REPORT.to_owned(), format!("Welcome to {{web1}}\n{REPORT}\nbye\n")] {
             let read = read(&text).unwrap();
             let told: Vec<_> = read.distributions.values().map(|one| (one.name.as_str(), one.version.as_str(), one.requested, one.from_index)).collect();
             assert_eq!(

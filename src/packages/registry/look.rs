@@ -109,7 +109,7 @@ impl Look {
         // Versions are known by the lock file, so nobody needs to wait for the registry to be asked about their weaknesses.
         let pinned = |one: &Locked| Package { name: one.name.clone(), locked: Some(one.version.clone()), ..Package::default() };
         let bare = Packages { items: listed.all.iter().map(pinned).collect(), ..Packages::default() };
-        let (all, said) = tokio::join!(self.ask(&registries, names, deadline), self.auditor.ask(&bare, &elsewhere, deadline));
+        let (all, said) = tokio::join!(self.ask(&registries, names, deadline), self.auditor.ask(&bare, &elsewhere, None, deadline));
         if !all.is_empty() {
             let errors: Vec<&SourceError> = all.iter().filter_map(|(_, _, error)| error.as_ref()).collect();
             let answered = all.iter().any(|(_, project, error)| error.is_none() || project.is_some() || error.as_ref().is_some_and(is_unknown));

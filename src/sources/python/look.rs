@@ -27,7 +27,7 @@ use crate::packages::versions::Interpreter;
 use crate::sources::{BoxFuture, Cadence, Collected, Source};
 
 /// Packages that are asked about at one time; how many of them go to a server at once is for the client to say.
-const PARALLEL: usize = 64;
+const PARALLEL: usize = 128;
 /// After so many failures of the connection the index is left alone until the next poll.
 const PATIENCE: u8 = 16;
 /// A report of what is installed is not larger than this, in bytes: it holds the descriptions of all packages.
@@ -283,7 +283,7 @@ impl PythonSource {
         let deadline = started + limit;
         let (all, said, (lines, mut told, _)): (Vec<Asked>, _, _) = tokio::join!(
             stream::iter(names.into_iter().map(|name| round.ask(name))).buffer_unordered(PARALLEL).collect(),
-            setup.auditor.ask(&here.bare, &elsewhere, deadline),
+            setup.auditor.ask(&here.bare, &elsewhere, listed.as_ref(), deadline),
             life::look(setup.dates.as_ref(), &used, deadline),
         );
         if !all.is_empty()
