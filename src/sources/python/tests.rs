@@ -441,7 +441,8 @@ async fn an_index_that_is_down_is_left_alone_after_a_few_tries() {
             drop(stream);
         }
     });
-    put(dir.path(), "requirements.txt", &(0..200).map(|n| format!("till{n}==1.0\n")).collect::<String>());
+    let names: Vec<String> = (0..200).map(|n| format!("till{n}==1.0")).collect();
+    put(dir.path(), "requirements.txt", &names.join("\n"));
     let error = poll(dir.path(), &format!("manifest = \"requirements.txt\"\nindex = \"{url}\"")).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Tls | ErrorKind::Connect), "{error:?}");
     assert!(count(&tried) <= 40, "200 packages, {} tries", count(&tried));
