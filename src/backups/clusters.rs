@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::prefix::Prefix;
 use super::tool;
 use crate::domain::SourceError;
 use crate::io::exec::Output;
@@ -13,48 +14,35 @@ const LARGEST: u64 = 1 << 20;
 /// The tool as it is called: by itself, or behind words such as `sudo -u postgres` or `ssh db1`.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    prefix: Vec<String>,
+    prefix: Prefix,
     /// What is called, for taking turns: one repository is read by one at a time.
     turn: String,
-}
-
-/// A text as one word of a shell, where it needs to be.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 impl Caller {
     /// As configured; the tool itself when nothing is.
     #[must_use]
     pub fn new(configured: Option<&[String]>, tool: &str, set: &str) -> Self {
-        let prefix = configured.map_or_else(|| vec![tool.to_owned()], <[String]>::to_vec);
-        Self { turn: format!("{} {set}", prefix.join(" ")), prefix }
+        let prefix = Prefix::new(configured, tool);
+        Self { turn: format!("{} {set}", prefix.words().join(" ")), prefix }
     }
 
     /// The words that stand before the arguments.
     #[must_use]
     pub fn words(&self) -> &[String] {
-        &self.prefix
+        self.prefix.words()
     }
 
     /// Whether the tool runs where the paths of this machine are not its own.
     #[must_use]
     pub fn elsewhere(&self) -> bool {
-        self.prefix.iter().any(|word| ["ssh", "docker", "podman", "kubectl"].contains(&word.rsplit('/').next().unwrap_or_default()))
-    }
-
-    fn argv(&self, arguments: &[&str]) -> Vec<String> {
-        let is_ssh = self.prefix.iter().any(|word| word.rsplit('/').next() == Some("ssh"));
-        // What `ssh` is given a shell over there reads once more.
-        let one = |argument: &&str| if is_ssh { quoted(argument) } else { (*argument).to_owned() };
-        self.prefix.iter().cloned().chain(arguments.iter().map(one)).collect()
+        self.words().iter().any(|word| ["ssh", "docker", "podman", "kubectl"].contains(&word.rsplit('/').next().unwrap_or_default()))
     }
 
     /// As one line for pasting into a shell.
     #[must_use]
     pub fn line(&self, arguments: &[&str]) -> String {
-        self.argv(arguments).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+        self.prefix.line(arguments)
     }
 
     /// Runs it to its end, one at a time.
@@ -63,7 +51,7 @@ impl Caller {
     /// When it cannot be started, takes too long or prints too much. How it ended is the caller's to judge.
     pub async fn run(&self, arguments: &[&str], timeout: Duration) -> Result<Output, SourceError> {
         let _turn = tool::turn(&self.turn).await;
-        tool::run(&tool::program(self.argv(arguments), &[]), timeout).await
+        tool::run(&tool::program(self.prefix.with(arguments), &[]), timeout).await
     }
 
     /// The error of a run that failed: the first line that says what went wrong, from either output.
@@ -73,7 +61,7 @@ impl Caller {
         let lines = || errors.lines().chain(printed.lines()).map(str::trim).filter(|line| !line.is_empty());
         let line = lines().find(|line| line.contains("ERROR")).or_else(|| lines().next_back()).unwrap_or_default();
         let line: String = line.chars().filter(|c| !c.is_control()).take(300).collect();
-        let tool = self.prefix.last().map_or("", String::as_str);
+        let tool = self.words().last().map_or("", String::as_str);
         let message = format!("{tool}: {}: {line}", output.ending);
         SourceError::missing(
             message.trim_end_matches([':', ' ']),
@@ -100,7 +88,7 @@ mod tests {
     fn words_are_quoted_where_a_shell_reads_them() {
         let words = |all: &[&str]| all.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let ssh = Caller::new(Some(&words(&["ssh", "db1", "pgbackrest"])), "pgbackrest", "main");
-        assert_eq!(ssh.argv(&["--stanza=a b", "info"]), ["ssh", "db1", "pgbackrest", "'--stanza=a b'", "info"]);
+        assert_eq!(ssh.prefix.with(&["--stanza=a b", "info"]), ["ssh", "db1", "pgbackrest", "'--stanza=a b'", "info"]);
         assert!(ssh.elsewhere());
         let plain = Caller::new(None, "barman", "main");
         assert_eq!(plain.line(&["recover", "a b"]), "barman recover 'a b'");

@@ -319,6 +319,19 @@ pub enum Reach {
     Files(PathBuf),
 }
 
+impl Reach {
+    /// The server of a service's address; nothing where a proxy stands before it: what stands behind one is the proxy's to reach.
+    #[must_use]
+    pub fn service(url: &url::Url) -> Vec<Self> {
+        let target = url.as_str().parse::<hyper::Uri>().ok();
+        if !crate::io::api::is_loopback(url) && target.is_some_and(|target| crate::io::http::environment_proxy(&target).is_some()) {
+            return Vec::new();
+        }
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        vec![Self::Tcp(host, url.port_or_known_default().unwrap_or(443))]
+    }
+}
+
 /// How something that was examined is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

@@ -93,14 +93,7 @@ impl SourceConfig for Config {
     }
 
     fn reaches(&self, _: &BuildContext) -> Vec<Reach> {
-        let Ok(url) = self.server() else { return Vec::new() };
-        let target = url.as_str().parse::<hyper::Uri>().ok();
-        // What stands behind a proxy is the proxy's to reach.
-        if !api::is_loopback(&url) && target.is_some_and(|target| crate::io::http::environment_proxy(&target).is_some()) {
-            return Vec::new();
-        }
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        vec![Reach::Tcp(host, url.port_or_known_default().unwrap_or(443))]
+        self.server().map_or_else(|_| Vec::new(), |url| Reach::service(&url))
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {

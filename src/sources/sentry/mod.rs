@@ -131,14 +131,7 @@ fn written(url: &str) -> Option<Complaint> {
 
 /// The server behind an address.
 fn reaches(url: &str) -> Vec<Reach> {
-    let Ok(url) = server(url) else { return Vec::new() };
-    let target = url.as_str().parse::<hyper::Uri>().ok();
-    // What stands behind a proxy is the proxy's to reach.
-    if !api::is_loopback(&url) && target.is_some_and(|target| crate::io::http::environment_proxy(&target).is_some()) {
-        return Vec::new();
-    }
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    vec![Reach::Tcp(host, url.port_or_known_default().unwrap_or(443))]
+    server(url).map_or_else(|_| Vec::new(), |url| Reach::service(&url))
 }
 
 /// Any bytes as the server's answers, for fuzzing: must not panic.
