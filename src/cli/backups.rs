@@ -232,6 +232,10 @@ fn whole(source: &SourceState, now: Timestamp, by_hand: impl Fn(&Copy) -> Option
     if let Some(at) = backup.next_at {
         row("next", rfc3339(at));
     }
+    if let Some(run) = &backup.last_failure {
+        let at = run.ended.or(run.started).map_or_else(|| "?".to_owned(), rfc3339);
+        row("failed", format!("{at}{}", if run.message.is_empty() { String::new() } else { format!(": {}", run.message) }));
+    }
     for lock in &backup.locks {
         let since = lock.since.map_or_else(String::new, |at| format!(" for {}", human(since(at, now))));
         row("lock", format!("{}{since}{}", lock.holder, if lock.stale { ", which has ended" } else { "" }));

@@ -198,6 +198,7 @@ pub(super) fn enter(state: &mut State, now: Timestamp) -> bool {
     let Some(looking) = looking(state.shown(), &state.view, &source, state.shown_at(now)) else { return false };
     let stops = looking.stops();
     let Some(at) = looking.cursor(&stops) else { return false };
+    let line = state.view.drawn.stops.get(at).copied().unwrap_or_default();
     match stops[at] {
         Stop::Copy(place) => {
             let (is_it, folded) = (looking.copy == Some(place), looking.folded);
@@ -214,6 +215,10 @@ pub(super) fn enter(state: &mut State, now: Timestamp) -> bool {
             (browse.under, browse.at) = (path, Some(Stop::Entry(0)));
         }
     }
+    // What it holds comes below it, and is to be seen.
+    let height = state.view.drawn.detail_height;
+    let list = state.view.list_mut();
+    list.detail_offset = list.detail_offset.max((line + height / 2 + 1).saturating_sub(height));
     true
 }
 

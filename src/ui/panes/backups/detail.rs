@@ -132,6 +132,14 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> (Vec<
         let (word, style) = if at < scene.now { ("did not run", warn) } else { ("expected", theme.text) };
         fact("next", vec![Span::styled(format!("{} {word}", text::moment_short(at, scene.now, scene.view.zone)), style)]);
     }
+    if let Some(run) = &backup.last_failure {
+        let at = run.ended.or(run.started);
+        // A copy that came after it is the better news.
+        let healed = at.zip(backup.last_success).is_some_and(|(failed, good)| good > failed);
+        let ago = at.map_or_else(|| "a run".to_owned(), |at| when(scene, at));
+        let said = if run.message.is_empty() { "it said nothing of itself" } else { &run.message };
+        fact("failed", vec![Span::styled(format!("{ago}: {said}"), if healed { theme.text } else { warn })]);
+    }
     for lock in &backup.locks {
         let held = lock.since.map_or_else(String::new, |at| format!(" for {}", scene.age(at)));
         let (ended, style) = if lock.stale { (", which has ended: the lock is stale", warn) } else { ("", theme.text) };

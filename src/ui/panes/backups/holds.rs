@@ -7,7 +7,6 @@ use super::detail::named;
 use crate::backups::Entry;
 use crate::domain::SourceId;
 use crate::domain::time::size_text;
-use crate::sources::ItemKey;
 use crate::state::browse::{Looking, Stop, looking};
 use crate::ui::scene::Scene;
 use crate::ui::text;
@@ -58,18 +57,12 @@ pub(super) fn lines(scene: &Scene<'_>, source: &SourceId, width: u16, all: &mut 
 fn said(scene: &Scene<'_>, source: &SourceId, looking: &Looking<'_>, width: u16, all: &mut Vec<Line>) {
     let theme = scene.theme;
     let room = usize::from(width.saturating_sub(NAME + 2)).max(10);
-    let details = &scene.world.details;
-    let part = Some(looking.under).filter(|under| !under.is_empty());
-    let asked = || {
-        let copy = looking.copy.and_then(|copy| looking.backup.copies.get(copy));
-        copy.is_some_and(|copy| details.is_asked(&ItemKey { source: source.clone(), item: copy.name.clone() }, part))
-    };
     if let Some((_, error)) = looking.known.and_then(|known| known.error.as_ref()) {
         let words = text::wrap(&format!("what it holds is not known: {}", error.message), room);
         all.extend(words.into_iter().map(|words| Line::new().put(NAME, words, theme.unknown)));
     } else if looking.folder().is_some_and(|folder| folder.entries.is_empty()) {
         all.push(Line::new().put(NAME, "nothing is in it", theme.dim));
-    } else if looking.known.is_none() && asked() {
+    } else if looking.known.is_none() && !scene.world.details.has_none(source) {
         all.push(Line::new().put(NAME, "what it holds is asked …", theme.dim));
     }
 }
