@@ -109,6 +109,7 @@ impl Shop {
 
 #[tokio::test]
 async fn a_real_repository_is_told_browsed_restored_and_checked() {
+    let began = std::time::Instant::now();
     let Some(shop) = Shop::new().await else { return };
     for (hours, name) in [(75, "web1-mon"), (51, "web1-tue"), (27, "web1-wed"), (3, "web1-thu"), (2, "web1-fri.checkpoint"), (1, "other")] {
         shop.backup(hours, name).await;
@@ -128,7 +129,8 @@ async fn a_real_repository_is_told_browsed_restored_and_checked() {
     assert_eq!((last.name.as_str(), last.size_bytes, last.host.as_deref()), ("web1-thu", Some(50_003), Some(crate::backups::disk::host().as_str())));
     assert!(last.started.is_some() && last.added_bytes.is_some());
     let age = seen.age_s.unwrap();
-    assert!((3 * 3_600 - 5..3 * 3_600 + 300).contains(&age), "times without a zone are UTC: {age}");
+    // A busy machine takes its time.
+    assert!((3 * 3_600 - 5..=3 * 3_600 + 5 + began.elapsed().as_secs()).contains(&age), "times without a zone are UTC: {age}");
     assert_eq!(seen.median_size_bytes, Some(50_003), "older ones are measured too");
     assert!(seen.repository_bytes.is_some_and(|bytes| bytes > 0) && seen.free_bytes.is_some() && seen.next_at.is_some());
     assert_eq!((seen.places.len(), seen.places[0].same_machine), (1, Some(true)), "it lies beside what it protects");

@@ -132,6 +132,7 @@ impl Shop {
 
 #[tokio::test]
 async fn a_real_repository_is_told_browsed_restored_and_checked() {
+    let began = std::time::Instant::now();
     let Some(shop) = Shop::new().await else { return };
     for (hours, host) in [(75, "web1"), (51, "web1"), (27, "web1"), (3, "web1"), (1, "web2")] {
         shop.backup(hours, &["--host", host, "--tag", "db,nightly"]).await;
@@ -152,7 +153,8 @@ async fn a_real_repository_is_told_browsed_restored_and_checked() {
     let last = seen.copies.last().unwrap();
     assert_eq!((last.host.as_deref(), last.tags.as_slice(), last.size_bytes), (Some("web1"), ["db".to_owned(), "nightly".to_owned()].as_slice(), Some(50_003)));
     assert_eq!(seen.median_size_bytes, Some(50_003), "sizes of the older ones are measured too");
-    assert!((3 * 3_600..3 * 3_600 + 120).contains(&seen.age_s.unwrap()));
+    // A busy machine takes its time.
+    assert!((3 * 3_600..=3 * 3_600 + 5 + began.elapsed().as_secs()).contains(&seen.age_s.unwrap()));
     let next = (seen.next_at.unwrap() - last.at - chrono::TimeDelta::hours(24)).num_seconds();
     assert!(next.abs() < 60, "a day after the last: {next}");
     assert!(seen.repository_bytes.is_some_and(|bytes| bytes > 0) && seen.free_bytes.is_some());
