@@ -457,3 +457,84 @@ fn what_other_machines_reach_is_not_listened_to_unless_that_is_said() {
         assert!(stderr(&output).contains(part) && !stderr(&output).contains("hush"), "{table}: {}", stderr(&output));
     }
 }
+
+/// A data set whose drill is long due and takes its time: what it starts leaves its number in a file. Gives that file.
+fn drill_is_due(place: &Place) -> PathBuf {
+    let work = place.path().join("work");
+    std::fs::create_dir(work.join("copies")).unwrap();
+    std::fs::write(work.join("copies/shop.sql"), "-- MySQL dump 10.13\nINSERT INTO t VALUES (1);\n-- Dump completed on 2026-11-20  3:00:00\n").unwrap();
+    let pid = work.join("pid");
+    let command = format!("echo $$ > {0}.part; mv {0}.part {0}; sleep 600 & wait", pid.display());
+    put(
+        place,
+        &format!(
+            "{FREE}\n[site.shop.files.db]\npath = \"copies/*.sql\"\nevery = \"1s\"\ndrill = {{ every = \"30d\", scratch = \"scratch\", assert = {{ command = [\"sh\", \"-c\", {command:?}] }} }}\n"
+        ),
+    );
+    let settings = model::Journal { keep: Duration::from_hours(24 * 400), url: None, redact: Vec::new() };
+    let journal = Journal::open(&state(place), &settings, Identity::of_this_process()).journal.unwrap();
+    let (source, at) = (SourceId::parse("shop/files/db").unwrap(), rounds::io::clock::now() - chrono::TimeDelta::days(60));
+    let drill = rounds::domain::Drill { at, ok: true, seconds: 1.0, copy: None, phases: Vec::new(), assertions: Vec::new(), problem: None };
+    journal.keep_transition(rounds::actions::drill::Evidence::Drill(Box::new(drill)).transition(&source));
+    assert!(journal.flush(SOON));
+    pid
+}
+
+/// Whether a process runs; one that has ended and whom nobody asked is no more.
+fn runs(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
+}
+
+fn number(file: &Path) -> Option<i32> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// How the runs of the journal ended, one after the other.
+fn endings(place: &Place) -> Vec<String> {
+    let snapshot = read_snapshot(&state(place)).unwrap();
+    let ended = |event: &rounds::domain::Transition| match &event.kind {
+        rounds::domain::TransitionKind::Action { ended, .. } => Some(ended.as_ref().map_or_else(|| "begun".to_owned(), |end| end.words.clone())),
+        _ => None,
+    };
+    snapshot.events.iter().filter_map(ended).collect()
+}
+
+#[test]
+fn stopped_in_the_middle_of_a_drill_it_leaves_nothing_behind() {
+    let place = Place::new();
+    let file = drill_is_due(&place);
+    let mut watch = Watcher::start(&place, &["--config", "rounds.toml"]);
+    let pid = until("the drill", || number(&file), || watch.text());
+    assert!(runs(pid) && place.path().join("work/scratch").exists());
+    watch.signal(Signal::SIGTERM);
+    assert_eq!(watch.end(), Some(0), "{}", watch.text());
+    watch.says("rounds: stopped");
+    assert!(!runs(pid), "what the drill had started still runs");
+    assert!(!place.path().join("work/scratch").exists(), "the scratch place is still there");
+    assert_eq!(endings(&place), ["begun", "stopped: the collector ended"]);
+    assert!(place.path().join("work/copies/shop.sql").exists());
+}
+
+#[test]
+fn killed_in_the_middle_of_a_drill_the_next_start_says_so_and_cleans() {
+    let place = Place::new();
+    let file = drill_is_due(&place);
+    let mut watch = Watcher::start(&place, &["--config", "rounds.toml"]);
+    let pid = until("the drill", || number(&file), || watch.text());
+    watch.signal(Signal::SIGKILL);
+    until("the end", || watch.child.try_wait().unwrap(), String::new);
+    assert!(runs(pid) && place.path().join("work/scratch").exists(), "nobody could clean");
+    std::fs::remove_file(&file).unwrap();
+
+    let mut next = Watcher::start(&place, &["--config", "rounds.toml"]);
+    let line = next.says("broken off; what it left is taken away");
+    assert!(line.contains("drill of shop/files/db"), "{line}");
+    assert!(!runs(pid), "what the drill had started still runs");
+    let left = std::fs::read_dir(place.path().join("work/scratch")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "what was restored still lies there");
+    next.signal(Signal::SIGTERM);
+    assert_eq!(next.end(), Some(0), "{}", next.text());
+    // Its beginning may not have reached the disk when it was killed; it is not begun again at once.
+    let endings = endings(&place);
+    assert!(endings.last().is_some_and(|words| words.starts_with("broken off")) && endings.len() <= 2, "{endings:?}");
+}

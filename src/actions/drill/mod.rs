@@ -269,14 +269,40 @@ pub async fn carry_out(order: &Order, record: &Transition, stop: &CancellationTo
         Ok(Err(broken)) => return Outcome { result: Err(broken), closed: None },
         Err(_) => return Outcome { result: Err(Broken::Refused("its place could not be taken".to_owned(), "try again".to_owned())), closed: None },
     };
-    let before = hold.mark();
-    let closed = before.as_ref().and_then(|mark| {
-        let end = ActionEnd { ok: false, words: "broken off; what it left is taken away".to_owned(), took_ms: 0 };
-        audit::ended(mark.record.as_ref()?, end, &title(order.job, &order.source), crate::io::clock::now())
-    });
+    let closed = hold.mark().and_then(|mark| closing(order, &mark, GONE));
     let result = match order.job {
         Job::Drill => run::run(order, &hold, record, stop, tell).await.map(|drill| Evidence::Drill(Box::new(drill))),
         Job::Check => run::check(order, &hold, record, stop, tell).await.map(Evidence::Check),
     };
     Outcome { result, closed }
+}
+
+/// What is said of a run that was broken off, once nothing of it is left.
+const GONE: &str = "broken off; what it left is taken away";
+
+/// The record that ends a run that was broken off.
+fn closing(order: &Order, mark: &place::Mark, words: &str) -> Option<Transition> {
+    let record = mark.record.as_ref()?;
+    let job = if record.source == tries::id(Job::Check, &order.source) { Job::Check } else { Job::Drill };
+    let end = ActionEnd { ok: false, words: words.to_owned(), took_ms: 0 };
+    audit::ended(record, end, &title(job, &order.source), crate::io::clock::now())
+}
+
+/// Takes away what a run of this data set left that was killed, and ends what of it still runs; one that is under way is left alone. Gives the
+/// record that ends it. What is restored in a scratch place is people's data: it is not to lie there until the next drill is due.
+pub async fn tidy(order: &Order) -> Option<Transition> {
+    let (work, source) = (order.work.clone(), order.source.clone());
+    let hold = tokio::task::spawn_blocking(move || Hold::take(&work, &source)).await.ok()?.ok()?;
+    let mark = hold.mark()?;
+    match run::tidy(order, mark.clone()).await {
+        Ok(()) => {
+            hold.forget();
+            closing(order, &mark, GONE)
+        }
+        Err(said) => {
+            // It is told once; the mark stays for the next run.
+            let _ = hold.remember(&place::Mark { record: None, ..mark.clone() });
+            closing(order, &mark, &format!("broken off; {said}"))
+        }
+    }
 }

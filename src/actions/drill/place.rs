@@ -293,13 +293,16 @@ fn open_up(path: &Path) {
     }
 }
 
-/// Ends programs that an interrupted run left: those whose working directory lies in its place.
+/// Ends programs that an interrupted run left: those whose working directory lies in its place, and those that were told to write there. The
+/// name of the place is random: nobody else is told of it.
 fn end_programs(dir: &Path) {
     let Ok(dir) = dir.canonicalize() else { return };
+    let Some(named) = dir.to_str().filter(|_| is_ours(&dir)) else { return };
     let mut ended = 0;
     for entry in fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let there = fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&dir));
+        let works_there = fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&dir));
+        let there = works_there || fs::read(entry.path().join("cmdline")).is_ok_and(|argv| memchr::memmem::find(&argv, named.as_bytes()).is_some());
         if there && pid > 1 && u32::try_from(pid) != Ok(std::process::id()) {
             // It may have ended by itself in between.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);

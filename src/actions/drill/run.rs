@@ -143,6 +143,15 @@ async fn leftovers(mark: Mark, server: Option<&Secret>) -> Result<(), String> {
     }
 }
 
+/// Takes away what a mark tells of, with the configured server where it needs one.
+pub(super) async fn tidy(order: &Order, mark: Mark) -> Result<(), String> {
+    let server = match &mark.database {
+        Some(_) => server(order, &order.repository.drill()).await.map_err(|broken| broken.to_string())?,
+        None => None,
+    };
+    leftovers(mark, server.as_ref()).await
+}
+
 /// Tries a restore.
 pub(super) async fn run(
     order: &Order,

@@ -57,6 +57,8 @@ const OPENING: Duration = Duration::from_secs(3);
 const OPEN_AGAIN: Duration = Duration::from_secs(30);
 /// How long leaving waits for what is under way.
 const LEAVING: Duration = Duration::from_secs(5);
+/// How long a drill that is stopped may take to clean up: a server of its own ends in that time.
+const CLEANING: Duration = Duration::from_secs(15);
 /// The page is made anew at most this often.
 const PAGE: Duration = Duration::from_millis(250);
 /// Something may be due by schedule: asked at most and at least this often.
@@ -636,7 +638,7 @@ impl Collector {
         self.service.stopping();
         self.log.say(Weight::Info, &format!("rounds: stopping: {name}"), clock::now());
         drop(self.server);
-        for record in self.schedules.stop(runtime, LEAVING) {
+        for record in self.schedules.stop(runtime, CLEANING) {
             drop(self.hands.perform(Effect::KeepTransition(record)));
         }
         self.hands.let_go(runtime, LEAVING);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actions::{audit, drill};
 use crate::app::person;
-use crate::backups::schedule;
+use crate::backups::schedule::{self, Job};
 use crate::config::model::Config;
 use crate::domain::{ActionEnd, SourceId, Timestamp, Transition};
 use crate::io::clock;
@@ -47,6 +47,8 @@ pub struct Turn<'a> {
 pub struct Schedules {
     started: u64,
     running: Option<Running>,
+    /// Takes away what killed runs left; once, at the beginning.
+    tidying: Option<JoinHandle<()>>,
 }
 
 /// What runs now: one thing at a time.
@@ -67,6 +69,10 @@ impl Schedules {
         self.running.take_if(|running| running.task.is_finished());
         if turn.read_only || turn.journal.is_none() || self.running.is_some() || !turn.config.trusted {
             return None;
+        }
+        // Before anything is begun: what an earlier process left may be large, and still running.
+        if !self.tidying.get_or_insert_with(|| tidy(turn)).is_finished() {
+            return Some(turn.now);
         }
         let world = &turn.state.world;
         let known = |source: &SourceId, job| world.tries.iter().any(|spec| crate::state::tries::id(job, source).as_ref() == Some(&spec.id));
@@ -124,6 +130,20 @@ impl Schedules {
         let end = ActionEnd { ok: false, words: "stopped: the collector ended".to_owned(), took_ms };
         audit::ended(&record, end, &title, clock::now()).into_iter().collect()
     }
+}
+
+/// Takes away what killed runs of these data sets left, and records their end.
+fn tidy(turn: &Turn<'_>) -> JoinHandle<()> {
+    let orders: Vec<drill::Order> = drill::orders(turn.config).into_iter().map(|(_, order)| order).filter(|order| order.job == Job::Drill).collect();
+    let messages = turn.messages.clone();
+    turn.runtime.spawn(async move {
+        for order in orders {
+            if let Some(ended) = drill::tidy(&order).await {
+                // The loop has ended when this fails.
+                let _ = messages.send(Msg::Tried(Box::new(ended))).await;
+            }
+        }
+    })
 }
 
 #[cfg(test)]
@@ -192,6 +212,15 @@ mod tests {
         (config, state)
     }
 
+    /// Asks until something was started: what earlier runs left is looked for first.
+    fn begun(schedules: &mut Schedules, turn: &Turn<'_>) {
+        let since = Instant::now();
+        while schedules.started() == 0 && since.elapsed() < Duration::from_secs(60) {
+            schedules.run_due(turn);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn tried(runtime: &Runtime, messages: &mut mpsc::Receiver<Msg>) -> Transition {
         let next = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), messages.recv()).await });
         match next.unwrap() {
@@ -218,7 +247,7 @@ mod tests {
         schedules.run_due(&turn(&held, None, false));
         schedules.run_due(&turn(&held, Some(&journal), true));
         assert_eq!(schedules.started(), 0);
-        schedules.run_due(&turn(&held, Some(&journal), false));
+        begun(&mut schedules, &turn(&held, Some(&journal), false));
         schedules.run_due(&turn(&held, Some(&journal), false));
         assert_eq!(schedules.started(), 1);
         let kinds: Vec<TransitionKind> = (0..3).map(|_| tried(&runtime, &mut told).kind).collect();
@@ -239,7 +268,7 @@ mod tests {
         let (messages, mut told) = mpsc::channel(16);
         let held: BTreeSet<SourceId> = state.world.sources.keys().cloned().collect();
         let mut schedules = Schedules::default();
-        schedules.run_due(&Turn {
+        let turn = Turn {
             config: &config,
             state: &state,
             held: &held,
@@ -248,7 +277,8 @@ mod tests {
             messages: &messages,
             read_only: false,
             now,
-        });
+        };
+        begun(&mut schedules, &turn);
         tried(&runtime, &mut told);
         for _ in 0..500 {
             if dir.path().join("scratch").exists() {

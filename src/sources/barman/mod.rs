@@ -24,7 +24,7 @@ use crate::backups::clusters::{self, Caller};
 use crate::backups::{self, CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, plan, tool, user};
 use crate::config::value::{Dur, Size};
 use crate::domain::backup::Check;
-use crate::domain::{Capability, Copy, Data, Observation, Problem, SourceError};
+use crate::domain::{Capability, Copy, Data, ErrorKind, Observation, Problem, SourceError};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
 
@@ -167,6 +167,9 @@ impl Server {
         let output = self.caller.run(&arguments, timeout).await?;
         let said = output.stdout_text();
         let json = tool::json(&said);
+        if let Some(said) = parse::exception_of(json) {
+            return Err(SourceError::missing(format!("barman broke off: {said}"), "a record of it may be damaged: look at Barman's own log"));
+        }
         match parse::error_of(json) {
             Some(error) => Err(SourceError::config(format!("barman: {error}"), "check `server` and `config`; `barman list-server` names the servers")),
             // `check` ends with 1 when something is wrong, and says what.
@@ -226,10 +229,42 @@ impl Server {
         parse::failed_checks(&said, &self.name)
     }
 
+    /// Why there is nothing: a folder that may not be read is an empty list, and Barman's own check knows of it.
+    async fn why_nothing(&self, error: SourceError) -> SourceError {
+        let failed = self.failed_checks(self.timeout).await.unwrap_or_default();
+        match failed.iter().find(|failed| failed.starts_with("directories: ")) {
+            Some(failed) => SourceError::missing(format!("no backup of {} can be read: {failed}", self.name), "run this as Barman's own user"),
+            None => error,
+        }
+    }
+
+    /// WAL of the newest copy that Barman has in its list and that is not there, or is empty: no check of its own looks.
+    async fn lost_wal(&self, timeout: Duration) -> Result<Option<String>, SourceError> {
+        if self.caller.elsewhere() {
+            return Ok(None);
+        }
+        let (_, said) = self.run(true, &["list-files", "--target", "wal", &self.name, "latest"], timeout).await?;
+        let names = parse::files(&said)?;
+        let looked = tokio::task::spawn_blocking(move || {
+            // What this user may not look at is not known to be lost.
+            let is_lost = |name: &&String| match std::fs::metadata(name) {
+                Ok(about) => about.len() == 0,
+                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            };
+            let lost: Vec<&String> = names.iter().filter(is_lost).collect();
+            let first = lost.first().and_then(|name| name.rsplit('/').next());
+            first.map(|first| format!("WAL that the newest copy needs is lost: {} of {} files, such as {first}", lost.len(), names.len()))
+        });
+        looked.await.map_err(|_| SourceError::protocol("the look at the WAL broke off"))
+    }
+
     async fn poll(&self) -> Result<Collected, SourceError> {
         let list = self.list().await?;
         self.learn(&list).await;
-        let mut backup = self.read(&list)?;
+        let mut backup = match self.read(&list) {
+            Err(error) if error.kind == ErrorKind::Nothing => return Err(self.why_nothing(error).await),
+            read => read?,
+        };
         let mut problems = Vec::new();
         match self.failed_checks(self.timeout).await {
             Ok(failed) => backup.complaints.extend(failed.into_iter().map(|failed| format!("barman check: {failed}"))),
@@ -309,6 +344,7 @@ impl Repository for Server {
                 if let Err(error) = self.run(false, &["verify-backup", &self.name, "latest"], timeout).await {
                     found.push(error.message);
                 }
+                found.extend(self.lost_wal(timeout).await?);
             }
             Ok(Check { at: clock::now(), ok: found.is_empty(), depth: depth.to_owned(), message: found.join("; ") })
         })

@@ -58,6 +58,21 @@ pub(super) fn error_of(json: &str) -> Option<String> {
     Some(clean(&said.join("; ")))
 }
 
+/// What stopped Barman in the middle, such as a record that it cannot read.
+pub(super) fn exception_of(json: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(json).ok()?;
+    let said = value.get("_EXCEPTION")?.as_array()?.iter().find_map(Value::as_str)?;
+    Some(clean(said.lines().next().unwrap_or_default()))
+}
+
+/// The files that `list-files` names.
+pub(super) fn files(json: &str) -> Result<Vec<String>, SourceError> {
+    let value: Value = serde_json::from_str(json).map_err(|_| SourceError::protocol("barman printed no list of files"))?;
+    // A backup without any is told by an empty answer.
+    let named = value.get("_INFO").and_then(Value::as_array);
+    Ok(named.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
 fn of_server(json: &str, server: &str) -> Result<Value, SourceError> {
     let odd = |words: &str| SourceError { remedy: "run `barman -f json list-backup` by hand as this user".to_owned(), ..SourceError::protocol(words) };
     let mut value: Value = serde_json::from_str(json).map_err(|_| odd("barman printed no JSON"))?;

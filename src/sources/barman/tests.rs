@@ -110,6 +110,8 @@ async fn a_real_server_in_every_state() {
     let odd = Copy { name: "--remote-ssh-command=x".to_owned(), ..copy.clone() };
     assert!(repository.restore(&odd, &dir.join("home")).await.is_err());
 
+    every_broken_state_is_told(&cluster, &keys, &copy).await;
+
     // A file of the copy is damaged: only what reads it tells.
     let base = dir.join("home/main/base").join(&copy.name);
     let file = base.join("data/base/1/1259");
@@ -134,6 +136,84 @@ async fn a_real_server_in_every_state() {
     assert!(lost.kind == ErrorKind::Missing && lost.message.contains("does not exist"), "{lost:?}");
     receiving.stop().await;
     cluster.stop().await;
+}
+
+/// What damages Barman's folder, and its configuration.
+type Break<'a> = &'a dyn Fn(&Path, &mut String);
+
+/// Barman's folder broken in each way: on a copy of it, by the tool itself. Where nothing is told at a look, the tool's own check does.
+async fn every_broken_state_is_told(cluster: &Cluster, keys: &str, copy: &Copy) {
+    let base = format!("main/base/{}", copy.name);
+    let (info, data) = (format!("{base}/backup.info"), format!("{base}/data"));
+    let write = |at: PathBuf, bytes: &[u8]| fs::write(at, bytes).unwrap();
+    let garbage = [0x93, 0xf9, 0xff, 0x00, 0x1b, 0x5b];
+    let states: [(&str, Break<'_>, &str, &str); 16] = [
+        ("a record of garbage", &|at, _| write(at.join(&info), &garbage), "barman broke off: 'utf-8' codec can't decode", ""),
+        (
+            "half a record",
+            &|at, _| {
+                let whole = fs::read(at.join(&info)).unwrap();
+                write(at.join(&info), &whole[..whole.len() / 2]);
+            },
+            // By where it is cut it is a backup that did not end, or what cannot be read.
+            "barman",
+            "",
+        ),
+        ("no record", &|at, _| fs::remove_file(at.join(&info)).unwrap(), "barman has no backup of main", ""),
+        ("a list of WAL of garbage", &|at, _| write(at.join("main/wals/xlog.db"), &garbage), "barman broke off: ", ""),
+        ("no list of WAL", &|at, _| fs::remove_file(at.join("main/wals/xlog.db")).unwrap(), "wal archive: failed", ""),
+        ("no copies", &|at, _| fs::remove_dir_all(at.join("main/base")).unwrap(), "barman has no backup of main", ""),
+        ("an empty folder", &|at, _| fs::remove_dir_all(at.join("main")).unwrap(), "barman has no backup of main", ""),
+        ("no folder", &|at, _| fs::remove_dir_all(at).unwrap(), "no backup of main", ""),
+        ("a file in its place", &|at, _| fs::remove_dir_all(at).and_then(|()| fs::write(at, "x")).unwrap(), "Not a directory", ""),
+        ("permission denied", &|at, _| fs::set_permissions(at, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap(), "Permission denied", ""),
+        ("another server", &|at, _| write(at.join("main/identity.json"), b"{\"systemid\": \"1\"}"), "systemid coherence: failed", ""),
+        ("a server that is down", &|_, text| *text = text.replace("conninfo = host=", "conninfo = host=/nowhere"), "postgresql: failed", ""),
+        (
+            "a clock from the future",
+            &|at, _| {
+                let text = fs::read_to_string(at.join(&info)).unwrap();
+                let year = &copy.name[..4];
+                write(at.join(&info), text.replace(&format!("_time={year}-"), "_time=2099-").as_bytes());
+            },
+            "is dated in the future",
+            "",
+        ),
+        ("the files of the copy are gone", &|at, _| fs::remove_dir_all(at.join(&data)).unwrap(), "", "verify backup failure"),
+        ("a file of zero bytes", &|at, _| write(at.join(&data).join("base/1/1249"), b""), "", "verify backup failure"),
+        (
+            "its WAL is gone",
+            &|at, _| fs::read_dir(at.join("main/wals")).unwrap().flatten().for_each(|one| drop(fs::remove_dir_all(one.path()))),
+            "",
+            "WAL that the newest copy needs is lost",
+        ),
+    ];
+    let settings = fs::read_to_string(cluster.path().join("b.conf")).unwrap();
+    for (state, damage, told, checked) in states {
+        let place = cluster.path().join("broken home");
+        cluster.run(&["cp", "-a", &cluster.at("home"), place.to_str().unwrap()]).await;
+        let mut changed = settings.replace(&cluster.at("home"), place.to_str().unwrap());
+        damage(&place, &mut changed);
+        fs::write(cluster.path().join("broken.conf"), changed).unwrap();
+        let broken = config(&keys.replace("b.conf", "broken.conf"));
+        let (said, good) = match look(&broken, cluster.path()).await {
+            Err(error) => (error.message, false),
+            Ok(seen) => (seen.complaints.join("; "), seen.last_success.is_some()),
+        };
+        assert!(said.contains(told), "{state}: {said:?}");
+        // Nothing receives into a copy of the folder, which is told of each.
+        assert!(good == told.is_empty() || said.contains(": failed") || said.contains("future"), "{state}: {said:?}");
+        if told.is_empty() {
+            let repository = broken.repository(&context(cluster.path())).unwrap().unwrap();
+            let check = repository.check().await.unwrap();
+            assert!(!check.ok && check.message.contains(checked), "{state}: {check:?}");
+        }
+        let _ = fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let _ = if place.is_dir() { fs::remove_dir_all(&place) } else { fs::remove_file(&place) };
+    }
+    fs::write(cluster.path().join("broken.conf"), "garbage[").unwrap();
+    let error = look(&config(&keys.replace("b.conf", "broken.conf")), cluster.path()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Missing, "{error:?}");
 }
 
 #[test]

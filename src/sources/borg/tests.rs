@@ -271,6 +271,62 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     assert!(matches!(of, ErrorKind::Missing | ErrorKind::Protocol), "{of:?} {said}");
 }
 
+/// What damages a repository.
+type Break<'a> = &'a dyn Fn(&Path);
+
+/// A repository broken in each way, on a copy of it. What no listing can meet, the check does.
+#[tokio::test]
+async fn every_broken_state_is_told() {
+    let Some(shop) = Shop::new().await else { return };
+    shop.backup(3, "web1-one").await;
+    let segments = |at: &Path| {
+        let mut all: Vec<PathBuf> = fs::read_dir(at.join("data/0")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        all.sort_by_key(|path| fs::metadata(path).unwrap().len());
+        all
+    };
+    let named = |at: &Path, begin: &str, work: &dyn Fn(&Path)| {
+        let all = fs::read_dir(at).unwrap().map(|entry| entry.unwrap().path());
+        all.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(begin)).for_each(|path| work(&path));
+    };
+    let empty = |path: &Path| fs::write(path, "").unwrap();
+    let half = |path: &Path| {
+        let whole = fs::read(path).unwrap();
+        fs::write(path, &whole[..whole.len() / 2]).unwrap();
+    };
+    let without_key = |at: &Path| {
+        let text = fs::read_to_string(at.join("config")).unwrap();
+        fs::write(at.join("config"), text.split_once("key = ").unwrap().0).unwrap();
+    };
+    let states: [(&str, Break<'_>, &str); 11] = [
+        ("a config of zero bytes", &|at| empty(&at.join("config")), "does not have a valid configuration"),
+        ("half a config", &|at| half(&at.join("config")), "borg failed"),
+        ("no key", &without_key, "No key entry found"),
+        ("a file in its place", &|at| fs::remove_dir_all(at).and_then(|()| fs::write(at, "x")).unwrap(), "is no borg repository"),
+        ("no data", &|at| fs::remove_dir_all(at.join("data")).unwrap(), "No such file or directory"),
+        ("segments of zero bytes", &|at| segments(at).iter().for_each(|path| empty(path)), "Inconsistency detected"),
+        ("half the largest segment", &|at| half(segments(at).last().unwrap()), "is damaged: "),
+        // These borg makes anew from its segments, and leaves a roster that it cannot read to the next one that locks.
+        ("an index of zero bytes", &|at| named(at, "index", &empty), ""),
+        ("half an index", &|at| named(at, "index", &half), ""),
+        ("hints of zero bytes", &|at| named(at, "hints", &empty), ""),
+        ("a lock of garbage", &|at| fs::write(at.join("lock.roster"), "garbage").unwrap(), ""),
+    ];
+    for (count, (state, damage, expected)) in states.into_iter().enumerate() {
+        let name = format!("broken {count}");
+        let place = shop.path(&name);
+        let copied = exec::run(&shop.program(&["cp", "-a", "repo", &name]), Limits::within(Duration::from_secs(60))).await.unwrap();
+        assert!(copied.ending.success());
+        damage(&place);
+        // The same repository in another place is one that was moved, which is asked about.
+        let keys = shop.keys().replace("\"repo\"", &format!("{name:?}")).replace(" }", ", BORG_RELOCATED_REPO_ACCESS_IS_OK = \"yes\" }");
+        let (said, is_ok) = match look(shop.dir.path(), &keys).await {
+            Err(error) => (error.message, false),
+            Ok(seen) => (seen.complaints.join("; "), verdict(&seen, clock::now()) == Verdict::Ok),
+        };
+        assert!(said.contains(expected) && is_ok == expected.is_empty() && said.is_empty() == is_ok, "{state}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn warnings_are_no_failures_and_other_forms_are_read() {
     let dir = tempfile::tempdir().unwrap();

@@ -310,20 +310,49 @@ async fn dumps_in_directory_format_are_copies() {
     assert_eq!(look(dir.path(), "path = \"*\"").await.unwrap().snapshots, 1);
 }
 
-#[tokio::test]
-async fn what_cannot_be_read_is_never_good() {
+#[test]
+fn what_cannot_be_read_is_never_good() {
     use std::os::unix::fs::PermissionsExt as _;
-    if nix::unistd::geteuid().is_root() {
-        return println!("skipped: root may read everything");
-    }
+    let work = || {
+        if nix::unistd::geteuid().is_root() {
+            // Root may read everything; for files this thread is somebody else from here on.
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            put(dir.path(), "a.sql", DUMP.as_bytes(), 6);
+            fs::set_permissions(dir.path().join("a.sql"), fs::Permissions::from_mode(0o000)).unwrap();
+            let seen = look(dir.path(), "path = \"*.sql\"").await.unwrap();
+            assert_eq!((seen.last_success, seen.complaints.len()), (None, 1));
+            assert!(seen.complaints[0].contains("Permission denied"), "{:?}", seen.complaints);
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o000)).unwrap();
+            let error = look(dir.path(), "path = \"*.sql\"").await.unwrap_err();
+            assert!(error.kind == ErrorKind::Missing && error.message.contains("Permission denied"), "{error:?}");
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        });
+    };
+    std::thread::spawn(work).join().unwrap();
+}
+
+/// What lies in a folder beside copies, under the name of one, is none, and what is odd in a name does not hide what is wrong with it.
+#[tokio::test]
+async fn odd_names_and_what_is_no_file_do_not_mislead() {
     let dir = tempfile::tempdir().unwrap();
-    put(dir.path(), "a.sql", DUMP.as_bytes(), 6);
-    fs::set_permissions(dir.path().join("a.sql"), fs::Permissions::from_mode(0o000)).unwrap();
+    put(dir.path(), "old.sql", DUMP.as_bytes(), 30);
+    fs::create_dir(dir.path().join("folder.sql")).unwrap();
+    nix::unistd::mkfifo(&dir.path().join("pipe.sql"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    std::os::unix::fs::symlink("round.sql", dir.path().join("round.sql")).unwrap();
+    std::os::unix::fs::symlink("pipe.sql", dir.path().join("to-a-pipe.sql")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket.sql")).unwrap();
+    let name = " a b\n\u{1b}[31m; $(touch oops) .sql";
+    put(dir.path(), name, &DUMP.as_bytes()[..60], 6);
     let seen = look(dir.path(), "path = \"*.sql\"").await.unwrap();
-    assert_eq!((seen.last_success, seen.complaints.len()), (None, 1));
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o000)).unwrap();
-    assert_eq!(look(dir.path(), "path = \"*.sql\"").await.unwrap_err().kind, ErrorKind::Missing);
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!((seen.snapshots, seen.age_s.map(|age| age / 3_600)), (2, Some(30)), "{seen:?}");
+    assert!(seen.complaints.iter().any(|said| said.starts_with(&format!("{name}: "))), "{:?}", seen.complaints);
+    put(dir.path(), name, b"", 6);
+    let seen = look(dir.path(), "path = \"*.sql\"").await.unwrap();
+    assert_eq!(seen.complaints, [format!("{name}: is empty")]);
 }
 
 #[test]
