@@ -25,18 +25,6 @@ pub mod zstd;
 pub use form::Form;
 pub use whole::{Whole, look};
 
-/// The beginning of a file, and what it is by that.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn look_at_form(path: &std::path::Path) -> std::io::Result<(Vec<u8>, Form)> {
-    use std::io::Read as _;
-    let mut head = Vec::new();
-    std::fs::File::open(path)?.take(form::HEAD as u64).read_to_end(&mut head)?;
-    let form = form::detect(&head);
-    Ok((head, form))
-}
-
 /// The judgement of any bytes as a dump, for fuzzing: must not panic.
 pub fn fuzz(bytes: &[u8]) {
     let stop = std::sync::atomic::AtomicBool::new(false);

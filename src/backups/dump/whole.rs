@@ -107,6 +107,29 @@ pub fn look(path: &Path, wanted: Option<Form>, stop: &AtomicBool) -> io::Result<
     Ok((whole, form))
 }
 
+/// Tells the members of a tar archive, packed by gzip or zstd or not; `false`: it is none.
+///
+/// # Errors
+/// When it cannot be read or unpacked.
+pub fn members(path: &Path, stop: &AtomicBool, told: impl FnMut(tar::Member)) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let head = head_of(&mut file)?;
+    match form::detect(&head) {
+        Form::Tar => tar::walk(&mut tar::Plain::new(file)?, told).map(|_| true),
+        Form::Gz => packed_members(Guarded { inner: MultiGzDecoder::new(BufReader::with_capacity(1 << 16, rewound(file)?)), stop, read: 0 }, told),
+        Form::Zst => packed_members(Guarded { inner: zstd::Unpacked::new(rewound(file)?), stop, read: 0 }, told),
+        _ => Ok(false),
+    }
+}
+
+fn packed_members(mut reader: impl Read, told: impl FnMut(tar::Member)) -> io::Result<bool> {
+    let head = head_of(&mut reader)?;
+    if form::detect(&head) != Form::Tar {
+        return Ok(false);
+    }
+    tar::walk(&mut tar::Stream(Cursor::new(head).chain(reader)), told).map(|_| true)
+}
+
 fn rewound(mut file: File) -> io::Result<File> {
     file.seek(SeekFrom::Start(0))?;
     Ok(file)

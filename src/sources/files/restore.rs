@@ -49,10 +49,6 @@ impl Folder {
 
 /// What an archive holds directly below a folder.
 fn members(path: &Path, under: &str, stop: &AtomicBool) -> std::io::Result<Option<Vec<Entry>>> {
-    let (_, found) = dump::look_at_form(path)?;
-    if found != Form::Tar {
-        return Ok(None);
-    }
     let prefix = if under.is_empty() { String::new() } else { format!("{}/", under.trim_matches('/')) };
     let mut all: std::collections::BTreeMap<String, Entry> = std::collections::BTreeMap::new();
     let mut tell = |member: tar::Member| {
@@ -67,8 +63,8 @@ fn members(path: &Path, under: &str, stop: &AtomicBool) -> std::io::Result<Optio
         let entry = Entry { path: format!("{prefix}{first}"), folder, size: (!folder).then_some(member.size), changed };
         all.entry(first.to_owned()).or_insert(entry);
     };
-    let _ = tar::walk(&mut tar::Plain::new(fs::File::open(path)?)?, &mut tell)?;
-    Ok(Some(all.into_values().collect()))
+    let is_archive = dump::whole::members(path, stop, &mut tell)?;
+    Ok(is_archive.then(|| all.into_values().collect()))
 }
 
 impl Repository for Folder {

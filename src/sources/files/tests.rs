@@ -543,3 +543,25 @@ async fn a_real_django_dbbackup_lists_its_copies() {
     let error = built.source.collect().await.unwrap_err();
     assert!(error.message.contains("broken settings"), "{error:?}");
 }
+
+#[tokio::test]
+async fn archives_are_looked_into_packed_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = tar_header(5);
+    archive.extend_from_slice(b"hello");
+    archive.resize(4 * 512, 0);
+    put(dir.path(), "shop-1.tar", &archive, 30);
+    put(dir.path(), "shop-2.tar.gz", &gz(&archive), 6);
+    put(dir.path(), "shop-3.sql.gz", &gz(DUMP.as_bytes()), 5);
+    let desk = config("path = \"shop-*\"").repository(&context(dir.path())).unwrap().unwrap();
+    for name in ["shop-1.tar", "shop-2.tar.gz"] {
+        let told = desk.files(name, "").await.unwrap();
+        assert_eq!(told.iter().map(|entry| (entry.path.as_str(), entry.size)).collect::<Vec<_>>(), [("a.bin", Some(5))], "{name}");
+    }
+    // What is no archive is told as the one file that it is.
+    assert_eq!(desk.files("shop-3.sql.gz", "").await.unwrap()[0].path, "shop-3.sql.gz");
+    // One that is cut is no empty archive.
+    let cut = gz(&archive);
+    put(dir.path(), "shop-4.tar.gz", &cut[..cut.len() - 20], 4);
+    assert!(desk.files("shop-4.tar.gz", "").await.is_err());
+}
