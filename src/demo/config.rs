@@ -135,9 +135,12 @@ every = "2s"                # a real tracker is asked once a minute
 timeout = "3s"
 
 # Packages: what is listed and what is installed, against what the index has. Files are read; nothing is run or installed.
+# An upgrade is tried in a copy when you ask for it: x on page 6, or `rounds upgrade`. It needs git and Python, and asks nobody but this index.
 [site.shop.python.app]
-manifest = "shop/requirements.txt"      # or a lock file, or pyproject.toml
+manifest = "shop/requirements.txt"      # or a lock file, or pyproject.toml; requirements.in beside it has the ranges
 venv = "shop/venv"          # only its METADATA files are read
+test = ["python", "check.py"]       # tells whether an upgrade is good
+upgrade = ["python", "lock.py", "{{package}}", "{{version}}"]       # without this key, the project's own tool: pip-compile, uv, poetry
 index = "http://127.0.0.1:{index}/simple/"      # without this key, the index that pip and uv are told
 osv = "http://127.0.0.1:{facts}"                # without this key, OSV
 eol = "http://127.0.0.1:{facts}/api/v1"         # without this key, endoflife.date
@@ -193,6 +196,8 @@ expect.latency = {{ warning = "800ms", critical = "2s" }}
 [site.blog.python.app]
 manifest = "blog/requirements.txt"
 venv = "blog/venv"
+test = ["python", "check.py"]
+upgrade = ["python", "lock.py", "{{package}}", "{{version}}"]
 index = "http://127.0.0.1:{index}/simple/"
 osv = "http://127.0.0.1:{facts}"
 eol = "http://127.0.0.1:{facts}/api/v1"

@@ -19,6 +19,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use super::wheels::Wheel;
+
 /// Connections served at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 64;
 /// Bounds the wait for a request's head, and the idle time of a kept connection.
@@ -76,6 +78,8 @@ pub struct Catalogue {
     pub listed: BTreeMap<String, serde_json::Value>,
     /// What projects say of their releases, in Markdown, by name: served as `/notes/NAME.md`, which the metadata beside the files name.
     pub notes: BTreeMap<String, String>,
+    /// Files that can be had, by name; of the others only the page tells.
+    pub wheels: BTreeMap<String, Wheel>,
 }
 
 /// What was asked so far.
@@ -92,21 +96,28 @@ pub struct Counters {
 /// One project in JSON (PEP 691).
 #[must_use]
 pub fn json(name: &str, releases: &[Release], status: Option<&str>) -> String {
-    with_metadata(name, releases, status, false)
+    Catalogue::default().json(name, releases, status)
 }
 
-fn with_metadata(name: &str, releases: &[Release], status: Option<&str>, metadata: bool) -> String {
+impl Catalogue {
+    fn json(&self, name: &str, releases: &[Release], status: Option<&str>) -> String {
+        whole(name, releases, status, self.notes.contains_key(name), &self.wheels)
+    }
+}
+
+fn whole(name: &str, releases: &[Release], status: Option<&str>, noted: bool, wheels: &BTreeMap<String, Wheel>) -> String {
     let stem = name.replace('-', "_");
     let mut files = Vec::new();
     for release in releases {
         for file in [format!("{stem}-{}-py3-none-any.whl", release.version), format!("{stem}-{}.tar.gz", release.version)] {
+            let wheel = wheels.get(&file);
             files.push(serde_json::json!({
                 "filename": file,
                 "url": format!("/files/{file}"),
-                "hashes": { "sha256": hex(&Sha256::digest(file.as_bytes())) },
+                "hashes": { "sha256": hex(&Sha256::digest(wheel.map_or(file.as_bytes(), |wheel| &wheel.bytes))) },
                 "requires-python": release.requires_python,
                 "upload-time": release.at,
-                "core-metadata": metadata && !file.ends_with(".tar.gz"),
+                "core-metadata": wheel.is_some() || noted && !file.ends_with(".tar.gz"),
                 "yanked": release.yanked.as_ref().map_or(serde_json::Value::Bool(false), |reason| reason.as_str().into()),
             }));
         }
@@ -146,6 +157,15 @@ fn older(path: &str) -> Option<[&str; 2]> {
 }
 
 impl Catalogue {
+    /// A file, to whoever may ask for it.
+    fn wheel(&self, request: &Request<Incoming>) -> Option<Response<Bytes>> {
+        let asked = request.method() == Method::GET || request.method() == Method::HEAD;
+        let wheel = self.wheels.get(request.uri().path().strip_prefix("/files/")?).filter(|_| asked && self.authorization.is_none())?;
+        let mut response = Response::new(Bytes::from(wheel.bytes.clone()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        Some(response)
+    }
+
     fn answer(&self, request: &Request<Incoming>) -> Response<String> {
         let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
         let plain = |code: u16| {
@@ -180,11 +200,14 @@ impl Catalogue {
         }
         if let Some(file) = request.uri().path().strip_prefix("/files/").and_then(|rest| rest.strip_suffix(".metadata")) {
             let name = file.split('-').next().unwrap_or_default().replace('_', "-");
-            if !self.notes.contains_key(&name) {
-                return plain(404);
-            }
+            let head = match (self.wheels.get(file), self.notes.contains_key(&name)) {
+                (Some(wheel), false) => return text(wheel.metadata.clone()),
+                (Some(wheel), true) => wheel.metadata.clone(),
+                (None, true) => format!("Metadata-Version: 2.1\nName: {name}\n"),
+                (None, false) => return plain(404),
+            };
             let host = header(HOST);
-            return text(format!("Metadata-Version: 2.1\nName: {name}\nProject-URL: Changelog, http://{host}/notes/{name}.md\n\nA package.\n"));
+            return text(format!("{head}Project-URL: Changelog, http://{host}/notes/{name}.md\n\nA package.\n"));
         }
         let name = request.uri().path().strip_prefix("/simple/").and_then(|rest| rest.strip_suffix('/'));
         let Some(name) = name.filter(|name| !name.is_empty() && *name == crate::packages::versions::normalised(name)) else { return plain(404) };
@@ -221,11 +244,7 @@ impl Catalogue {
         if !as_json && !["text/html", "*/*"].iter().any(|kind| accepted.contains(kind)) {
             return plain(406);
         }
-        let (body, kind) = if as_json {
-            (with_metadata(name, releases, status.as_deref(), self.notes.contains_key(name)), JSON)
-        } else {
-            (html(name, releases), "text/html; charset=utf-8")
-        };
+        let (body, kind) = if as_json { (self.json(name, releases, status.as_deref()), JSON) } else { (html(name, releases), "text/html; charset=utf-8") };
         let tag = format!("\"{}\"", &hex(&Sha256::digest(body.as_bytes()))[..16]);
         let unchanged = header(IF_NONE_MATCH).split(',').any(|one| one.trim() == tag);
         let mut response = if unchanged { Response::new(String::new()) } else { Response::new(body) };
@@ -262,11 +281,11 @@ pub async fn serve(listener: std::net::TcpListener, catalogue: Arc<Catalogue>, c
         let (catalogue, counters) = (Arc::clone(&catalogue), Arc::clone(&counters));
         connections.spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let response = catalogue.answer(&request);
+                let response = catalogue.wheel(&request).unwrap_or_else(|| catalogue.answer(&request).map(Bytes::from));
                 counters.requests.fetch_add(1, Ordering::Relaxed);
                 counters.unchanged.fetch_add(u64::from(response.status() == StatusCode::NOT_MODIFIED), Ordering::Relaxed);
                 counters.bytes.fetch_add(response.body().len() as u64, Ordering::Relaxed);
-                async move { Ok::<_, Infallible>(response.map(|body| Full::new(Bytes::from(body)))) }
+                async move { Ok::<_, Infallible>(response.map(Full::new)) }
             });
             // A client that goes away ends its own connection only.
             let _ = hyper::server::conn::http1::Builder::new()

@@ -37,9 +37,11 @@ mod lines;
 mod occurrences;
 pub mod packages;
 pub mod pages;
+mod repository;
 pub mod script;
 pub mod sentry;
 mod servers;
+pub mod wheels;
 mod writer;
 
 pub use config::{Ports, text as config_text};
@@ -146,7 +148,7 @@ impl Site {
     }
 
     /// Starts in `dir`, which is made when it is not there, and leaves the files behind: `rounds.toml`, `ca.pem`,
-    /// `tracker.token`, `rollback.sh`, `logs/`, `backups/`, `shop/` and `blog/` (packages), `state/`.
+    /// `tracker.token`, `rollback.sh`, `logs/`, `backups/`, `shop/` and `blog/` (packages, each a git repository where there is git), `state/`.
     /// When this returns, the servers accept and the log files exist.
     ///
     /// # Errors
@@ -173,7 +175,7 @@ impl Site {
         write_new(&token, &format!("{}\n", sentry::TOKEN))?;
         write_new(&config, &config_text(ports))?;
         write_new(&dir.join(config::SCRIPT), config::SCRIPT_TEXT)?;
-        let asked = dir.join(config::ASKED);
+        let (asked, projects) = (dir.join(config::ASKED), dir.to_owned());
         packages::write(dir)?;
         dumps::write(dir, clock::now())?;
         let writer = writer::Writer::create(dir)?;
@@ -199,6 +201,8 @@ impl Site {
                 tokio::spawn(drills::run(config.clone(), state.clone(), tell.clone()));
                 tokio::spawn(tell_deploys(story.clone(), tell));
                 tokio::spawn(listen_for_rollbacks(story, asked));
+                // Not left half done: the end waits for it.
+                repository::make(projects).await;
                 stop.cancelled().await;
             });
             // Ends every connection; the last sender of log lines goes with them, and with it the writer.

@@ -1,25 +1,46 @@
 //! The demonstration's packages: for each site a manifest, an environment as installers leave it, and what the index holds.
 //!
-//! Nothing of it can be run: an environment is only the files that tell what is installed. What does not belong here: the server
-//! (`index`), reading any of it back (`packages`).
+//! An environment is only the files that tell what is installed. What the index holds can be installed, though, and each project has a
+//! test, so that an upgrade can be tried in it. What does not belong here: the server (`index`), the bytes of a wheel (`wheels`), reading
+//! any of it back (`packages`).
 
 use std::fs;
 use std::path::Path;
 
 use super::advisories::Shelf;
 use super::index::{Catalogue, Page, Release};
-use super::{Error, write_new};
+use super::{Error, wheels, write_new};
 use crate::domain::Timestamp;
 use crate::packages::life::dates;
+
+/// Moves a version in `requirements.txt`, as `upgrade` of the configuration.
+const LOCK: &str = r#""""Moves one version of requirements.txt, as pip-compile would. `rounds upgrade` runs it in a copy."""
+import re, sys
+
+name, version = sys.argv[1:]
+with open("requirements.txt") as file:
+    text, count = re.subn(rf"(?im)^({re.escape(name)}==)\S+", rf"\g<1>{version}", file.read())
+if not count:
+    sys.exit(f"{name} is not in requirements.txt")
+with open("requirements.txt", "w") as file:
+    file.write(text)
+"#;
+/// The shop's own package, which no index has: its wheel is in the project.
+const OWN: &str = "teapot-labels";
 
 /// One site's packages.
 #[derive(Debug, Clone, Copy)]
 pub struct Project {
-    /// Its folder below the demonstration's directory, which has `requirements.txt` and `venv`.
+    /// Its folder below the demonstration's directory, which has `requirements.txt`, what it was made of, and `venv`.
     pub folder: &'static str,
     /// The interpreter of its environment.
     python: &'static str,
-    requirements: &'static str,
+    /// What a person asks for: `requirements.in`.
+    declared: &'static str,
+    /// `requirements.txt`.
+    locked: &'static str,
+    /// Its test.
+    check: &'static str,
     /// Name, version, what it asks of others.
     installed: &'static [(&'static str, &'static str, &'static [&'static str])],
 }
@@ -29,16 +50,35 @@ pub const PROJECTS: [Project; 2] = [
     Project {
         folder: "shop",
         python: "3.12.7",
-        requirements: "# What the shop stands on. Page 6 and `rounds deps` compare it with venv/ beside it and with the index.\n\
-                       \n\
-                       Django>=5.2,<5.3\n\
-                       celery>=5.5,<6\n\
-                       gunicorn\n\
-                       pillow==11.3.0          # the next major version drops a format that the catalogue needs\n\
-                       psycopg>=3.2\n\
-                       redis>=5\n\
-                       tea-weights>=0.3b1      # has only pre-releases so far\n\
-                       teapot-labels==1.4.0    # the shop's own: this index does not know it\n",
+        declared: "# What the shop stands on. Page 6 and `rounds deps` compare it with venv/ beside it and with the index.\n\
+                   \n\
+                   Django>=5.2,<5.3\n\
+                   celery>=5.5,<6\n\
+                   gunicorn\n\
+                   pillow==11.3.0          # the next major version drops a format that the catalogue needs\n\
+                   psycopg>=3.2\n\
+                   redis>=5\n\
+                   tea-weights>=0.3b1      # has only pre-releases so far\n\
+                   teapot-labels==1.4.0    # the shop's own: this index does not know it\n",
+        locked: "# What is deployed: requirements.in with all that it brings along. lock.py moves a version.\n\
+                 --find-links wheels\n\
+                 Django==5.2.15    # via -r requirements.in\n\
+                 celery==5.5.3    # via -r requirements.in\n\
+                 gunicorn==25.0.1    # via -r requirements.in\n\
+                 pillow==11.3.0    # via -r requirements.in\n\
+                 psycopg==3.2.9    # via -r requirements.in\n\
+                 redis==5.2.1    # via -r requirements.in\n\
+                 tea-weights==0.3b1    # via -r requirements.in\n\
+                 teapot-labels==1.4.0    # via -r requirements.in\n\
+                 asgiref==3.11.0    # via django\n\
+                 kombu==5.6.2    # via celery\n\
+                 sqlparse==0.5.5    # via django\n",
+        check: "\"\"\"The shop's tests, as small as can be. `rounds upgrade` runs them in a copy.\"\"\"\n\
+                import celery, django, gunicorn, pillow, psycopg, redis, tea_weights, teapot_labels\n\
+                \n\
+                assert django.__version__.startswith(\"5.2.\"), \"the templates are written for Django 5.2\"\n\
+                assert pillow.__version__.startswith(\"11.\"), \"the catalogue needs a format that this one dropped\"\n\
+                print(\"the shop's tests pass with Django\", django.__version__)\n",
         installed: &[
             ("Django", "5.2.15", &["asgiref>=3.8.1,<4", "sqlparse>=0.3.1"]),
             ("asgiref", "3.11.0", &[]),
@@ -56,11 +96,22 @@ pub const PROJECTS: [Project; 2] = [
     Project {
         folder: "blog",
         python: "3.10.14",
-        requirements: "# What the blog stands on.\n\
-                       \n\
-                       Django<5\n\
-                       markdown-x>=3.8\n\
-                       whitenoise\n",
+        declared: "# What the blog stands on.\n\
+                   \n\
+                   Django<5\n\
+                   markdown-x>=3.8\n\
+                   whitenoise\n",
+        locked: "# What is deployed: requirements.in with all that it brings along. lock.py moves a version.\n\
+                 \n\
+                 Django==4.2.30    # via -r requirements.in\n\
+                 markdown-x==3.8.1    # via -r requirements.in\n\
+                 whitenoise==6.9.0    # via -r requirements.in\n\
+                 asgiref==3.11.0    # via django\n\
+                 sqlparse==0.5.5    # via django\n",
+        check: "\"\"\"The blog's tests. `rounds upgrade` runs them in a copy.\"\"\"\n\
+                import django, markdown_x, whitenoise\n\
+                \n\
+                print(\"the blog's tests pass with markdown-x\", markdown_x.__version__)\n",
         installed: &[
             ("Django", "4.2.30", &["asgiref>=3.6.0,<4", "sqlparse>=0.3.1"]),
             ("asgiref", "3.11.0", &[]),
@@ -100,6 +151,12 @@ const RELEASES: &[(&str, &str, i64, &str, Option<&str>)] = &[
     ("whitenoise", "6.11.0", 65, ">=3.9", None),
 ];
 
+/// What a package asks of others, in all of its releases.
+fn requires(name: &str) -> &'static [&'static str] {
+    let all = PROJECTS.iter().flat_map(|project| project.installed);
+    all.filter(|(one, ..)| one.eq_ignore_ascii_case(name)).map(|(.., requires)| *requires).next().unwrap_or_default()
+}
+
 /// What the index answers, with times that suit `now`.
 pub fn catalogue(now: Timestamp) -> Catalogue {
     let notes = NOTES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
@@ -112,6 +169,7 @@ pub fn catalogue(now: Timestamp) -> Catalogue {
             yanked: yanked.map(str::to_owned),
             ..Release::new(version)
         };
+        catalogue.wheels.insert(wheels::file(name, version), wheels::make(name, version, requires(name), python));
         let page = catalogue.pages.entry((*name).to_owned()).or_insert_with(|| Page::Releases(Vec::new(), None));
         if let Page::Releases(releases, _) = page {
             releases.push(release);
@@ -195,7 +253,15 @@ pub fn write(dir: &Path) -> Result<(), Error> {
         let series = project.python.rsplit_once('.').map_or(project.python, |(series, _)| series);
         let site = venv.join(format!("lib/python{series}/site-packages"));
         make(&site)?;
-        write_new(&folder.join("requirements.txt"), project.requirements)?;
+        let files = [("requirements.in", project.declared), ("requirements.txt", project.locked), ("check.py", project.check), ("lock.py", LOCK)];
+        for (name, text) in files.into_iter().chain([(".gitignore", "venv/\n")]) {
+            write_new(&folder.join(name), text)?;
+        }
+        for (name, version, _) in project.installed.iter().filter(|(name, ..)| *name == OWN) {
+            make(&folder.join("wheels"))?;
+            let path = folder.join("wheels").join(wheels::file(name, version));
+            fs::write(&path, wheels::make(name, version, &[], "").bytes).map_err(|e| Error::io("write", &path, e))?;
+        }
         write_new(&venv.join("pyvenv.cfg"), &format!("home = /usr/bin\ninclude-system-site-packages = false\nversion = {}\n", project.python))?;
         for (name, version, requires) in project.installed {
             let info = site.join(format!("{}-{version}.dist-info", name.to_lowercase().replace('-', "_")));
@@ -204,7 +270,7 @@ pub fn write(dir: &Path) -> Result<(), Error> {
             write_new(&info.join("METADATA"), &format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}"))?;
             write_new(&info.join("INSTALLER"), "pip\n")?;
             // As pip marks what a person asked for.
-            if project.requirements.lines().any(|line| line.starts_with(name)) {
+            if project.declared.lines().any(|line| line.starts_with(name)) {
                 write_new(&info.join("REQUESTED"), "")?;
             }
         }

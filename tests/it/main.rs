@@ -16,6 +16,8 @@ mod secrets;
 mod sentry;
 mod several;
 mod upgrade;
+mod upgrade_dashboard;
+mod upgrade_django;
 mod wall;
 mod watch;
 mod whole_app;

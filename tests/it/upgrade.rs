@@ -47,13 +47,13 @@ for name, version, body in json.loads(sys.argv[2]):
         wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
 "#;
 
-const CHECK: &str = "import basket, lamp, shelf, till\nassert basket.size() == till.count()\nassert lamp.light(), 'it is dark'\nassert shelf.colour() == 'red'\nopen('written-by-the-test', 'w').write('x')\n";
+pub const CHECK: &str = "import basket, lamp, shelf, till\nassert basket.size() == till.count()\nassert lamp.light(), 'it is dark'\nassert shelf.colour() == 'red'\nopen('written-by-the-test', 'w').write('x')\n";
 
 /// Stands for Django's.
 const MANAGE: &str = "import sys\nassert sys.argv[1:] == ['check', '--deploy'], 'the database is not there'\n";
 
 /// The program, or `None` where a test is skipped, with the reason printed.
-fn tool(name: &str, path: &str) -> bool {
+pub fn tool(name: &str, path: &str) -> bool {
     let found = std::env::split_paths(path).any(|dir| dir.join(name).is_file());
     if !found {
         assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "{name} is not installed, and no test may be skipped");
@@ -63,7 +63,7 @@ fn tool(name: &str, path: &str) -> bool {
 }
 
 /// `PATH`, with the tools of the Python that tests may use behind it.
-fn path() -> String {
+pub fn path() -> String {
     let mut path = std::env::var("PATH").unwrap_or_default();
     if let Some(bin) = std::env::var_os("ROUNDS_TEST_PYTHON").map(PathBuf::from).and_then(|python| Some(python.parent()?.to_owned())) {
         path = format!("{path}:{}", bin.display());
@@ -72,7 +72,7 @@ fn path() -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test starts tools itself")]
-fn command(program: &str) -> Command {
+pub fn command(program: &str) -> Command {
     Command::new(program)
 }
 
@@ -127,14 +127,14 @@ fn serve(mut stream: std::net::TcpStream, files: &Path) -> Option<()> {
 }
 
 /// A project in a git repository, its index, and a configuration beside it.
-struct Shop {
-    place: Place,
+pub struct Shop {
+    pub place: Place,
     index: String,
 }
 
 impl Shop {
     /// `None`: a tool is missing, and the test is skipped.
-    fn new(files: &[(&str, &str)], keys: &str) -> Option<Self> {
+    pub fn new(files: &[(&str, &str)], keys: &str) -> Option<Self> {
         if !tool("git", &path()) || !tool("python3", &path()) {
             return None;
         }
@@ -162,16 +162,16 @@ impl Shop {
         Some(shop)
     }
 
-    fn dir(&self) -> PathBuf {
+    pub fn dir(&self) -> PathBuf {
         self.place.path().join("work/shop")
     }
 
-    fn runs(&self) -> PathBuf {
+    pub fn runs(&self) -> PathBuf {
         let upgrade = self.place.path().join("state/cache/upgrade");
         fs::read_dir(&upgrade).ok().and_then(|mut all| all.next()?.ok()).map_or(upgrade.join("none"), |entry| entry.path())
     }
 
-    fn git(&self, arguments: &[&str]) -> String {
+    pub fn git(&self, arguments: &[&str]) -> String {
         let home = self.place.path().join("home");
         let output = command("git").args(arguments).current_dir(self.dir()).env("HOME", home).env("GIT_CONFIG_NOSYSTEM", "1").output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {output:?}");
@@ -186,12 +186,23 @@ impl Shop {
         command
     }
 
-    fn run(&self, more: &[&str]) -> Output {
+    pub fn run(&self, more: &[&str]) -> Output {
         ends(self.command(more))
     }
 
+    /// Writes `work/py`, an interpreter that stands still where a gate is, as a slow disk would, and leaves its process in `GATE.reached`.
+    pub fn stands_still_at(&self, gate: &Path) {
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *'-m venv'*) if [ -e {gate} ]; then echo $$ > {gate}.part; mv {gate}.part {gate}.reached; sleep 600; fi;; esac\nexec python3 \"$@\"\n",
+            gate = gate.display()
+        );
+        let py = self.place.path().join("work/py");
+        fs::write(&py, script).unwrap();
+        fs::set_permissions(&py, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
     /// Nothing of the project is another than before, and nothing of the run is left.
-    fn is_untouched(&self) {
+    pub fn is_untouched(&self) {
         assert_eq!(self.git(&["status", "--porcelain"]), "");
         assert_eq!(self.git(&["rev-parse", "--abbrev-ref", "HEAD"]), "main");
         assert_eq!(self.git(&["log", "--format=%s", "main"]), "Begin");
@@ -199,7 +210,7 @@ impl Shop {
         assert!(!self.place.path().join("elsewhere").exists());
     }
 
-    fn is_clean(&self) {
+    pub fn is_clean(&self) {
         self.is_untouched();
         assert_eq!(self.git(&["worktree", "list"]).lines().count(), 1);
         for name in ["copy", "venv", "good", "begun.json"] {
@@ -231,7 +242,7 @@ fn ends(mut command: Command) -> Output {
     Output { status, stdout: bytes.join().unwrap(), stderr: reading.join().unwrap() }
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "{what}");
@@ -240,7 +251,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// `name to: status`, in the order of the document.
-fn fates(document: &Value) -> Vec<String> {
+pub fn fates(document: &Value) -> Vec<String> {
     let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
     document["items"].as_array().unwrap().iter().map(|item| format!("{} {}: {}", text(item, "name"), text(item, "to"), text(item, "status"))).collect()
 }
@@ -252,15 +263,8 @@ const MORE: &str = "lamp==1.0.0\nshelf==1.0\n";
 fn what_passes_is_kept_and_the_culprits_are_rolled_back() {
     let files = [("requirements.txt", REQUIREMENTS), ("more.txt", MORE), ("check.py", CHECK)];
     let Some(shop) = Shop::new(&files, "manifest = \"requirements.txt\"\npython = \"../py\"") else { return };
-    // An interpreter that stands still where a gate is, as a slow disk would.
     let gate = shop.place.path().join("gate");
-    let script = format!(
-        "#!/bin/sh\ncase \"$*\" in *'-m venv'*) if [ -e {gate} ]; then echo $$ > {gate}.part; mv {gate}.part {gate}.reached; sleep 600; fi;; esac\nexec python3 \"$@\"\n",
-        gate = gate.display()
-    );
-    let py = shop.place.path().join("work/py");
-    fs::write(&py, script).unwrap();
-    fs::set_permissions(&py, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    shop.stands_still_at(&gate);
     let reached = gate.with_extension("reached");
 
     // Looked at, not made.

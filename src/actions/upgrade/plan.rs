@@ -220,7 +220,7 @@ pub fn cured<'a>(advisories: &'a [Advisory], from: &str, to: &str) -> Vec<&'a Ad
         let fixed: Vec<Version> = advisory.fixed_in.iter().filter_map(|text| Version::parse(text)).collect();
         // A fix for the same series decides; else a fix that lies between.
         match fixed.iter().find(|fix| fix.series() == to.series()) {
-            Some(fix) => *fix <= to,
+            Some(fix) => *fix > from && *fix <= to,
             None => fixed.iter().any(|fix| *fix > from && *fix <= to),
         }
     };
@@ -315,6 +315,8 @@ mod tests {
         for (to, expected) in [("5.0.9", 0), ("5.0.10", 1), ("5.1.2", 0), ("5.1.4", 1), ("5.2", 1)] {
             assert_eq!(cured(&all, "5.0.3", to).len(), expected, "{to}");
         }
+        // What an earlier step cured is not cured again.
+        assert_eq!(cured(&all, "5.0.10", "5.0.11").len(), 0);
     }
 
     #[test]
