@@ -509,7 +509,7 @@ fn stopped_in_the_middle_of_a_drill_it_leaves_nothing_behind() {
     watch.signal(Signal::SIGTERM);
     assert_eq!(watch.end(), Some(0), "{}", watch.text());
     watch.says("rounds: stopped");
-    assert!(!runs(pid), "what the drill had started still runs");
+    until("the end of what the drill had started", || (!runs(pid)).then_some(()), String::new);
     assert!(!place.path().join("work/scratch").exists(), "the scratch place is still there");
     assert_eq!(endings(&place), ["begun", "stopped: the collector ended"]);
     assert!(place.path().join("work/copies/shop.sql").exists());
@@ -529,7 +529,7 @@ fn killed_in_the_middle_of_a_drill_the_next_start_says_so_and_cleans() {
     let mut next = Watcher::start(&place, &["--config", "rounds.toml"]);
     let line = next.says("broken off; what it left is taken away");
     assert!(line.contains("drill of shop/files/db"), "{line}");
-    assert!(!runs(pid), "what the drill had started still runs");
+    until("the end of what the drill had started", || (!runs(pid)).then_some(()), String::new);
     let left = std::fs::read_dir(place.path().join("work/scratch")).map_or(0, Iterator::count);
     assert_eq!(left, 0, "what was restored still lies there");
     next.signal(Signal::SIGTERM);

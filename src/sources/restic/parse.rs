@@ -205,7 +205,10 @@ pub fn refusal(code: Option<i32>, lines: &[String], place: &str) -> SourceError 
     let all = lines.join("\n").to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| all.contains(word));
     // The first line that is fatal says what; what follows it is advice.
-    let fatal = lines.iter().find_map(|line| line.strip_prefix("Fatal: ")).or(lines.last().map(String::as_str)).unwrap_or_default();
+    // What it did not see coming it tells with its stack: then the first line is the one that says what.
+    let is_stack = lines.iter().any(|line| line.starts_with("runtime/") || line.contains(".go:"));
+    let other = if is_stack { lines.first() } else { lines.last() };
+    let fatal = lines.iter().find_map(|line| line.strip_prefix("Fatal: ")).or(other.map(String::as_str)).unwrap_or_default();
     if has(&["permission denied", "access denied", "accessdenied"]) {
         return SourceError::auth(
             format!("{place} may not be read: {fatal}"),

@@ -309,6 +309,47 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     assert!(of == ErrorKind::Protocol && said.starts_with(&format!("no snapshot in {place} can be read")), "{said}");
 }
 
+/// What damages a repository.
+type Break<'a> = &'a dyn Fn(&Path);
+
+/// A repository broken at its beginning, on a copy of it. Damaged packs, indexes and snapshots are beside: restic tries those again for long.
+#[tokio::test]
+async fn every_broken_state_is_told() {
+    let Some(shop) = Shop::new().await else { return };
+    shop.backup(3, &["--host", "web1"]).await;
+    let each = |at: &Path, folder: &str, work: &dyn Fn(&Path)| {
+        for path in shop.files(folder) {
+            let path = at.join(path.strip_prefix(shop.path("repo")).unwrap());
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            work(&path);
+        }
+    };
+    let empty = |path: &Path| fs::write(path, "").unwrap();
+    let states: [(&str, Break<'_>, &str); 5] = [
+        (
+            "a config of zero bytes",
+            &|at| fs::remove_file(at.join("config")).and_then(|()| fs::write(at.join("config"), "")).unwrap(),
+            "config file has zero size",
+        ),
+        ("no keys", &|at| fs::remove_dir_all(at.join("keys")).unwrap(), "the password of the repository is wrong"),
+        ("a key of zero bytes", &|at| each(at, "keys", &empty), "unexpected end of JSON input"),
+        ("a file in its place", &|at| fs::remove_dir_all(at).and_then(|()| fs::write(at, "x")).unwrap(), "not a directory"),
+        ("no snapshots", &|at| fs::remove_dir_all(at.join("snapshots")).unwrap(), "there is no snapshot in"),
+    ];
+    for (count, (state, damage, expected)) in states.into_iter().enumerate() {
+        let name = format!("broken {count}");
+        let copied = exec::run(&shop.program(&["cp", "-a", "repo", &name]), Limits::within(Duration::from_secs(60))).await.unwrap();
+        assert!(copied.ending.success());
+        damage(&shop.path(&name));
+        let error = look(shop.dir.path(), &format!("repository = {name:?}\npassword = \"open-sesame\"")).await.unwrap_err();
+        assert!(error.message.contains(expected), "{state}: {error:?}");
+    }
+    // What is odd and no damage: a place whose name has a space and a line break.
+    fs::rename(shop.path("repo"), shop.path("re po\nb")).unwrap();
+    let seen = look(shop.dir.path(), "repository = \"re po\\nb\"\npassword = \"open-sesame\"").await.unwrap();
+    assert_eq!((seen.complaints.as_slice(), seen.snapshots), ([].as_slice(), 1));
+}
+
 #[tokio::test]
 async fn what_newer_ones_print_is_read() {
     let dir = tempfile::tempdir().unwrap();
