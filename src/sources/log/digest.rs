@@ -6,8 +6,9 @@
 use chrono::{DateTime, Utc};
 
 use super::head::{self, Family, Head};
+use super::shape::mix;
 use super::stamp::{self, Span};
-use super::tally::{Raw, Tally, mix};
+use super::tally::{Raw, Tally};
 use super::trace::{self, Trace};
 use super::{Settings, forms};
 use crate::domain::{Level, LogPlace};

@@ -44,6 +44,7 @@ pub mod head;
 pub mod objects;
 pub mod past;
 pub mod service;
+mod shape;
 pub mod stack;
 pub mod stamp;
 pub mod tally;
