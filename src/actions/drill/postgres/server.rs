@@ -285,6 +285,8 @@ fn overrides(home: &Path, socket: &Path) -> Vec<(&'static str, String)> {
         ("fsync", "off"),
         ("shared_buffers", "64MB"),
         ("huge_pages", "off"),
+        // Under its own data, so that nothing of a server that was killed is left elsewhere.
+        ("dynamic_shared_memory_type", "mmap"),
         // Where no memory may be written and run, as a service manager can ask for.
         ("jit", "off"),
     ]
@@ -299,7 +301,7 @@ fn settings(home: &Path, socket: &Path, restored: bool) -> String {
     let quoted = |path: &Path| path.to_string_lossy().replace('\'', "''");
     let mut text = format!(
         "listen_addresses = ''\nport = 5432\nunix_socket_directories = '{}'\nhba_file = '{}'\nident_file = '{}'\nfsync = off\nfull_page_writes = off\n\
-         synchronous_commit = off\nautovacuum = off\nmax_wal_senders = 0\nmax_connections = 20\nshared_buffers = 64MB\nhuge_pages = off\njit = off\n\
+         synchronous_commit = off\nautovacuum = off\nmax_wal_senders = 0\nmax_connections = 20\nshared_buffers = 64MB\nhuge_pages = off\ndynamic_shared_memory_type = mmap\njit = off\n\
          log_destination = 'stderr'\nlogging_collector = off\ntimezone = 'UTC'\nlc_messages = 'C'\n",
         quoted(socket),
         quoted(&home.join("hba.conf")),
