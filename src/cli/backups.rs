@@ -235,6 +235,7 @@ fn whole(source: &SourceState, now: Timestamp, by_hand: impl Fn(&Copy) -> Option
     if let Some(run) = &backup.last_failure {
         let at = run.ended.or(run.started).map_or_else(|| "?".to_owned(), rfc3339);
         row("failed", format!("{at}{}", if run.message.is_empty() { String::new() } else { format!(": {}", run.message) }));
+        run.output.iter().for_each(|line| row("printed", line.clone()));
     }
     for lock in &backup.locks {
         let since = lock.since.map_or_else(String::new, |at| format!(" for {}", human(since(at, now))));

@@ -50,6 +50,26 @@ pub struct JobRun {
     pub ok: Option<bool>,
     /// What it said of itself, one sentence.
     pub message: String,
+    /// The end of what it printed, where the tool or the service keeps that of a failed run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub output: Vec<String>,
+}
+
+impl JobRun {
+    /// Lines kept of what a run printed.
+    pub const LINES: usize = 40;
+
+    /// The last lines of what a run printed, bounded, without empty ones at the end. A tab is a blank; other control characters are left out.
+    #[must_use]
+    pub fn tail(printed: &str) -> Vec<String> {
+        let clean = |line: &str| {
+            let line = line.trim_end().chars().filter_map(|c| if c == '\t' { Some(' ') } else { Some(c).filter(|c| !c.is_control()) });
+            line.take(300).collect::<String>()
+        };
+        let mut lines: Vec<String> = printed.trim_end().lines().rev().take(Self::LINES).map(clean).collect();
+        lines.reverse();
+        if lines.iter().all(String::is_empty) { Vec::new() } else { lines }
+    }
 }
 
 /// The last look of the tool itself at what it keeps.

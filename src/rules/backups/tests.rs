@@ -145,7 +145,7 @@ fn a_check_that_failed_or_is_late_is_told_once() {
 
 #[test]
 fn a_run_that_failed_is_told_until_a_copy_comes() {
-    let run = |hours: i64, ok| JobRun { started: None, ended: Some(now() - TimeDelta::hours(hours)), ok: Some(ok), message: "no space left".into() };
+    let run = |hours: i64, ok| JobRun { ended: Some(now() - TimeDelta::hours(hours)), ok: Some(ok), message: "no space left".into(), ..JobRun::default() };
     let failed = |good: i64, runs: Vec<JobRun>| {
         let world = world(|name, b| {
             if name == "db" {
@@ -209,7 +209,7 @@ fn jobs_that_run_into_each_other_are_told_once() {
         started: Some(now() - TimeDelta::minutes(from)),
         ended: Some(now() - TimeDelta::minutes(from - minutes)),
         ok: Some(true),
-        message: String::new(),
+        ..JobRun::default()
     };
     let runs = |media: JobRun| {
         let world = world(|name, b| b.runs = vec![if name == "db" { run(600, 20) } else { media.clone() }]);

@@ -164,6 +164,7 @@ fn run(item: &Item<'_>, wrong: &mut Wrong) -> JobRun {
         ended: item.time("ended", wrong),
         ok: item.flag("ok", wrong),
         message: item.text("message", SENTENCE, wrong).unwrap_or_default(),
+        output: item.get("output", "a text", wrong, Value::as_str).map(JobRun::tail).unwrap_or_default(),
     }
 }
 

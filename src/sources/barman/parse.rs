@@ -167,7 +167,7 @@ pub(super) fn list(json: &str, server: &str, zone: Option<chrono_tz::Tz>, known:
                     other => format!("is {}", clean(&other.to_lowercase().replace('_', " "))),
                 };
                 let message = shown.error.map_or_else(|| format!("{id} {words}"), |error| format!("{id} {words}: {error}"));
-                runs.push(JobRun { started: of_id(id, zone), ended: None, ok: Some(false), message });
+                runs.push(JobRun { started: of_id(id, zone), ended: None, ok: Some(false), message, ..JobRun::default() });
             }
         }
     }

@@ -110,7 +110,9 @@ pub fn where_to<'a>(address: &str, path: Option<&'a Path>, disk: disk::Disk) -> 
 
 /// The runs that made these copies, as far as that was measured.
 pub fn runs(copies: &[Copy]) -> Vec<JobRun> {
-    let run = |copy: &Copy| copy.started.map(|started| JobRun { started: Some(started), ended: Some(copy.at), ok: Some(true), message: copy.name.clone() });
+    let run = |copy: &Copy| {
+        copy.started.map(|started| JobRun { started: Some(started), ended: Some(copy.at), ok: Some(true), message: copy.name.clone(), ..JobRun::default() })
+    };
     let runs: Vec<JobRun> = copies.iter().rev().filter_map(run).take(RUNS).collect();
     runs.into_iter().rev().collect()
 }

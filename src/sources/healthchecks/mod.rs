@@ -136,7 +136,7 @@ struct Watched {
     /// How long after a ping the next must be there, as seen when it could be told last: not while the job runs or is down.
     allowed: Option<Duration>,
     /// What the newest failed ping that has a text says, by its number.
-    told: Option<(u64, String)>,
+    told: Option<(u64, Vec<String>)>,
     every: Duration,
     timeout: Duration,
 }
@@ -155,11 +155,11 @@ impl Watched {
                 // Texts are not kept for ever; without it the failure is one all the same.
                 let body = self.client.of_check(uuid, &["pings", &number.to_string(), "body"], &[]).await.unwrap_or_default();
                 let body = String::from_utf8_lossy(&body);
-                let line = body.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-                self.told = Some((number, line.chars().filter(|c| !c.is_control()).take(300).collect()));
+                self.told = Some((number, JobRun::tail(&body)));
             }
-            if let Some((_, line)) = &self.told {
-                failed.message.clone_from(line);
+            if let Some((_, lines)) = &self.told {
+                failed.message = lines.last().map_or_else(String::new, |line| line.trim().to_owned());
+                failed.output.clone_from(lines);
             }
         }
         Ok(runs)

@@ -115,7 +115,8 @@ pub(super) fn runs_of_pings(body: &[u8]) -> Result<(Vec<JobRun>, Option<u64>), S
     pings.sort_by_key(|(at, _)| *at);
     let mut runs: Vec<JobRun> = Vec::new();
     let (mut begun, mut text) = (None, None);
-    let broken = |started| JobRun { started: Some(started), ended: None, ok: Some(false), message: "began and did not tell its end".to_owned() };
+    let broken =
+        |started| JobRun { started: Some(started), ended: None, ok: Some(false), message: "began and did not tell its end".to_owned(), ..JobRun::default() };
     for (at, ping) in pings {
         let ok = match ping.get("type").and_then(Value::as_str) {
             Some("success") => true,
@@ -132,7 +133,7 @@ pub(super) fn runs_of_pings(body: &[u8]) -> Result<(Vec<JobRun>, Option<u64>), S
         if !ok {
             text = ping.get("body_url").and_then(Value::as_str).and_then(|_| ping.get("n")?.as_u64());
         }
-        runs.push(JobRun { started, ended: Some(at), ok: Some(ok), message: String::new() });
+        runs.push(JobRun { started, ended: Some(at), ok: Some(ok), ..JobRun::default() });
     }
     runs.extend(begun.map(|started| JobRun { started: Some(started), ..JobRun::default() }));
     Ok((runs, text))
@@ -141,14 +142,14 @@ pub(super) fn runs_of_pings(body: &[u8]) -> Result<(Vec<JobRun>, Option<u64>), S
 /// The runs that changes between up and down tell of, with the last ping; oldest first.
 pub(super) fn runs_of_flips(check: &Check, flips: &[(Timestamp, bool)]) -> Vec<JobRun> {
     let words = |up: bool| if up { String::new() } else { "failed, or was missed".to_owned() };
-    let mut runs: Vec<JobRun> = flips.iter().map(|(at, up)| JobRun { started: None, ended: Some(*at), ok: Some(*up), message: words(*up) }).collect();
+    let mut runs: Vec<JobRun> = flips.iter().map(|(at, up)| JobRun { ended: Some(*at), ok: Some(*up), message: words(*up), ..JobRun::default() }).collect();
     if let Some(at) = check.last_ping.filter(|at| runs.last().and_then(|run| run.ended).is_none_or(|last| *at > last + SAME)) {
         // A ping that changed nothing was of the kind that the check is in; in version 1 a running job hides which that is.
         let was_up = match check.status.as_str() {
             "up" | "grace" => Some(true),
             _ => flips.last().map(|(_, up)| *up),
         };
-        runs.push(JobRun { started: None, ended: Some(at), ok: was_up, message: String::new() });
+        runs.push(JobRun { ended: Some(at), ok: was_up, ..JobRun::default() });
     }
     runs
 }

@@ -162,6 +162,7 @@ async fn a_check_that_is_well_keeps_its_promise() {
     let took = seen.runs[2].ended.unwrap() - seen.runs[2].started.unwrap();
     assert_eq!(took.num_seconds(), 84);
     assert_eq!(seen.last_failure.as_ref().unwrap().message, "pg_dump: [31mconnection lost");
+    assert_eq!(seen.last_failure.as_ref().unwrap().output, ["dumping", "pg_dump: [31mconnection lost"]);
     assert!(seen.next_at.is_some() && seen.place.starts_with("shop db dump on 127.0.0.1"));
     source.collect().await.unwrap();
     let asked = server.asked.lock().unwrap().iter().filter(|target| target.ends_with("/body")).count();

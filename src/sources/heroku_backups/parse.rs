@@ -65,7 +65,7 @@ pub(super) fn transfers(body: &[u8], database: Option<&str>, place: &str) -> Res
             _ => String::new(),
         };
         let began = started.or_else(|| moment(row.get("created_at")));
-        runs.push(JobRun { started: began, ended: ended.or_else(|| moment(row.get("canceled_at"))), ok, message: message.clone() });
+        runs.push(JobRun { started: began, ended: ended.or_else(|| moment(row.get("canceled_at"))), ok, message: message.clone(), ..JobRun::default() });
         if let (Some(at), Some(true)) = (ended, ok) {
             let problem = if bytes == Some(0) { Some("is empty".to_owned()) } else { (warnings > 0).then(|| format!("was made with {warnings} warnings")) };
             copies.push(Copy {

@@ -125,7 +125,9 @@ fn away(address: &str) -> Where<'static> {
 }
 
 fn runs(copies: &[Copy]) -> Vec<JobRun> {
-    let run = |copy: &Copy| copy.started.map(|started| JobRun { started: Some(started), ended: Some(copy.at), ok: Some(true), message: copy.name.clone() });
+    let run = |copy: &Copy| {
+        copy.started.map(|started| JobRun { started: Some(started), ended: Some(copy.at), ok: Some(true), message: copy.name.clone(), ..JobRun::default() })
+    };
     let runs: Vec<JobRun> = copies.iter().filter_map(run).collect();
     runs.into_iter().rev().take(RUNS).rev().collect()
 }

@@ -100,7 +100,7 @@ fn run(row: &Value) -> Option<JobRun> {
         _ => return None,
     };
     if message.starts_with("was missed") {
-        return Some(JobRun { started: None, ended: Some(time(row.get("expectedTime")).unwrap_or(added)), ok: Some(ok), message: message.to_owned() });
+        return Some(JobRun { ended: Some(time(row.get("expectedTime")).unwrap_or(added)), ok: Some(ok), message: message.to_owned(), ..JobRun::default() });
     }
     let ended = match (began, took) {
         (Some(began), Some(took)) => began.checked_add_signed(took),
@@ -108,7 +108,7 @@ fn run(row: &Value) -> Option<JobRun> {
     };
     let ended = ended.or_else(|| time(row.get("dateUpdated")).filter(|_| began.is_some())).unwrap_or(added);
     let started = began.or_else(|| ended.checked_sub_signed(took?));
-    Some(JobRun { started, ended: Some(ended), ok: Some(ok), message: message.to_owned() })
+    Some(JobRun { started, ended: Some(ended), ok: Some(ok), message: message.to_owned(), ..JobRun::default() })
 }
 
 /// The runs that check-ins tell of, oldest first.

@@ -33,6 +33,8 @@ const GRAPH: u16 = 8;
 const COPIES: usize = 12;
 /// Runs that are listed.
 const RUNS: usize = 12;
+/// Lines shown of what a failed run printed, until the detail has the whole screen.
+const PRINTED: usize = 6;
 /// Where names of copies begin.
 const NAME: u16 = 25;
 /// Days of the graph.
@@ -165,6 +167,16 @@ fn about(scene: &Scene<'_>, entry: &Entry<'_>, width: u16, most: usize) -> (Vec<
         }));
         let phases: Vec<String> = drill.phases.iter().map(|(phase, seconds)| format!("{phase} {}", took(*seconds))).collect();
         all.push(Line::text(phases.join(" · "), theme.dim));
+    }
+    if let Some(run) = backup.last_failure.as_ref().filter(|run| !run.output.is_empty()) {
+        let shown = if most == usize::MAX { run.output.len() } else { run.output.len().min(PRINTED) };
+        let more = run.output.len() - shown;
+        all.push(Line::new());
+        all.push(Line::text(
+            if more > 0 { format!("what the failed run printed last, {more} more lines with z") } else { "what the failed run printed last".to_owned() },
+            theme.dim,
+        ));
+        all.extend(run.output[more..].iter().map(|line| Line::text(line.clone(), theme.text)));
     }
     if !backup.runs.is_empty() && most == usize::MAX {
         all.push(Line::new());

@@ -1,6 +1,7 @@
 use super::{Entry, calendar};
 use ratatui::style::Modifier;
 
+use crate::domain::JobRun;
 use crate::state::update::update;
 use crate::state::{Command, Msg, Page, Part, State};
 use crate::ui::fixture::*;
@@ -32,6 +33,22 @@ fn theme_light_and_the_whole_detail() {
     state.view.detail_open = true;
     state.view.focus = Part::Detail;
     snapshot("backups-detail", &state, &rich(), 80, 24);
+}
+
+#[test]
+fn what_a_failed_run_printed_is_read_at_one_key() {
+    let mut state = told();
+    let (_, db) = state.world.sources.get_mut(&id("shop/restic/db")).unwrap().backup.as_mut().unwrap();
+    let printed: String = (1..=60).map(|line| format!("line {line}\n")).collect();
+    let output = JobRun::tail(&(printed + "\tno space \u{1b}left\n\n"));
+    db.last_failure = Some(JobRun { ended: Some(now()), ok: Some(false), message: "no space left".to_owned(), output, ..JobRun::default() });
+    state.view.list_mut().selected = Some("shop/restic/db#db".to_owned());
+    let beside = text(&screen(&state, &rich(), 120, 60).0);
+    assert!(beside.contains("what the failed run printed last, 34 more lines with z"), "{beside}");
+    assert!(beside.contains("line 56") && !beside.contains("line 55") && beside.contains(" no space left"), "{beside}");
+    (state.view.detail_open, state.view.focus) = (true, Part::Detail);
+    let whole = text(&screen(&state, &rich(), 120, 80).0);
+    assert!(whole.contains("line 22") && !whole.contains("line 21 "), "{whole}");
 }
 
 fn days_of(state: &State, source: &str) -> String {
