@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use rounds::domain::TransitionKind;
+use rounds::journal::read_snapshot;
+
 use crate::pty::Terminal;
 use crate::upgrade::{CHECK, Shop, path, until};
 
@@ -45,11 +48,77 @@ fn close(terminal: &mut Terminal) {
     until("the window stays", || !terminal.text().contains("Esc close"));
 }
 
+fn ends(shop: &Shop) -> Vec<String> {
+    let known = read_snapshot(&shop.place.path().join("state")).unwrap_or_default();
+    let ended = |event: &rounds::domain::Transition| match &event.kind {
+        TransitionKind::Action { ended: Some(end), .. } => Some(end.words.clone()),
+        _ => None,
+    };
+    known.events.iter().filter_map(ended).collect()
+}
+
 /// Filters the page down to this package.
 fn select(terminal: &mut Terminal, name: &str) {
     // The filter begins with what it was.
     terminal.press(&format!("/{}{name}\r", "\u{7f}".repeat(12)));
     sees(terminal, &format!("{name} 1.0"));
+}
+
+#[test]
+fn page_6_upgrades_one_and_several_and_a_key_stops_it() {
+    let Some((shop, gate)) = shop() else { return };
+    let reached = gate.with_extension("reached");
+    let mut terminal = start(&shop, &[]);
+    terminal.wait_for_dashboard();
+    terminal.press("6");
+    sees(&terminal, "basket");
+    select(&mut terminal, "till");
+
+    // Confirmed, watched, stopped: nothing is left of it.
+    fs::write(&gate, "").unwrap();
+    let begin = |terminal: &mut Terminal, command: &str| {
+        terminal.press("x");
+        sees(terminal, "guarded upgrade, patch releases only");
+        terminal.press("\r");
+        sees(terminal, command);
+        terminal.press("\r");
+    };
+    begin(&mut terminal, "rounds upgrade shop/python/app till");
+    until("the environment is never made", || reached.exists());
+    sees(&terminal, "make an environment");
+    terminal.press("\u{3}");
+    sees(&terminal, "Stop it, with all it started?");
+    terminal.press("\r");
+    until("the end is never recorded", || ends(&shop).len() == 1);
+    assert!(ends(&shop)[0].contains("stopped"), "{:?}", ends(&shop));
+    shop.is_clean();
+    fs::remove_file(&gate).unwrap();
+    close(&mut terminal);
+
+    // The same again, to its end: a branch, a record, and the page says so.
+    begin(&mut terminal, "rounds upgrade shop/python/app till");
+    until("the end is never recorded", || ends(&shop).len() == 2);
+    let branch = shop.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads/rounds/"]);
+    assert!(ends(&shop)[1] == format!("1 kept on branch {branch}"), "{:?}", ends(&shop));
+    shop.is_clean();
+    assert_eq!(shop.git(&["log", "--format=%s", &format!("main..{branch}")]), "Upgrade till from 1.0.0 to 1.0.1");
+    sees(&terminal, "1 kept on branch");
+    close(&mut terminal);
+    sees(&terminal, "last: 1 kept on branch");
+
+    // Two marked ones in one run.
+    terminal.press(" ");
+    select(&mut terminal, "basket");
+    terminal.press(" ");
+    begin(&mut terminal, "rounds upgrade shop/python/app basket till");
+    until("the end is never recorded", || ends(&shop).len() == 3);
+    assert!(ends(&shop)[2].starts_with("2 kept on branch"), "{:?}", ends(&shop));
+    shop.is_clean();
+    assert_eq!(shop.git(&["branch", "--list", "rounds/*"]).lines().count(), 2);
+    close(&mut terminal);
+    // The filter goes first, then the program.
+    terminal.press("qq");
+    terminal.end();
 }
 
 #[test]

@@ -192,6 +192,7 @@ fn upgrade(scene: &Scene<'_>, entry: &Entry<'_>, width: u16) -> Option<Line> {
     if let Some(pending) = pending(scene.world, id, &package.name) {
         return Some(Line::of(vec![Span::styled("▸", theme.accent), Span::styled(format!("  {pending} runs"), theme.bold(theme.text))]));
     }
+    let taken: usize = spans.iter().map(Span::width).sum();
     let line = Line::of(spans);
     let last = scene.world.events.iter().rev().find_map(|event| match &event.kind {
         TransitionKind::Action { steps, ended: Some(end), .. } if event.source.as_ref() == Some(id) => {
@@ -201,7 +202,10 @@ fn upgrade(scene: &Scene<'_>, entry: &Entry<'_>, width: u16) -> Option<Line> {
         _ => None,
     });
     let Some((at, end)) = last.filter(|_| width >= WIDE) else { return Some(line) };
-    let words = format!("last: {}, {} ago", text::clip(&end.words, 40), scene.age(at));
+    let age = scene.age(at);
+    // Three blanks between the two.
+    let room = usize::from(width).saturating_sub(taken + 3 + "last: ,  ago".len() + age.len());
+    let words = format!("last: {}, {age} ago", text::clip(&end.words, room.min(40)));
     Some(line.spans(At::Edge(0), vec![Span::styled(words, theme.dim)]))
 }
 
