@@ -39,8 +39,8 @@ fn theme_light_and_the_whole_detail() {
 fn what_a_failed_run_printed_is_read_at_one_key() {
     let mut state = told();
     let (_, db) = state.world.sources.get_mut(&id("shop/restic/db")).unwrap().backup.as_mut().unwrap();
-    let printed: String = (1..=60).map(|line| format!("line {line}\n")).collect();
-    let output = JobRun::tail(&(printed + "\tno space \u{1b}left\n\n"));
+    let printed: Vec<String> = (1..=60).map(|line| format!("line {line}")).collect();
+    let output = JobRun::tail(&(printed.join("\n") + "\n\tno space \u{1b}left\n\n"));
     db.last_failure = Some(JobRun { ended: Some(now()), ok: Some(false), message: "no space left".to_owned(), output, ..JobRun::default() });
     state.view.list_mut().selected = Some("shop/restic/db#db".to_owned());
     let beside = text(&screen(&state, &rich(), 120, 60).0);
