@@ -41,13 +41,15 @@ pub(super) fn judge(
     }
     let (mut copies, mut runs): (Vec<Copy>, Vec<JobRun>) = (Vec::new(), Vec::new());
     let (mut looked, mut has_good, mut checked_at) = (0, false, None);
+    // Only beside one that is whole by its age: where all are new, the newest must do.
+    let settled = found.files.iter().any(|file| now - file.at >= STILL_WRITTEN);
     // From the newest back: into each until the first good one.
     for file in found.files.iter().rev() {
         let mut copy = Copy { name: name(&file.path), at: file.at, size_bytes: file.size, ..Copy::default() };
         if file.at > now + CLOCKS {
             // It would be the newest for ever, and never late.
             (copy.complete, copy.problem) = (Some(false), Some("is dated in the future: a clock is wrong".to_owned()));
-        } else if now - file.at < STILL_WRITTEN && found.total > 1 {
+        } else if now - file.at < STILL_WRITTEN && settled {
             runs.push(JobRun { message: format!("{} is being written", copy.name), ..JobRun::default() });
             continue;
         } else if !has_good && looked < LOOKED_INTO {

@@ -159,6 +159,11 @@ async fn a_copy_that_is_being_written_does_not_count_yet() {
     let seen = look(dir.path(), "path = \"*.sql\"").await.unwrap();
     assert!(seen.complaints.is_empty(), "{:?}", seen.complaints);
     assert!(seen.age_s.unwrap() >= 20 * 3_600);
+    // Where all are new nothing is known of a better one: the newest must do.
+    put(dir.path(), "old.sql", DUMP.as_bytes(), 0);
+    put(dir.path(), "new.sql", DUMP.as_bytes(), 0);
+    let seen = look(dir.path(), "path = \"*.sql\"").await.unwrap();
+    assert!(seen.complaints.is_empty() && seen.age_s.is_some_and(|age| age < 60), "{seen:?}");
 }
 
 #[tokio::test]
