@@ -101,3 +101,36 @@ fn wrong_keys_are_told_with_their_place() {
     assert_eq!(told, ["products.Django", "products.redis", "url"]);
     assert_eq!(config("products = {}").check()[0].path, ["products"]);
 }
+
+#[tokio::test]
+async fn versions_are_told_by_commands_and_the_last_word_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let tool = dir.path().join("tool");
+    let script = crate::sources::contract::commands::script;
+    script(&tool, "echo 'Server: django/4.2.30'").await;
+    let text = format!("url = \"http://127.0.0.1:9/api/v1\"\nproducts = {{ python = \"3.12\" }}\nfrom = {{ django = [{:?}] }}", tool.to_str().unwrap());
+    let mut context = context(None);
+    assert!(config(&text).build(&context).is_err(), "commands need trust");
+    context.trusted = true;
+    let mut source = config(&text).build(&context).unwrap().source;
+    let seen = source.collect().await.unwrap();
+    let django = |collected: &Collected| lines(collected).items.iter().find(|item| item.product == "django").map(|item| item.version.clone());
+    assert_eq!(django(&seen).as_deref(), Some("4.2.30"));
+    script(&tool, "echo nothing; exit 3").await;
+    let seen = source.collect().await.unwrap();
+    assert_eq!(django(&seen).as_deref(), Some("4.2.30"));
+    assert!(seen.problems.iter().any(|problem| problem.subject == "django" && problem.message.contains('3')), "{:?}", seen.problems);
+
+    // What was never told is no product that is well.
+    let alone = format!("from = {{ django = [{:?}] }}", tool.to_str().unwrap());
+    let error = config(&alone).build(&context).unwrap().source.collect().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Missing);
+    for (text, said) in [
+        ("from = { django = [] }", "the command is empty"),
+        ("from = { 'no name' = ['x'] }", "this is no name of a product"),
+        ("from = { django = ['x'] }\nproducts = { django = '5.2' }", "`products` names its version already"),
+        ("", "no product is named"),
+    ] {
+        assert_eq!(config(text).check().iter().map(|one| one.message.as_str()).collect::<Vec<_>>(), [said], "{text}");
+    }
+}
