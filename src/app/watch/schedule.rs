@@ -66,7 +66,10 @@ impl Schedules {
     /// Starts what is due and answers when something is due next, as far as that is known; it is asked again earlier when a poll of a
     /// backup came, the configuration or the leases changed, and every half minute at the latest.
     pub fn run_due(&mut self, turn: &Turn<'_>) -> Option<Timestamp> {
-        self.running.take_if(|running| running.task.is_finished());
+        if self.running.take_if(|running| running.task.is_finished()).is_some() {
+            // What came of it is still on its way to the state, by which it would be due once more.
+            return Some(turn.now);
+        }
         if turn.read_only || turn.journal.is_none() || self.running.is_some() || !turn.config.trusted {
             return None;
         }
