@@ -30,7 +30,8 @@ const SHAPED: usize = 240;
 
 /// Mixes a message into a hash as if all of its figures were the same, so that one that differs in figures alone is known by what was told
 /// of the first: fingerprints know figures as figures, whichever they are. A figure behind a colon (`::1` is an address) or before an `x`
-/// (`0x1f`) is kept as it is, since there it matters. So is an id in hexadecimal, where it cannot be part of a date. `None`: too long.
+/// (`0x1f`) is kept as it is, since there it matters. An id in hexadecimal counts as figures too, where it cannot be the end of a date.
+/// `None`: too long.
 pub fn shape(hash: u64, text: &[u8]) -> Option<u64> {
     let mut flat = [0; SHAPED];
     let flat = flat.get_mut(..text.len())?;
