@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -13,11 +12,13 @@ use reqwest::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER,
 };
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Response, StatusCode, Version};
+use reqwest::{Client, ClientBuilder, Response, StatusCode};
+use rustls::client::danger::ServerCertVerifier;
 use tokio::sync::Semaphore;
 use url::Url;
 
 use super::cache::{Cache, Kept};
+use super::lane::{self, Lane, Unasked};
 use super::simple::{self, Project};
 use crate::domain::SourceError;
 use crate::io::secret::Secret;
@@ -27,10 +28,8 @@ use crate::io::{api, clock, http};
 const LIMIT: usize = 32 << 20;
 /// One request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Questions at one time on one connection; what a server does not take at once waits in the connection.
-const MANY: usize = 128;
-/// Questions at one time, each on a connection of its own.
-const FEW: usize = 8;
+/// Kept answers read at one time: more would each start a thread for less than its start costs.
+const READERS: usize = 4;
 /// What may be on its way of one answer, and of all on one connection, before we take it: without such room a distant server waits for us
 /// again and again.
 const WINDOWS: (u32, u32) = (1 << 20, 8 << 20);
@@ -194,32 +193,13 @@ pub struct Answer {
 /// Asks. One for each source; its connections are shared by all that it asks.
 #[derive(Debug)]
 pub struct Asker {
-    client: Client,
-    /// For an index on this machine: a proxy of the environment must not come between.
-    direct: Client,
+    tls: rustls::ClientConfig,
     cache: Arc<Cache>,
-    /// How many questions each server takes at one time, by its index's address.
+    readers: Semaphore,
+    /// The connections to each server, by its scheme, host and port.
     lanes: Mutex<HashMap<String, Arc<Lane>>>,
-}
-
-/// Questions to one server. The first goes alone: it tells whether one connection carries many (HTTP/2), and opens that connection, on
-/// which then all the others go together. Where each question needs a connection of its own, they are few at a time.
-#[derive(Debug)]
-struct Lane {
-    slots: Semaphore,
-    is_open: AtomicBool,
-}
-
-impl Lane {
-    fn new() -> Self {
-        Self { slots: Semaphore::new(1), is_open: AtomicBool::new(false) }
-    }
-
-    fn open(&self, many: bool) {
-        if !self.is_open.swap(true, Ordering::Relaxed) {
-            self.slots.add_permits(if many { MANY } else { FEW } - 1);
-        }
-    }
+    /// Asks other hosts, which an index names for its files; and, where the host is this machine, past any proxy.
+    elsewhere: [OnceLock<Client>; 2],
 }
 
 /// Redirects stay on the host and never leave TLS: an index that moved is a thing to be told, not to be followed with a token in hand.
@@ -239,6 +219,14 @@ impl Asker {
     /// When the platform has none.
     pub fn new(cache: Arc<Cache>) -> Result<Self, SourceError> {
         let verifier = http::platform_verifier().map_err(|error| SourceError::tls(format!("this system's certificates cannot be used: {error}")))?;
+        Self::trusting(verifier, cache)
+    }
+
+    /// One that trusts whom `verifier` trusts.
+    ///
+    /// # Errors
+    /// Those of the cryptography provider.
+    pub(super) fn trusting(verifier: Arc<dyn ServerCertVerifier>, cache: Arc<Cache>) -> Result<Self, SourceError> {
         let mut tls = rustls::ClientConfig::builder_with_provider(http::provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| SourceError::tls(error.to_string()))?
@@ -246,50 +234,49 @@ impl Asker {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let builder = || {
-            Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .user_agent(concat!("rounds/", env!("CARGO_PKG_VERSION")))
-                .redirect(Policy::custom(follow))
-                .connect_timeout(Duration::from_secs(10))
-                .timeout(TIMEOUT)
-                .http2_initial_stream_window_size(WINDOWS.0)
-                .http2_initial_connection_window_size(WINDOWS.1)
-        };
-        let made =
-            |client: reqwest::Result<Client>| client.map_err(|error| SourceError::config(format!("no HTTP client: {}", cause(&error)), "run `rounds doctor`"));
-        Ok(Self { client: made(builder().build())?, direct: made(builder().no_proxy().build())?, cache, lanes: Mutex::default() })
+        Ok(Self { tls, cache, readers: Semaphore::new(READERS), lanes: Mutex::default(), elsewhere: [OnceLock::new(), OnceLock::new()] })
+    }
+
+    /// A proxy of the environment must not come between us and this machine.
+    fn builder(&self, direct: bool) -> ClientBuilder {
+        let builder = Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .user_agent(concat!("rounds/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::custom(follow))
+            .timeout(TIMEOUT)
+            .http2_initial_stream_window_size(WINDOWS.0)
+            .http2_initial_connection_window_size(WINDOWS.1);
+        if direct { builder.no_proxy() } else { builder }
     }
 
     /// What the index knows of this project (normalised name). Who waits for its turn is not asked for once the round is `ended`.
     pub async fn ask(&self, index: &Index, name: &str, ended: &OnceLock<SourceError>) -> Answer {
         let (cache, base, key) = (Arc::clone(&self.cache), index.base.as_str().to_owned(), name.to_owned());
+        let reader = self.readers.acquire().await.ok();
         let kept = tokio::task::spawn_blocking(move || cache.get(&base, &key)).await.ok().flatten();
+        drop(reader);
         let now = clock::now().timestamp();
         if let Some(kept) = &kept
             && (0..i64::try_from(kept.max_age_s.min(LONGEST_AGE_S)).unwrap_or(0)).contains(&(now - kept.asked_at_s))
         {
             return Answer { project: Some(Arc::clone(&kept.project)), error: None };
         }
-        let lane = self.lane(index);
-        // Nobody closes it.
-        let slot = lane.slots.acquire().await.ok();
-        if let Some(error) = ended.get() {
-            return Answer { project: kept.map(|kept| kept.project), error: Some(error.clone()) };
-        }
-        let asked = self.request(index, name, kept.as_ref(), &lane).await;
-        // Who does not answer is no reason for the others to wait in line.
-        lane.open(false);
-        drop(slot);
-        match asked {
+        match self.request(index, name, kept.as_ref(), ended).await {
             Ok(project) => Answer { project: Some(project), error: None },
             Err(error) => Answer { project: kept.map(|kept| kept.project), error: Some(error) },
         }
     }
 
-    fn lane(&self, index: &Index) -> Arc<Lane> {
+    fn lane(&self, index: &Index) -> Result<Arc<Lane>, SourceError> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(lanes.entry(index.base.to_string()).or_insert_with(|| Arc::new(Lane::new())))
+        let place = index.base.origin().ascii_serialization();
+        if let Some(lane) = lanes.get(&place) {
+            return Ok(Arc::clone(lane));
+        }
+        let made = Lane::new(index.base.scheme() == "https", || self.builder(index.is_local())).map_err(|error| unmade(&error))?;
+        let lane = Arc::new(made);
+        lanes.insert(place, Arc::clone(&lane));
+        Ok(lane)
     }
 
     /// What the index says of one release in its older JSON form; `None` when it has no such form or does not know the release.
@@ -298,16 +285,15 @@ impl Asker {
     /// When it does not answer.
     pub async fn release(&self, index: &Index, name: &str, version: &str) -> Result<Option<Vec<u8>>, SourceError> {
         let Some(url) = index.release(name, version) else { return Ok(None) };
-        let client = if api::is_loopback(&url) { &self.direct } else { &self.client };
-        let mut request = client.get(url).header(ACCEPT, "application/json");
-        if let Some((user, password)) = &index.auth {
-            request = request.basic_auth(user, Some(password.expose()));
-        }
-        let lane = self.lane(index);
-        let _slot = lane.slots.acquire().await.ok();
-        let response = request.send().await;
-        lane.open(response.as_ref().is_ok_and(|response| response.version() == Version::HTTP_2));
-        let response = response.map_err(|error| failed(&error))?;
+        let lane = self.lane(index)?;
+        let question = |client: &Client| {
+            let request = client.get(url.clone()).header(ACCEPT, "application/json");
+            match &index.auth {
+                Some((user, password)) => request.basic_auth(user, Some(password.expose())),
+                None => request,
+            }
+        };
+        let (_turn, response) = lane.ask(question, None).await.map_err(unasked)?;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
         match response.status().as_u16() {
             200 if content_type.contains("json") => body(response).await.map(Some),
@@ -342,7 +328,14 @@ impl Asker {
 
     /// One request; credentials go to the index's own host only.
     async fn get(&self, index: &Index, url: &Url, accept: &str) -> Result<Response, SourceError> {
-        let client = if api::is_loopback(url) { &self.direct } else { &self.client };
+        let direct = api::is_loopback(url);
+        let place = &self.elsewhere[usize::from(direct)];
+        let client = if let Some(client) = place.get() {
+            client.clone()
+        } else {
+            let made = self.builder(direct).connect_timeout(lane::CONNECT).build().map_err(|error| unmade(&error))?;
+            place.get_or_init(|| made).clone()
+        };
         let mut request = client.get(url.clone()).header(ACCEPT, accept);
         let own =
             url.host_str() == index.base.host_str() && url.port_or_known_default() == index.base.port_or_known_default() && url.scheme() == index.base.scheme();
@@ -352,20 +345,21 @@ impl Asker {
         request.send().await.map_err(|error| failed(&error))
     }
 
-    async fn request(&self, index: &Index, name: &str, kept: Option<&Kept>, lane: &Lane) -> Result<Arc<Project>, SourceError> {
+    async fn request(&self, index: &Index, name: &str, kept: Option<&Kept>, ended: &OnceLock<SourceError>) -> Result<Arc<Project>, SourceError> {
         let url = index.base.join(&format!("{name}/")).map_err(|_| SourceError::config(format!("{name} makes no address"), "look at the manifest"))?;
-        let client = if api::is_loopback(&url) { &self.direct } else { &self.client };
-        let mut request = client.get(url).header(ACCEPT, ACCEPTED);
-        if let Some((user, password)) = &index.auth {
-            request = request.basic_auth(user, Some(password.expose()));
-        }
-        match kept {
-            Some(Kept { etag: Some(etag), .. }) => request = request.header(IF_NONE_MATCH, etag),
-            Some(Kept { modified: Some(modified), .. }) => request = request.header(IF_MODIFIED_SINCE, modified),
-            _ => {}
-        }
-        let response = request.send().await.map_err(|error| failed(&error))?;
-        lane.open(response.version() == Version::HTTP_2);
+        let lane = self.lane(index)?;
+        let question = |client: &Client| {
+            let mut request = client.get(url.clone()).header(ACCEPT, ACCEPTED);
+            if let Some((user, password)) = &index.auth {
+                request = request.basic_auth(user, Some(password.expose()));
+            }
+            match kept {
+                Some(Kept { etag: Some(etag), .. }) => request.header(IF_NONE_MATCH, etag),
+                Some(Kept { modified: Some(modified), .. }) => request.header(IF_MODIFIED_SINCE, modified),
+                _ => request,
+            }
+        };
+        let (_turn, response) = lane.ask(question, Some(ended)).await.map_err(unasked)?;
         let status = response.status();
         let max_age_s = max_age(response.headers());
         if let (StatusCode::NOT_MODIFIED, Some(kept)) = (status, kept) {
@@ -474,9 +468,20 @@ fn is_tls(error: &(dyn std::error::Error + 'static), depth: u8) -> bool {
     error.is::<rustls::Error>() || depth > 0 && inner.is_some_and(|inner| is_tls(inner, depth - 1))
 }
 
+fn unmade(error: &reqwest::Error) -> SourceError {
+    SourceError::config(format!("no HTTP client: {}", cause(error)), "run `rounds doctor`")
+}
+
+fn unasked(why: Unasked) -> SourceError {
+    match why {
+        Unasked::Ended(error) => error,
+        Unasked::Failed(error) => failed(&error),
+    }
+}
+
 fn failed(error: &reqwest::Error) -> SourceError {
     if error.is_timeout() {
-        return SourceError::timeout(TIMEOUT);
+        return SourceError::timeout(if error.is_connect() { lane::CONNECT } else { TIMEOUT });
     }
     let (mut at, mut tls) = (error.source(), false);
     while let Some(one) = at {
@@ -508,18 +513,6 @@ mod tests {
         for wrong in ["", "index.example", "ftp://index.example/", "file:///srv/simple", "https://me:hush@/"] {
             let error = Index::new(wrong, |_| None).unwrap_err();
             assert!(!error.contains("hush"), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_first_question_goes_alone_and_tells_how_many_may_follow() {
-        for (many, slots) in [(true, MANY), (false, FEW)] {
-            let lane = Lane::new();
-            assert_eq!(lane.slots.available_permits(), 1);
-            lane.open(many);
-            // What a later answer says changes nothing.
-            lane.open(!many);
-            assert_eq!(lane.slots.available_permits(), slots);
         }
     }
 

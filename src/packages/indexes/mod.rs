@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `simple` | one answer of the simple index, JSON or HTML, boiled down to releases; pure |
 //! | `client` | asking: conditional, bounded, credentials to their own host only |
+//! | `lane` | the connections to one server |
 //! | `cache` | what was answered last, on disk, boiled down |
 //! | `prune` | what of it goes again |
 //! | `settings` | where the address of the index comes from |
@@ -13,7 +14,11 @@
 
 pub mod cache;
 pub mod client;
+mod lane;
 pub mod netrc;
 mod prune;
 pub mod settings;
 pub mod simple;
+
+#[cfg(test)]
+mod tests;

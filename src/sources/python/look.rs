@@ -262,16 +262,13 @@ impl PythonSource {
     async fn look(&mut self) -> Result<Collected, SourceError> {
         let started = Instant::now();
         let setup = Arc::clone(&self.setup);
+        let (known, cache) = (self.asker.clone(), Arc::clone(&setup.cache));
+        // The platform's certificates are some hundred files: they are read beside the project's own.
+        let making = tokio::task::spawn_blocking(move || known.map_or_else(|| Asker::new(cache).map(Arc::new), Ok));
         let here = here(&setup, true).await?;
         let indexes = setup.indexes(&here).await?;
-        let asker = match &self.asker {
-            Some(asker) => Arc::clone(asker),
-            None => {
-                let cache = Arc::clone(&setup.cache);
-                let made = tokio::task::spawn_blocking(move || Asker::new(cache)).await.map_err(|_| SourceError::tls("the certificates cannot be read"))??;
-                Arc::clone(self.asker.insert(Arc::new(made)))
-            }
-        };
+        let asker = making.await.map_err(|_| SourceError::tls("the certificates cannot be read"))??;
+        self.asker = Some(Arc::clone(&asker));
         // What has come by then is told, rather than nothing.
         let limit = setup.limit.saturating_sub((setup.limit / 10).min(Duration::from_secs(3)));
         let shown = indexes.all.first().map(|index| index.shown().to_owned());
