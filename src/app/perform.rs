@@ -37,6 +37,8 @@ use crate::state::{Effect, Msg};
 const CLIPBOARD: usize = 48 * 1024;
 /// How long a program that opens a link may take to hand it on.
 const OPENING: Duration = Duration::from_secs(20);
+/// A record is waited for no longer before what it tells of begins.
+const RECORDED: Duration = Duration::from_secs(5);
 
 /// Polls of logs that are held for the case that whoever keeps them dies, and for how long: longer than a lease lives.
 const HELD: usize = 256;
@@ -474,6 +476,17 @@ impl Hands {
         });
     }
 
+    /// Ends when the record of what begins now is on the disk: whatever becomes of this process in the next moment, it is known that it was
+    /// begun. A disk that hangs holds nothing up for longer than `RECORDED`.
+    fn recorded(&self) -> impl Future<Output = ()> + Send + use<> {
+        let written = self.journal().map(Journal::flushing);
+        async move {
+            if let Some(written) = written {
+                let _ = tokio::task::spawn_blocking(move || written.wait(RECORDED)).await;
+            }
+        }
+    }
+
     /// Runs what was confirmed, and tells what comes of it.
     fn run_action(&mut self, order: Order, dashboard: &mut Dashboard, now: Timestamp) {
         if let Some(mut what) = self.tries.get(&order.action).filter(|_| self.trusted).cloned() {
@@ -491,8 +504,9 @@ impl Hands {
             return;
         };
         let (stop, messages, run) = (CancellationToken::new(), self.messages.clone(), order.run.clone());
-        let stopped = stop.clone();
+        let (stopped, kept) = (stop.clone(), self.recorded());
         let task = self.runtime.spawn(async move {
+            kept.await;
             let run = order.run.clone();
             let tell = |progress| {
                 let run = run.clone();
@@ -516,8 +530,9 @@ impl Hands {
         let begun = dashboard.state.world.runs.iter().find(|known| known.id == run).map(|run| (run.record.clone(), run.title.clone()));
         let Some((record, title)) = begun else { return };
         let (stop, messages, recorded) = (CancellationToken::new(), self.messages.clone(), record.clone());
-        let (stopped, name) = (stop.clone(), run.clone());
+        let (stopped, name, kept) = (stop.clone(), run.clone(), self.recorded());
         let task = self.runtime.spawn(async move {
+            kept.await;
             let begun = std::time::Instant::now();
             let _ = messages.send(Msg::ActionStep { run: name.clone(), step: 0, state: actions::StepState::Running }).await;
             let mut tell = |said| {

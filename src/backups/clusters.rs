@@ -11,6 +11,26 @@ use crate::io::exec::Output;
 /// A configuration that is larger is none.
 const LARGEST: u64 = 1 << 20;
 
+/// Errors that are told of one run.
+const ERRORS: usize = 12;
+/// Of them as one sentence.
+const SENTENCE: usize = 1_200;
+
+/// What was found, as one sentence that is not longer than a screen.
+#[must_use]
+pub fn sentence(found: &[String]) -> String {
+    let mut text = String::new();
+    for (at, one) in found.iter().enumerate() {
+        if at > 0 && text.len() + one.len() > SENTENCE {
+            text.push_str(&format!("; and {} more", found.len() - at));
+            break;
+        }
+        text.push_str(if at > 0 { "; " } else { "" });
+        text.push_str(one);
+    }
+    text
+}
+
 /// The tool as it is called: by itself, or behind words such as `sudo -u postgres` or `ssh db1`.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -54,6 +74,18 @@ impl Caller {
         tool::run(&tool::program(self.prefix.with(arguments), &[]), timeout).await
     }
 
+    /// What a run tells went wrong, a line each, bounded; what it begins its lines with is left out.
+    #[must_use]
+    pub fn errors(output: &Output) -> Vec<String> {
+        let (errors, printed) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        let tells = |line: &&str| line.contains("ERROR: ") || line.contains("error: ");
+        let one = |line: &str| {
+            let line = line.rsplit_once("error: ").or_else(|| line.split_once("ERROR: ")).map_or(line, |(_, rest)| rest);
+            line.chars().filter(|c| !c.is_control()).take(200).collect::<String>()
+        };
+        errors.lines().chain(printed.lines()).filter(tells).take(ERRORS).map(one).collect()
+    }
+
     /// The error of a run that failed: the first line that says what went wrong, from either output.
     #[must_use]
     pub fn failure(&self, output: &Output) -> SourceError {
@@ -83,6 +115,14 @@ pub fn paths(configuration: &Path, is_key: impl Fn(&str) -> bool) -> Vec<PathBuf
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_found_is_told_as_a_bounded_sentence() {
+        let found: Vec<String> = (0..40).map(|at| format!("{at} {}", "x".repeat(100))).collect();
+        let said = sentence(&found);
+        assert!(said.len() < 1_300 && said.starts_with("0 xx") && said.ends_with("; and 29 more"), "{said}");
+        assert_eq!((sentence(&[]), sentence(&found[..1])), (String::new(), found[0].clone()));
+    }
 
     #[test]
     fn words_are_quoted_where_a_shell_reads_them() {

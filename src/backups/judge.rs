@@ -20,6 +20,25 @@ const NOTICED_S: f64 = 60.0;
 const TOLD: usize = 60;
 /// Clocks that differ by less are not worth a word.
 const CLOCKS: TimeDelta = TimeDelta::minutes(5);
+/// What is said of a moment that has not come yet.
+pub const FROM_THE_FUTURE: &str = "is dated in the future: a clock is wrong";
+
+/// Whether a moment lies further ahead than clocks differ: such a copy would be the newest for ever, and never late.
+#[must_use]
+pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at > now + CLOCKS
+}
+
+/// Takes back what a run or a ping from the future makes the last success: the last that has come counts. For data sets that tell of runs
+/// and of no copies.
+pub fn without_future(backup: &mut Backup, now: Timestamp) {
+    if backup.last_success.is_some_and(|at| is_ahead(at, now)) {
+        let good = backup.runs.iter().filter(|run| run.ok == Some(true)).filter_map(|run| run.ended.or(run.started));
+        backup.last_success = good.filter(|at| !is_ahead(*at, now)).max();
+        backup.age_s = backup.last_success.map(|at| since(at, now).as_secs());
+        backup.complaints.push(FROM_THE_FUTURE.to_owned());
+    }
+}
 
 /// The middle of what there was before; `None` where that is too little.
 #[must_use]
@@ -84,6 +103,10 @@ pub fn judge(mut backup: Backup, promise: &Promise, now: Timestamp) -> Backup {
     backup.snapshots = backup.snapshots.max(backup.copies.len() as u64);
     (backup.max_age_s, backup.min_size_bytes, backup.retention) = (promise.max_age_s, promise.min_size_bytes, promise.retention);
     (backup.check_every_s, backup.drill_every_s) = (promise.check_every_s, promise.drill_every_s);
+    without_future(&mut backup, now);
+    for copy in backup.copies.iter_mut().filter(|copy| is_ahead(copy.at, now) && copy.complete != Some(false)) {
+        (copy.complete, copy.problem) = (Some(false), Some(FROM_THE_FUTURE.to_owned()));
+    }
     let good = backup.copies.iter().rposition(|copy| copy.complete != Some(false));
     for copy in backup.copies[good.map_or(0, |good| good + 1)..].iter().rev() {
         let problem = copy.problem.as_deref().unwrap_or("is not whole");
@@ -99,9 +122,6 @@ pub fn judge(mut backup: Backup, promise: &Promise, now: Timestamp) -> Backup {
             backup.complaints.extend(odd_size(size, backup.median_size_bytes, promise));
         }
         backup.complaints.extend(odd_time(&backup.copies, last));
-        if copy.at > now + CLOCKS {
-            backup.complaints.push("is dated in the future: a clock is wrong".to_owned());
-        }
     }
     if let Some(kept) = promise.retention.filter(|kept| backup.snapshots < *kept) {
         backup.complaints.push(format!("has too few copies: {} of {kept}", backup.snapshots));
@@ -148,11 +168,29 @@ mod tests {
         assert_eq!(with(copy(90, 1 << 23, 300), Promise::default()), ["grew 8.0 times: 8.00 MiB, median 1.00 MiB"]);
         assert_eq!(with(copy(90, 1 << 20, 3_000), Promise::default()), ["was slow: took 50 m, median 5 m"]);
         assert_eq!(with(copy(90, 1 << 20, 2), Promise::default()), ["was oddly fast: took 2 s, median 5 m"]);
-        assert_eq!(with(copy(120, 1 << 20, 300), Promise::default()), ["is dated in the future: a clock is wrong"]);
         let promise = Promise { min_size_bytes: Some(2 << 20), retention: Some(7), ..Promise::default() };
         assert_eq!(with(copy(90, 1 << 20, 300), promise), ["is too small: 1.00 MiB, at least 2.00 MiB promised", "has too few copies: 6 of 7"]);
         // Two copies are no past.
         assert!(judged(vec![copy(1, 1000, 5), copy(2, 1000, 5), copy(90, 10, 5)], Promise::default()).complaints.is_empty());
+    }
+
+    #[test]
+    fn a_clock_from_the_future_makes_nothing_look_fresh() {
+        let late = judged(vec![copy(1, 1000, 5), copy(2, 1000, 5), copy(120, 10, 5)], Promise::default());
+        assert_eq!((late.last_success, late.age_s, late.size_bytes), (Some(at(2)), Some(98 * 3_600), Some(1000)));
+        assert_eq!(late.complaints, ["c120: is dated in the future: a clock is wrong"]);
+        // Clocks of two machines are never quite the same.
+        let skewed = Copy { at: at(100) + TimeDelta::minutes(4), ..copy(100, 1000, 5) };
+        let fresh = judged(vec![copy(90, 1000, 5), skewed], Promise::default());
+        assert_eq!((fresh.age_s, fresh.complaints.len()), (Some(0), 0));
+        let only = judged(vec![copy(120, 10, 5)], Promise::default());
+        assert_eq!((only.last_success, only.age_s), (None, None));
+        // Where runs are told and no copies.
+        let run = |hours: i64, ok| crate::domain::JobRun { ended: Some(at(hours)), ok: Some(ok), ..crate::domain::JobRun::default() };
+        let told = Backup { last_success: Some(at(200)), runs: vec![run(80, true), run(90, false), run(200, true)], ..Backup::default() };
+        let told = judge(told, &Promise::default(), at(100));
+        assert_eq!((told.last_success, told.age_s), (Some(at(80)), Some(20 * 3_600)));
+        assert_eq!(told.complaints, ["is dated in the future: a clock is wrong"]);
     }
 
     #[test]

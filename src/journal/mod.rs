@@ -50,7 +50,7 @@ pub use reader::{Reader, Stats};
 pub use snapshot::{Snapshot, read_snapshot};
 pub use store::{FILE, StoreError, VERSION, version_in};
 
-pub use writer::Writes;
+pub use writer::{Flushing, Writes};
 use writer::{Job, Shared, Writer};
 
 /// Who writes: kept beside its heartbeat, so that others can tell whether it still lives.
@@ -220,6 +220,12 @@ impl Journal {
     #[must_use]
     pub fn flush(&self, limit: Duration) -> bool {
         self.writer.ask(Job::Flush, limit)
+    }
+
+    /// Has all that was kept so far written now, without waiting for it: for whoever begins what must not be begun unrecorded.
+    #[must_use]
+    pub fn flushing(&self) -> Flushing {
+        self.writer.flushing()
     }
 
     /// Removes what is older than it is kept and joins small blocks, now instead of within the hour; waits at most `limit`.

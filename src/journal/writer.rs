@@ -165,6 +165,18 @@ pub(super) enum Job {
     Run(Box<dyn FnOnce(&Connection) + Send>),
 }
 
+/// What was kept so far, on its way to the disk.
+#[derive(Debug)]
+pub struct Flushing(Receiver<()>);
+
+impl Flushing {
+    /// Waits until it is there, at most `limit`. Answers whether it is. Blocks.
+    #[must_use]
+    pub fn wait(self, limit: Duration) -> bool {
+        self.0.recv_timeout(limit).is_ok()
+    }
+}
+
 /// The sending side and the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -228,6 +240,16 @@ impl Writer {
         if !sent {
             shared.lose(1);
         }
+    }
+
+    /// Asks for all that waits to be written, without waiting; the answer comes when it is.
+    pub(super) fn flushing(&self) -> Flushing {
+        let (done, wait) = mpsc::sync_channel(1);
+        // With a full queue nobody answers, which is told as not written.
+        if let Some(jobs) = &self.jobs {
+            drop(jobs.try_send(Job::Flush(done)));
+        }
+        Flushing(wait)
     }
 
     /// Hands over a job that answers (made by `ask`) and waits for the answer.

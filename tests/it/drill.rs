@@ -81,3 +81,44 @@ fn what_cannot_be_drilled_is_refused_before_anything_is_made() {
     assert_eq!(code(&run(&place, &["--read-only", "drill", "db", "--yes"])), 64);
     assert_eq!(fs::read_dir(place.path().join("work/copies")).unwrap().count(), 1);
 }
+
+/// How the runs that the journal knows of stand: begun, or the words of their end.
+fn runs(place: &Place) -> Vec<String> {
+    let snapshot = rounds::journal::read_snapshot(&place.path().join("home/.state/rounds")).unwrap();
+    let told = |event: &rounds::domain::Transition| match &event.kind {
+        rounds::domain::TransitionKind::Action { ended, .. } => Some(ended.as_ref().map_or_else(|| "begun".to_owned(), |end| end.words.clone())),
+        _ => None,
+    };
+    snapshot.events.iter().filter_map(told).collect()
+}
+
+#[test]
+fn killed_right_after_it_began_its_beginning_is_known_and_its_end_told() {
+    let place = Place::new();
+    dump(&place, 150);
+    // The first thing that a drill does is to ask for the copies: then nothing is made yet.
+    let (work, pid) = (place.path().join("work"), place.path().join("work/pid"));
+    let hangs = format!("command = [\"sh\", \"-c\", \"echo $$ > {0}.part; mv {0}.part {0}; exec sleep 600\"]\n", pid.display());
+    configure(&place, &KEYS.replace("drill = ", &format!("{hangs}drill = ")));
+    let mut killed = place.command().args(["--config", "rounds.toml", "drill", "db", "--yes"]).spawn().unwrap();
+    let begun = std::time::Instant::now();
+    let listing = loop {
+        let number = fs::read_to_string(&pid).ok().and_then(|text| text.trim().parse::<i32>().ok());
+        if let Some(number) = number {
+            break number;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "the copies were not asked for");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(listing), nix::sys::signal::Signal::SIGKILL).unwrap();
+    assert_eq!(runs(&place), ["begun"]);
+    assert!(!work.join("scratch").exists());
+    // The next one of the same set ends it, and is none the worse.
+    configure(&place, KEYS);
+    let output = run(&place, &["drill", "db", "--yes"]);
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    let runs = runs(&place);
+    assert!(runs.len() == 4 && runs.iter().any(|words| words.starts_with("broken off")), "{runs:?}");
+}

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::{Broken, Order, place};
 use crate::backups::DrillConfig;
-use crate::domain::{Copy, size_text};
+use crate::backups::judge::is_ahead;
+use crate::domain::{Copy, Timestamp, size_text};
 
 /// Room that is left on the disk whatever happens.
 pub(super) const RESERVE: u64 = 256 << 20;
@@ -18,12 +19,15 @@ const PACKED: f64 = 8.0;
 const NAMED: usize = 5;
 
 /// The copy that is meant, and how many there are.
-pub(super) fn choose(copies: &[Copy], wanted: Option<&str>) -> Result<Copy, Broken> {
+pub(super) fn choose(copies: &[Copy], wanted: Option<&str>, now: Timestamp) -> Result<Copy, Broken> {
     let mut good: Vec<&Copy> = copies.iter().filter(|copy| copy.complete != Some(false)).collect();
     good.sort_by_key(|copy| copy.at);
     let Some(wanted) = wanted else {
+        // One from the future would be the newest for ever, and those that come after it were never tried.
         return good
-            .last()
+            .iter()
+            .rfind(|copy| !is_ahead(copy.at, now))
+            .or(good.last())
             .map(|copy| (*copy).clone())
             .ok_or_else(|| Broken::Refused("there is no good copy".to_owned(), "the source's own row says what is wrong".to_owned()));
     };
@@ -74,13 +78,19 @@ mod tests {
     fn the_newest_good_one_or_the_one_that_is_named() {
         let bad = Copy { complete: Some(false), ..copy("d4", 9) };
         let copies = [copy("a1", 3), copy("b2", 5), bad, copy("b3", 4)];
-        let name = |wanted: Option<&str>| choose(&copies, wanted).map(|copy| copy.name).map_err(|broken| broken.to_string());
+        let now = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(10);
+        let name = |wanted: Option<&str>| choose(&copies, wanted, now).map(|copy| copy.name).map_err(|broken| broken.to_string());
         assert_eq!(name(None).unwrap(), "b2");
         assert_eq!(name(Some("a")).unwrap(), "a1");
         assert_eq!(name(Some("b3")).unwrap(), "b3");
         assert!(name(Some("b")).unwrap_err().contains("2 copies begin"));
         assert_eq!(name(Some("d4")).unwrap_err(), "there is no good copy \"d4\"; the newest are: b2, b3, a1");
-        assert!(choose(&[], None).unwrap_err().to_string().contains("no good copy"));
+        // One from the future is tried only by its name, or where there is no other.
+        let ahead = [copy("a1", 3), copy("z9", 99)];
+        assert_eq!(choose(&ahead, None, now).unwrap().name, "a1");
+        assert_eq!(choose(&ahead, Some("z"), now).unwrap().name, "z9");
+        assert_eq!(choose(&ahead[1..], None, now).unwrap().name, "z9");
+        assert!(choose(&[], None, now).unwrap_err().to_string().contains("no good copy"));
     }
 
     #[test]

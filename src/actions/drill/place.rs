@@ -86,6 +86,8 @@ impl Hold {
         let (part, whole) = (self.dir.join(format!("{MARK}.part")), self.dir.join(MARK));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
         file.write_all(&serde_json::to_vec(mark)?)?;
+        // A mark that is empty after a power cut would leave people's data lying about.
+        file.sync_all()?;
         fs::rename(part, whole)
     }
 

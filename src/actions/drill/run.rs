@@ -83,6 +83,10 @@ fn refused(what: impl Into<String>, remedy: impl Into<String>) -> Broken {
     Broken::Refused(what.into(), remedy.into())
 }
 
+fn unmarked(error: &std::io::Error) -> Broken {
+    refused(format!("what is made could not be marked: {error}"), "name another folder with --state-dir")
+}
+
 fn unlisted(error: &SourceError) -> Broken {
     refused(format!("the copies could not be listed: {}", error.message), error.remedy.clone())
 }
@@ -161,14 +165,33 @@ pub(super) async fn run(
     tell: &mut (dyn FnMut(Said) + Send),
 ) -> Result<Drill, Broken> {
     let config = order.repository.drill();
-    let limit = order.limit();
     let server = server(order, &config).await?;
     let writer = writer(order)?;
     if let Some(mark) = hold.mark() {
         tell(Said::Doing("take away what an earlier drill left".to_owned()));
         leftovers(mark, server.as_ref()).await.map_err(|said| refused(said, "then try again"))?;
+    }
+    // Whoever ends this process in the next moment: the next start tells that it began.
+    let mark = Mark { record: Some(record.clone()), ..Mark::default() };
+    hold.remember(&mark).map_err(|error| unmarked(&error))?;
+    let done = marked(order, hold, record, (&config, server.as_ref(), writer.as_ref()), stop, tell).await;
+    let nothing = |mark: Mark| mark.database.is_none() && !mark.places.iter().any(|place| place.exists());
+    if done.is_err() && hold.mark().is_some_and(nothing) {
         hold.forget();
     }
+    done
+}
+
+/// The run, once its beginning is marked.
+async fn marked(
+    order: &Order,
+    hold: &Hold,
+    record: &Transition,
+    (config, server, writer): (&DrillConfig, Option<&Secret>, Option<&User>),
+    stop: &CancellationToken,
+    tell: &mut (dyn FnMut(Said) + Send),
+) -> Result<Drill, Broken> {
+    let limit = order.limit();
     let mut bounds = Bounds { stop, deadline: Instant::now() + limit, limit, disk: None };
     tell(Said::Doing(format!("look at the copies of {}", order.source)));
     let copies = match bounds.within(order.repository.copies()).await {
@@ -177,20 +200,20 @@ pub(super) async fn run(
         Err(Halt::Stopped) => return Err(Broken::Stopped),
         Err(Halt::Failed(said)) => return Err(refused(format!("the copies could not be listed: {said}"), "look at the tool by hand")),
     };
-    let copy = look::choose(&copies, order.copy.as_deref())?;
+    let copy = look::choose(&copies, order.copy.as_deref(), clock::now())?;
     let protects = order.repository.protects();
     let scratch = {
         let configured = config.scratch.as_ref().map(|scratch| order.base.join(scratch));
         let known = protects.clone();
         let planned = tokio::task::spawn_blocking(move || place::plan(configured.as_deref(), &known)).await;
         let plan = planned.map_err(|_| refused("the look at the scratch place broke off", "try again"))??;
-        look::room(order, &copy, &config, &plan.root)?;
+        look::room(order, &copy, config, &plan.root)?;
         bounds.disk = plan.root.parent().map(Path::to_owned);
         let mark = Mark { record: Some(record.clone()), places: vec![plan.root.clone()], database: None };
-        hold.remember(&mark).map_err(|error| refused(format!("what is made could not be marked: {error}"), "name another folder with --state-dir"))?;
+        hold.remember(&mark).map_err(|error| unmarked(&error))?;
         plan.make(&order.source, &protects)?
     };
-    if let Some(user) = &writer
+    if let Some(user) = writer
         && !(scratch.give(user).is_ok() && reaches(user, &scratch.copy()).await)
     {
         if scratch.remove().is_ok() {
@@ -204,17 +227,7 @@ pub(super) async fn run(
     tell(Said::Doing(format!("restore {}{size} into {}", copy.name, scratch.copy().display())));
     let mut mark = Mark { record: Some(record.clone()), places: vec![scratch.root.clone()], database: None };
     let mut course = Course::default();
-    let parts = Parts {
-        order,
-        hold,
-        config: &config,
-        copy: &copy,
-        scratch: &scratch,
-        protects: &protects,
-        server: server.as_ref(),
-        writer: writer.as_ref(),
-        mask: &mask,
-    };
+    let parts = Parts { order, hold, config, copy: &copy, scratch: &scratch, protects: &protects, server, writer, mask: &mask };
     let (tried, loaded) = parts.attempt(&bounds, &mut mark, &mut course, tell).await;
     let begun = Instant::now();
     tell(Said::Doing("take it all away again".to_owned()));

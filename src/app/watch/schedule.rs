@@ -21,6 +21,9 @@ use crate::journal::Journal;
 use crate::state::acting::run_id;
 use crate::state::{Msg, State};
 
+/// A record is waited for no longer: a disk that hangs must not keep a date from being kept.
+const RECORDED: Duration = Duration::from_secs(5);
+
 /// What is known when something may be due.
 #[derive(Debug)]
 pub struct Turn<'a> {
@@ -70,9 +73,7 @@ impl Schedules {
             // What came of it is still on its way to the state, by which it would be due once more.
             return Some(turn.now);
         }
-        if turn.read_only || turn.journal.is_none() || self.running.is_some() || !turn.config.trusted {
-            return None;
-        }
+        let journal = turn.journal.filter(|_| !turn.read_only && self.running.is_none() && turn.config.trusted)?;
         // Before anything is begun: what an earlier process left may be large, and still running.
         if !self.tidying.get_or_insert_with(|| tidy(turn)).is_finished() {
             return Some(turn.now);
@@ -82,21 +83,24 @@ impl Schedules {
         if let Some(due) = schedule::next(world, turn.now, |source, job| turn.held.contains(source) && known(source, job)) {
             let order = drill::orders(turn.config).into_iter().find(|(_, order)| order.source == due.source && order.job == due.job);
             if let Some((spec, order)) = order {
-                self.start(order, spec.title, turn);
+                self.start(order, spec.title, turn, journal);
                 return None;
             }
         }
         schedule::wakes(world, turn.now)
     }
 
-    fn start(&mut self, order: drill::Order, title: String, turn: &Turn<'_>) {
+    fn start(&mut self, order: drill::Order, title: String, turn: &Turn<'_>, journal: &Journal) {
         let by = person();
         let record = drill::begun(&order, &run_id(&format!("{by}.{}", std::process::id()), turn.now, 0), &by, turn.now);
         let (stop, messages) = (CancellationToken::new(), turn.messages.clone());
         let (stopped, told, recorded, called) = (stop.clone(), messages.clone(), record.clone(), title.clone());
+        journal.keep_transition(record.clone());
+        let written = journal.flushing();
         let task = turn.runtime.spawn(async move {
-            // Recorded before it begins, so that who looks meanwhile sees it run.
-            if told.send(Msg::Tried(Box::new(recorded.clone()))).await.is_err() {
+            // On the disk before it begins: who looks meanwhile sees it run, and who kills it in the next moment cannot hide it.
+            let _ = tokio::task::spawn_blocking(move || written.wait(RECORDED)).await;
+            if told.send(Msg::Events(vec![recorded.clone()])).await.is_err() {
                 return;
             }
             let begun = Instant::now();
@@ -228,6 +232,7 @@ mod tests {
         let next = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), messages.recv()).await });
         match next.unwrap() {
             Some(Msg::Tried(told)) => *told,
+            Some(Msg::Events(mut told)) => told.remove(0),
             other => panic!("{other:?}"),
         }
     }
@@ -282,7 +287,10 @@ mod tests {
             now,
         };
         begun(&mut schedules, &turn);
-        tried(&runtime, &mut told);
+        let record = tried(&runtime, &mut told);
+        // What is told of is on the disk: nothing was waited for since.
+        let kept = crate::journal::read_snapshot(&dir.path().join("state")).unwrap();
+        assert!(kept.events.iter().any(|event| event.kind == record.kind), "{:?}", kept.events);
         for _ in 0..500 {
             if dir.path().join("scratch").exists() {
                 break;

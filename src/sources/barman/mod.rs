@@ -26,6 +26,7 @@ use crate::config::value::{Dur, Size};
 use crate::domain::backup::Check;
 use crate::domain::{Capability, Copy, Data, ErrorKind, Observation, Problem, SourceError};
 use crate::io::clock;
+use crate::io::exec::Output;
 use crate::io::secret::SecretRef;
 
 /// The interval where none is configured: each look connects to the server, as `barman check` does.
@@ -157,14 +158,19 @@ struct Server {
 }
 
 impl Server {
-    async fn run(&self, json: bool, words: &[&str], timeout: Duration) -> Result<(bool, String), SourceError> {
+    /// Calls it with these words behind its own options.
+    async fn call(&self, json: bool, words: &[&str], timeout: Duration) -> Result<Output, SourceError> {
         let config = self.config.as_ref().map(|config| config.to_string_lossy().into_owned());
         let mut arguments: Vec<&str> = config.as_deref().map_or_else(Vec::new, |config| vec!["-c", config]);
         if json {
             arguments.extend(["-f", "json"]);
         }
         arguments.extend(words);
-        let output = self.caller.run(&arguments, timeout).await?;
+        self.caller.run(&arguments, timeout).await
+    }
+
+    async fn run(&self, json: bool, words: &[&str], timeout: Duration) -> Result<(bool, String), SourceError> {
+        let output = self.call(json, words, timeout).await?;
         let said = output.stdout_text();
         let json = tool::json(&said);
         if let Some(said) = parse::exception_of(json) {
@@ -340,13 +346,15 @@ impl Repository for Server {
             let mut depth = "settings and connections";
             if check.data.is_some() {
                 depth = "the newest copy against its manifest";
-                // Not as JSON: there it says nothing of what is wrong.
-                if let Err(error) = self.run(false, &["verify-backup", &self.name, "latest"], timeout).await {
-                    found.push(error.message);
+                // Not as JSON: not every version says there what is wrong.
+                let output = self.call(false, &["verify-backup", &self.name, "latest"], timeout).await?;
+                if !output.ending.success() {
+                    let errors = Caller::errors(&output);
+                    found.extend(if errors.is_empty() { vec![self.caller.failure(&output).message] } else { errors });
                 }
                 found.extend(self.lost_wal(timeout).await?);
             }
-            Ok(Check { at: clock::now(), ok: found.is_empty(), depth: depth.to_owned(), message: found.join("; ") })
+            Ok(Check { at: clock::now(), ok: found.is_empty(), depth: depth.to_owned(), message: clusters::sentence(&found) })
         })
     }
 

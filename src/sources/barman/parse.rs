@@ -110,17 +110,40 @@ pub(super) fn tablespaces(json: &str, server: &str, id: &str) -> Vec<String> {
     all.into_iter().flatten().filter_map(name).collect()
 }
 
-/// What `check` finds wrong, a line each.
+/// Checks of which others follow, the most telling first; then those that tell of the copies themselves. The rest comes after them.
+const TELLING: [&str; 12] = [
+    "directories",
+    "systemid coherence",
+    "postgresql",
+    "ssh",
+    "postgresql streaming",
+    "wal archive",
+    "backup maximum age",
+    "backup minimum size",
+    "minimum redundancy requirements",
+    "failed backups",
+    "receive wal running",
+    "archiver errors",
+];
+/// Failed checks that are told.
+const FAILED: usize = 20;
+
+/// What `check` finds wrong, a line each, the most telling first.
 pub(super) fn failed_checks(json: &str, server: &str) -> Result<Vec<String>, SourceError> {
     let value = of_server(json, server)?;
     let odd = || SourceError::protocol("barman check printed something else than its checks");
     let all: &Map<String, Value> = value.as_object().filter(|all| !all.is_empty()).ok_or_else(odd)?;
     let one = |(name, check): (&String, &Value)| {
+        let name = clean(&name.replace('_', " "));
         let status = check.get("status").and_then(Value::as_str).unwrap_or("of an unknown state");
         let hint = check.get("hint").and_then(Value::as_str).filter(|hint| !hint.is_empty()).map_or_else(String::new, |hint| format!(" ({})", clean(hint)));
-        (status != "OK").then(|| format!("{}: {}{hint}", clean(&name.replace('_', " ")), clean(&status.to_lowercase())))
+        let place = (status != "FAILED", TELLING.iter().position(|known| *known == name).unwrap_or(TELLING.len()));
+        (status != "OK").then(|| (place, format!("{name}: {}{hint}", clean(&status.to_lowercase()))))
     };
-    Ok(all.iter().filter_map(one).take(20).collect())
+    let mut failed: Vec<((bool, usize), String)> = all.iter().filter_map(one).collect();
+    // Of the same rank they stay in the order of their names.
+    failed.sort_by_key(|(place, _)| *place);
+    Ok(failed.into_iter().take(FAILED).map(|(_, words)| words).collect())
 }
 
 /// The data set as `list-backup` tells of it, not yet judged.

@@ -112,14 +112,17 @@ async fn a_real_server_in_every_state() {
 
     every_broken_state_is_told(&cluster, &keys, &copy).await;
 
-    // A file of the copy is damaged: only what reads it tells.
+    // Files of the copy are damaged: only what reads them tells, of each.
     let base = dir.join("home/main/base").join(&copy.name);
-    let file = base.join("data/base/1/1259");
-    let mut bytes = fs::read(&file).unwrap();
-    bytes[100] ^= 0xff;
-    fs::write(&file, bytes).unwrap();
+    for file in ["base/1/1259", "base/1/1249"] {
+        let file = base.join("data").join(file);
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[100] ^= 0xff;
+        fs::write(&file, bytes).unwrap();
+    }
     let checked = repository.check().await.unwrap();
-    assert!(!checked.ok && !checked.message.is_empty(), "{checked:?}");
+    let said = &checked.message;
+    assert!(!checked.ok && said.starts_with("verify backup failure on directory") && said.contains("base/1/1259") && said.contains("base/1/1249"), "{said}");
 
     let info = fs::read_to_string(base.join("backup.info")).unwrap();
     for (state, words) in [("FAILED", "failed: no space left"), ("WAITING_FOR_WALS", "waits for its WAL")] {
@@ -244,9 +247,13 @@ fn what_is_listed_is_not_taken_for_better_than_it_is() {
     for text in ["", "[]", "{\"_ERROR\": []}", "{\"main\": {}}", "{\"main\": [{}]}"] {
         assert_eq!(parse::list(text, "main", None, |_| None).unwrap_err().kind, ErrorKind::Protocol, "{text}");
     }
-    let checks =
-        json!({"main": {"postgresql": {"status": "FAILED", "hint": "no\u{7} route"}, "ssh": {"status": "OK", "hint": ""}, "new_one": {"status": "WARNING"}}});
-    assert_eq!(parse::failed_checks(&checks.to_string(), "main").unwrap(), ["new one: warning", "postgresql: failed (no route)"]);
+    let checks = json!({"main": {"postgresql": {"status": "FAILED", "hint": "no\u{7} route"}, "ssh": {"status": "OK", "hint": ""}, "new_one": {"status": "WARNING"},
+            "backup_maximum_age": {"status": "FAILED", "hint": "6 days"}, "directories": {"status": "FAILED"}, "a_new_one": {"status": "FAILED"}}});
+    assert_eq!(
+        parse::failed_checks(&checks.to_string(), "main").unwrap(),
+        ["directories: failed", "postgresql: failed (no route)", "backup maximum age: failed (6 days)", "a new one: failed", "new one: warning"],
+        "what others follow from stands first"
+    );
     assert!(parse::failed_checks("{\"main\": {}}", "main").is_err() && parse::failed_checks("{\"main\": []}", "main").is_err());
     let spaces = json!({"main": [{"backup_id": "a", "tablespaces": [{"name": "fast", "location": "/x"}, "slow:/y"]}]}).to_string();
     assert_eq!(parse::tablespaces(&spaces, "main", "a"), ["fast", "slow"]);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::{Config, said};
 use crate::backups::caller::{Caller, Open, Said};
+use crate::backups::judge::is_ahead;
 use crate::backups::kept::Keeper;
 use crate::backups::{CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, tool};
 use crate::domain::backup::Check;
-use crate::domain::{Copy, SourceError};
+use crate::domain::{Copy, SourceError, Timestamp};
 use crate::io::clock;
 use crate::sources::borg::parse::{self, Archive, Document};
 use crate::sources::{BoxFuture, BuildContext, SourceSpec};
@@ -168,7 +169,7 @@ impl Client {
         }
         let mut memory = self.memory();
         memory.protects = all.iter().filter_map(|document| self.path(&document.repository.location)).collect();
-        memory.chosen = best(&all).map(|document| document.repository.location.clone());
+        memory.chosen = best(&all, clock::now()).map(|document| document.repository.location.clone());
         drop(memory);
         if all.is_empty() {
             return Err(SourceError::nothing(format!("{} names no repository", self.name()), "look at the configuration of borgmatic"));
@@ -221,7 +222,11 @@ impl Repository for Client {
             let open = self.open().await?;
             let listed = self.listed(&open).await?;
             let kept = self.keeper.get(&self.name()).await;
-            Ok(best(&listed).into_iter().flat_map(|document| &document.archives).map(|archive| archive.copy(kept.copies.get(&archive.id))).collect())
+            Ok(best(&listed, clock::now())
+                .into_iter()
+                .flat_map(|document| &document.archives)
+                .map(|archive| archive.copy(kept.copies.get(&archive.id)))
+                .collect())
         })
     }
 
@@ -317,8 +322,11 @@ impl Repository for Client {
     }
 }
 
-/// The repository whose last archive is the newest; of several the first.
-pub fn best(all: &[Document]) -> Option<&Document> {
-    let last = |document: &Document| document.archives.last().map(|archive: &Archive| archive.start);
+/// The repository whose last archive is the newest; of several the first. One from the future counts only where there is no other.
+pub fn best(all: &[Document], now: Timestamp) -> Option<&Document> {
+    let last = |document: &Document| {
+        let come = document.archives.iter().rfind(|archive: &&Archive| !is_ahead(archive.start, now));
+        come.map(|archive| (true, archive.start)).or_else(|| document.archives.last().map(|archive| (false, archive.start)))
+    };
     all.iter().rev().filter(|document| last(document).is_some()).max_by_key(|document| last(document))
 }

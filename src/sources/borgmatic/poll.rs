@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use super::client::{Client, best};
 use crate::backups::caller::Open;
 use crate::backups::disk::Disk;
+use crate::backups::judge::{self, is_ahead};
 use crate::backups::kept::Kept;
 use crate::backups::places::place;
-use crate::backups::{disk, growth, judge, tool};
+use crate::backups::{disk, growth, tool};
 use crate::domain::backup::Place;
 use crate::domain::time::{human, since};
 use crate::domain::{Backup, Copy, Data, ErrorKind, Observation, SourceError, Timestamp};
@@ -75,7 +76,7 @@ async fn measure(client: &Client, open: &Open, began: Instant, all: &[Document],
             for archive in closer.iter().flat_map(|document| &document.archives) {
                 kept.copies.insert(archive.id.clone(), archive.measured(true));
             }
-            let of = best(all).map(|document| document.repository.location.as_str());
+            let of = best(all, clock::now()).map(|document| document.repository.location.as_str());
             let document = closer.iter().find(|document| Some(document.repository.location.as_str()) == of);
             if let Some(size) = document.and_then(|document| document.cache.as_ref()).and_then(|cache| cache.stats.unique_csize) {
                 kept.note_size(now, size);
@@ -91,7 +92,8 @@ async fn measure(client: &Client, open: &Open, began: Instant, all: &[Document],
 
 /// What is wrong with a repository whose last archive is not that of the best one.
 fn behind(document: &Document, name: &str, max_age_s: Option<u64>, now: Timestamp) -> Option<String> {
-    match document.archives.last() {
+    match document.archives.iter().rfind(|archive| !is_ahead(archive.start, now)) {
+        None if !document.archives.is_empty() => Some(format!("{} in one place: {name}", judge::FROM_THE_FUTURE)),
         None => Some(format!("has no archive in one place: {name}")),
         Some(last) => {
             let age = since(last.start, now);
@@ -111,7 +113,7 @@ async fn look(client: &Client) -> Result<Backup, SourceError> {
     client.keeper.put(kept.clone()).await;
 
     let now = clock::now();
-    let Some(best) = best(&all) else { return Err(SourceError::nothing("no repository has an archive", "check that the backup ran at least once")) };
+    let Some(best) = best(&all, now) else { return Err(SourceError::nothing("no repository has an archive", "check that the backup ran at least once")) };
     let copies: Vec<Copy> = best.archives.iter().map(|archive| archive.copy(kept.copies.get(&archive.id))).collect();
     let host = copies.iter().rev().find_map(|copy| copy.host.clone());
     let mut complaints: Vec<String> = kept.damage.iter().map(|damage| format!("is damaged: {damage}")).collect();
@@ -130,7 +132,7 @@ async fn look(client: &Client) -> Result<Backup, SourceError> {
             complaints.extend(behind(document, document.repository.label.as_deref().unwrap_or(&location), client.promise.max_age_s, now));
         }
         if !client.elsewhere() {
-            let newest = document.archives.last().map(|archive| archive.start);
+            let newest = document.archives.iter().map(|archive| archive.start).rfind(|start| !is_ahead(*start, now));
             places.push(place(&where_to(&location, path.as_deref(), disk), host.as_deref(), &disk::host(), newest));
         }
     }
@@ -149,5 +151,5 @@ async fn look(client: &Client) -> Result<Backup, SourceError> {
         copies,
         ..Backup::default()
     };
-    Ok(judge(backup, &client.promise, now))
+    Ok(judge::judge(backup, &client.promise, now))
 }

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use super::list::{File, Found};
 use crate::backups::dump::{Form, Whole};
+use crate::backups::judge::is_ahead;
 use crate::backups::{self, Promise};
 use crate::domain::backup::{JobRun, Place};
 use crate::domain::{Backup, Copy, SourceError, Timestamp};
@@ -14,8 +15,6 @@ use crate::domain::{Backup, Copy, SourceError, Timestamp};
 const STILL_WRITTEN: TimeDelta = TimeDelta::seconds(20);
 /// Copies looked into before giving up on finding a good one.
 const LOOKED_INTO: usize = 5;
-/// Clocks that differ by less are not worth a word.
-const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 
 /// The places of the copies, where each could be told. Two folders of one disk are lost together: they are one place.
 fn places(found: &Found) -> Vec<Place> {
@@ -46,9 +45,8 @@ pub(super) fn judge(
     // From the newest back: into each until the first good one.
     for file in found.files.iter().rev() {
         let mut copy = Copy { name: name(&file.path), at: file.at, size_bytes: file.size, ..Copy::default() };
-        if file.at > now + CLOCKS {
-            // It would be the newest for ever, and never late.
-            (copy.complete, copy.problem) = (Some(false), Some("is dated in the future: a clock is wrong".to_owned()));
+        if is_ahead(file.at, now) {
+            // It is complained of by what judges all copies, and not looked into.
         } else if now - file.at < STILL_WRITTEN && settled {
             runs.push(JobRun { message: format!("{} is being written", copy.name), ..JobRun::default() });
             continue;

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::backups::judge::without_future;
 use crate::domain::backup::JobRun;
 use crate::domain::time::{human, since};
 use crate::domain::{Backup, SourceError, Timestamp};
@@ -210,7 +211,7 @@ pub(super) fn backup(check: &Check, mut runs: Vec<JobRun>, allowed: Option<Durat
         runs.push(JobRun::default());
     }
     runs.drain(..runs.len().saturating_sub(RUNS));
-    Ok(Backup {
+    let mut backup = Backup {
         age_s: last_success.map(|at| since(at, now).as_secs()),
         last_success,
         tool: "healthchecks".to_owned(),
@@ -220,7 +221,9 @@ pub(super) fn backup(check: &Check, mut runs: Vec<JobRun>, allowed: Option<Durat
         complaints,
         runs,
         ..Backup::default()
-    })
+    };
+    without_future(&mut backup, now);
+    Ok(backup)
 }
 
 /// Any bytes as the server's answers, for fuzzing: must not panic.

@@ -171,7 +171,7 @@ impl Stanza {
         let mut options = self.options(self.repo.map(u64::from), "error");
         options.push("--output=json".to_owned());
         let said = self.run(&options, "info", self.timeout).await?;
-        parse::info(tool::json(&said), &self.name)
+        parse::info(tool::json(&said), &self.name, clock::now())
     }
 
     fn restoring(&self, copy: &Copy, into: &str) -> Vec<String> {
@@ -257,7 +257,7 @@ impl Repository for Stanza {
                 said => said?,
             };
             let found = parse::verified(&said, &labels).map_err(SourceError::protocol)?;
-            Ok(Check { at: clock::now(), ok: found.is_empty(), depth: "all data".to_owned(), message: found.join("; ") })
+            Ok(Check { at: clock::now(), ok: found.is_empty(), depth: "all data".to_owned(), message: clusters::sentence(&found) })
         })
     }
 

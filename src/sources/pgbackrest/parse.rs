@@ -6,6 +6,7 @@
 use chrono::DateTime;
 use serde::Deserialize;
 
+use crate::backups::judge::is_ahead;
 use crate::domain::backup::{JobRun, Place};
 use crate::domain::{Backup, Copy, Problem, SourceError, Timestamp};
 
@@ -153,7 +154,7 @@ fn copy(entry: &Entry, archives: &[Archive]) -> Option<Copy> {
 }
 
 /// The data set as `info` tells of it, not yet judged, and the repositories that could not be looked at.
-pub(super) fn info(json: &str, wanted: &str) -> Result<(Backup, Vec<Problem>), SourceError> {
+pub(super) fn info(json: &str, wanted: &str, now: Timestamp) -> Result<(Backup, Vec<Problem>), SourceError> {
     let odd = |what: &str| SourceError { remedy: "run `pgbackrest info --output=json` by hand as this user".to_owned(), ..SourceError::protocol(what) };
     let all: Vec<Stanza> = serde_json::from_str(json).map_err(|_| odd("pgbackrest printed no list of stanzas"))?;
     let stanza = all.into_iter().find(|stanza| stanza.name == wanted);
@@ -179,7 +180,8 @@ pub(super) fn info(json: &str, wanted: &str) -> Result<(Backup, Vec<Problem>), S
         complaints.push(format!("pgbackrest says: {}", stanza.status.message));
     }
     complaints.extend(problems.iter().map(|problem| format!("{}: {}", problem.subject, problem.message)));
-    let newest = |key: u64| copies.iter().filter(|copy| copy.complete != Some(false) && repository_of(copy) == Some(key)).map(|copy| copy.at).max();
+    let counts = |copy: &&Copy| copy.complete != Some(false) && !is_ahead(copy.at, now);
+    let newest = |key: u64| copies.iter().filter(counts).filter(|copy| repository_of(copy) == Some(key)).map(|copy| copy.at).max();
     let places = stanza.repo.iter().map(|repo| Place { name: format!("repo{}", repo.key), newest: newest(repo.key), same_machine: None }).collect();
     let added: Option<Vec<u64>> = copies.iter().map(|copy| copy.added_bytes).collect();
     let backup = Backup {

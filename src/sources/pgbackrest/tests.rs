@@ -212,7 +212,7 @@ fn stanza(now: Timestamp, change: impl FnOnce(&mut Value)) -> String {
 fn what_info_says_is_not_taken_for_better_than_it_is() {
     let now = clock::now();
     let judged = |change: &dyn Fn(&mut Value)| {
-        let (mut backup, problems) = parse::info(&stanza(now, change), "main")?;
+        let (mut backup, problems) = parse::info(&stanza(now, change), "main", now)?;
         parse::behind(&mut backup, 93_600, now);
         Ok::<_, SourceError>((backups::judge(backup, &Promise::default(), now), problems.len()))
     };
@@ -237,6 +237,7 @@ fn what_info_says_is_not_taken_for_better_than_it_is() {
     }
     let (future, _) = judged(&|it| it["backup"][0]["timestamp"]["stop"] = json!(now.timestamp() + 86_400)).unwrap();
     assert!(future.complaints.iter().any(|said| said.contains("in the future")), "{:?}", future.complaints);
+    assert_eq!((future.last_success, future.places[0].newest), (None, None), "it is not the newest good one");
     let (two, problems) = judged(&|it| {
         it["repo"].as_array_mut().unwrap().push(second.clone());
         it["status"] = json!({"code": 4, "message": "different across repos"});
@@ -249,7 +250,7 @@ fn what_info_says_is_not_taken_for_better_than_it_is() {
     let error = judged(&|it| (it["backup"], it["status"]) = (json!([]), json!({"code": 99, "message": "other"}))).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Missing);
     for text in ["[]", "{}", "[{\"name\":\"main\"}]"] {
-        assert_eq!(parse::info(text, "main").unwrap_err().kind, ErrorKind::Protocol, "{text}");
+        assert_eq!(parse::info(text, "main", now).unwrap_err().kind, ErrorKind::Protocol, "{text}");
     }
     assert!(parse::verified("", &[]).is_err());
     let end = "P00   INFO: verify command end: completed successfully";

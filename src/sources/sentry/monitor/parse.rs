@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::super::parse::{TEXT, list, number, text, time};
+use crate::backups::judge::without_future;
 use crate::domain::backup::JobRun;
 use crate::domain::time::{human, since};
 use crate::domain::{Backup, SourceError, Timestamp};
@@ -151,7 +152,7 @@ pub(super) fn backup(monitor: &Monitor, runs: Vec<JobRun>, allowed: Option<Durat
         other => complaints.push(format!("is in a state that is not known: {}", other.chars().filter(|c| !c.is_control()).take(40).collect::<String>())),
     }
     complaints.extend(monitor.is_muted.then(|| "is muted there: nobody is told when it fails".to_owned()));
-    Ok(Backup {
+    let mut backup = Backup {
         age_s: last_success.map(|at| since(at, now).as_secs()),
         last_success,
         tool: "sentry".to_owned(),
@@ -161,7 +162,9 @@ pub(super) fn backup(monitor: &Monitor, runs: Vec<JobRun>, allowed: Option<Durat
         complaints,
         runs,
         ..Backup::default()
-    })
+    };
+    without_future(&mut backup, now);
+    Ok(backup)
 }
 
 /// Any bytes as the server's answers: must not panic.
