@@ -161,7 +161,7 @@ pub fn follow(config: &Config, wanted: &Wanted, mut tell: impl FnMut(News) -> bo
     let (messages, mut inbox) = mpsc::channel(WAITING);
     let runner = {
         let _entered = runtime.enter();
-        Runner::start(config.sources.clone(), &messages, RunnerOptions::default())
+        Runner::start(config.sources.clone(), &messages, &RunnerOptions::default())
     };
     drop(messages);
     runtime.block_on(async {

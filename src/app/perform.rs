@@ -22,6 +22,7 @@ use super::screen::Screen;
 use crate::actions::{self, Action, Errand, Order, Progress, audit, drill, runner};
 use crate::config::model::{Config, Place};
 use crate::domain::{ActionEnd, Data, LogQuery, SourceError, SourceId, Timestamp, Transition, TransitionKind};
+use crate::io::apart::Apart;
 use crate::io::exec::{self, Limits, Program};
 use crate::io::net;
 use crate::journal::Journal;
@@ -52,6 +53,8 @@ const WAITING: usize = 1_024;
 #[derive(Debug)]
 pub struct Hands {
     runner: Runner,
+    /// Where polls that measure time run.
+    apart: Option<Apart>,
     runtime: Handle,
     messages: mpsc::Sender<Msg>,
     keeping: Keeping,
@@ -179,13 +182,20 @@ impl Hands {
     pub fn start(config: &Config, runtime: Handle, messages: mpsc::Sender<Msg>, journal_to_come: bool) -> Self {
         let (polled, continuous) = kinds(config);
         let built_from = fingerprints(config);
+        // Without a thread of their own polls run beside the others: less exact, and no reason not to look.
+        let apart = Apart::start("rounds-probes").ok();
         let runner = {
             let _entered = runtime.enter();
-            Runner::start(config.sources.clone(), &messages, RunnerOptions { wait_for_lead: journal_to_come })
+            Runner::start(
+                config.sources.clone(),
+                &messages,
+                &RunnerOptions { wait_for_lead: journal_to_come, timed: apart.as_ref().map(|apart| apart.handle().clone()) },
+            )
         };
         let keeping = if journal_to_come { Keeping::Later(VecDeque::new()) } else { Keeping::Nowhere };
         Self {
             runner,
+            apart,
             runtime,
             messages,
             keeping,
@@ -222,7 +232,12 @@ impl Hands {
         let alone = matches!(self.keeping, Keeping::Nowhere);
         {
             let _entered = self.runtime.enter();
-            self.runner.change(&gone, entries, &self.messages, RunnerOptions { wait_for_lead: !alone });
+            self.runner.change(
+                &gone,
+                entries,
+                &self.messages,
+                &RunnerOptions { wait_for_lead: !alone, timed: self.apart.as_ref().map(|apart| apart.handle().clone()) },
+            );
         }
         (self.polled, self.continuous) = kinds(config);
         self.network = Arc::new(Way::of(config));

@@ -1,5 +1,6 @@
 //! Ports to the world, each with a fake for tests.
 
+pub mod apart;
 pub mod api;
 pub mod back;
 pub mod clock;

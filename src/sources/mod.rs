@@ -392,6 +392,11 @@ pub trait SourceConfig: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Whether its polls are short and measure time, so that nothing which parses may run beside them.
+    fn is_timed(&self) -> bool {
+        false
+    }
+
     /// What must be there for it to work. `doctor` looks whether it is; it never asks anything of it.
     fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
         let _ = context;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -55,15 +56,17 @@ pub struct Runner {
 }
 
 /// How to begin.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RunnerOptions {
     /// `true`: a polled source waits until [`Runner::lead`] says that it is ours. Continuous sources are always read.
     pub wait_for_lead: bool,
+    /// Where polls that measure time run; `None`: beside the others.
+    pub timed: Option<Handle>,
 }
 
 impl Runner {
     /// Starts the tasks on the current tokio runtime. Each ends when [`Runner::stop`] is called or `tx` is closed.
-    pub fn start(entries: Vec<Entry>, tx: &mpsc::Sender<Msg>, options: RunnerOptions) -> Self {
+    pub fn start(entries: Vec<Entry>, tx: &mpsc::Sender<Msg>, options: &RunnerOptions) -> Self {
         let tasks = TaskTracker::new();
         let mut runner = Self { controls: HashMap::new(), cancel: CancellationToken::new(), tasks };
         runner.add(entries, tx, options);
@@ -72,7 +75,7 @@ impl Runner {
     }
 
     /// Ends these sources and starts those; of one that is in both the old ends first.
-    pub fn change(&mut self, gone: &BTreeSet<SourceId>, entries: Vec<Entry>, tx: &mpsc::Sender<Msg>, options: RunnerOptions) {
+    pub fn change(&mut self, gone: &BTreeSet<SourceId>, entries: Vec<Entry>, tx: &mpsc::Sender<Msg>, options: &RunnerOptions) {
         for id in gone {
             if let Some(control) = self.controls.remove(id) {
                 control.cancel.cancel();
@@ -81,7 +84,7 @@ impl Runner {
         self.add(entries, tx, options);
     }
 
-    fn add(&mut self, entries: Vec<Entry>, tx: &mpsc::Sender<Msg>, options: RunnerOptions) {
+    fn add(&mut self, entries: Vec<Entry>, tx: &mpsc::Sender<Msg>, options: &RunnerOptions) {
         let enabled: Vec<Entry> = entries.into_iter().filter(|entry| entry.config.spec(&entry.context).enabled).collect();
         let count = u32::try_from(enabled.len()).unwrap_or(u32::MAX);
         for (place, entry) in enabled.into_iter().enumerate() {
@@ -90,7 +93,12 @@ impl Runner {
             let control = Arc::new(Control { door: Door::new(entry.clone()), poll: Notify::new(), lead, cancel: self.cancel.child_token() });
             self.controls.insert(spec.id.clone(), Arc::clone(&control));
             let offset = start_offset(place, count, spec.every);
-            self.tasks.spawn(run(entry, spec, control, tx.clone(), offset));
+            let apart = options.timed.as_ref().filter(|_| entry.config.is_timed());
+            let task = run(entry.clone(), spec, control, tx.clone(), offset);
+            match apart {
+                Some(apart) => self.tasks.spawn_on(task, apart),
+                None => self.tasks.spawn(task),
+            };
         }
     }
 
@@ -475,7 +483,7 @@ mod tests {
     async fn play(bench: Bench, seconds: u64) -> (Vec<f64>, Vec<Polled>) {
         let begin = Instant::now();
         let (tx, mut rx) = mpsc::channel(1_000);
-        let runner = Runner::start(vec![bench.entry], &tx, RunnerOptions::default());
+        let runner = Runner::start(vec![bench.entry], &tx, &RunnerOptions::default());
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         runner.stop().await;
         let mut polled = Vec::new();
@@ -552,7 +560,7 @@ mod tests {
         let bench = bench(vec![], 10, false);
         let (polls, id) = (Arc::clone(&bench.polls), bench.entry.id.clone());
         let (tx, _rx) = mpsc::channel(100);
-        let runner = Runner::start(vec![bench.entry], &tx, RunnerOptions::default());
+        let runner = Runner::start(vec![bench.entry], &tx, &RunnerOptions::default());
         let begin = Instant::now();
         tokio::time::sleep(Duration::from_secs(3)).await;
         runner.poll(&id);
@@ -568,7 +576,7 @@ mod tests {
         let bench = bench(vec![], 10, false);
         let (polls, id) = (Arc::clone(&bench.polls), bench.entry.id.clone());
         let (tx, _rx) = mpsc::channel(100);
-        let runner = Runner::start(vec![bench.entry], &tx, RunnerOptions { wait_for_lead: true });
+        let runner = Runner::start(vec![bench.entry], &tx, &RunnerOptions { wait_for_lead: true, ..RunnerOptions::default() });
         tokio::time::sleep(Duration::from_secs(25)).await;
         assert!(polls.lock().unwrap().is_empty());
         runner.lead(&id, true);

@@ -67,6 +67,8 @@ const SCHEDULE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 const STATUS: Duration = Duration::from_secs(5);
 /// How it is is looked at at most this often: with ten thousand sources a look at each of them is work.
 const VITALS: Duration = Duration::from_secs(1);
+/// Messages that follow others wait so long, so that one wake-up takes many: nobody sits here to see them come.
+const GATHER: Duration = Duration::from_millis(100);
 /// The longest wait when nothing comes: the clock is looked at, so that a sleep is noticed.
 const LONGEST: Duration = Duration::from_secs(15);
 
@@ -135,9 +137,11 @@ pub fn watch(options: Options) -> Result<i32, WatchError> {
     let (inner, mut inner_in) = mpsc::channel(QUESTIONS);
     let mut collector = Collector::start(options, &runtime, messages, events, inner)?;
 
+    let mut gathered: Option<Instant> = None;
     let signal = loop {
         let until = collector.wake_at(Instant::now(), clock::now());
-        let mut next = runtime.block_on(wait(&mut events_in, &mut messages_in, &mut inner_in, until));
+        let hold = gathered.map(|last| last + GATHER).filter(|until| *until > Instant::now());
+        let mut next = runtime.block_on(wait(&mut events_in, &mut messages_in, &mut inner_in, until, hold));
         let (at, now) = (Instant::now(), clock::now());
         if let Some(gap) = collector.pace.slept(at, now) {
             collector.begun = now;
@@ -146,7 +150,10 @@ pub fn watch(options: Options) -> Result<i32, WatchError> {
         let (mut taken, mut ended) = (0, None);
         while let Some(woken) = next {
             match woken {
-                Woken::Message(msg) => collector.take(msg, now),
+                Woken::Message(msg) => {
+                    gathered = Some(at);
+                    collector.take(msg, now);
+                }
                 Woken::Inner(Inner::Asked(ask)) => collector.answer(ask, at, now),
                 Woken::Inner(Inner::Beaten(result)) => collector.beaten(&result, now),
                 Woken::Event(Event::Signal(Signal::End(number))) => ended = Some(number),
@@ -160,7 +167,15 @@ pub fn watch(options: Options) -> Result<i32, WatchError> {
             next = now_there(&mut events_in, &mut messages_in, &mut inner_in);
         }
         if let Some(number) = ended {
+            // What was gathered is taken in, or the journal would lack it.
+            while let Ok(msg) = messages_in.try_recv() {
+                collector.take(msg, now);
+            }
             break number;
+        }
+        if taken >= BATCH {
+            // There is more than one turn takes.
+            gathered = None;
         }
         collector.turn(at, now);
     };
@@ -169,12 +184,19 @@ pub fn watch(options: Options) -> Result<i32, WatchError> {
     Ok(signal)
 }
 
-async fn wait(events: &mut mpsc::Receiver<Event>, messages: &mut mpsc::Receiver<Msg>, inner: &mut mpsc::Receiver<Inner>, until: Instant) -> Option<Woken> {
+async fn wait(
+    events: &mut mpsc::Receiver<Event>,
+    messages: &mut mpsc::Receiver<Msg>,
+    inner: &mut mpsc::Receiver<Inner>,
+    until: Instant,
+    hold: Option<Instant>,
+) -> Option<Woken> {
+    let until = hold.map_or(until, |hold| hold.min(until));
     tokio::select! {
         biased;
         Some(event) = events.recv() => Some(Woken::Event(event)),
         Some(inner) = inner.recv() => Some(Woken::Inner(inner)),
-        Some(msg) = messages.recv() => Some(Woken::Message(msg)),
+        Some(msg) = messages.recv(), if hold.is_none() => Some(Woken::Message(msg)),
         () = tokio::time::sleep_until(until.into()) => Some(Woken::Due),
     }
 }

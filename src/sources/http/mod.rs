@@ -168,6 +168,10 @@ impl SourceConfig for Config {
         self.secrets().iter().any(|(_, reference)| matches!(reference, SecretRef::Command(_)))
     }
 
+    fn is_timed(&self) -> bool {
+        true
+    }
+
     fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
         let mut all = Vec::new();
         for (name, value) in &self.headers {

@@ -270,7 +270,7 @@ async fn a_log_on_another_machine_is_followed_and_a_lost_connection_is_seen_at_o
     let config: Config = toml::from_str(&text).unwrap();
     assert!(config.check().is_empty());
     let (tx, mut messages) = mpsc::channel(64);
-    let runner = Runner::start(vec![Entry { id, config: Arc::new(config), context }], &tx, RunnerOptions::default());
+    let runner = Runner::start(vec![Entry { id, config: Arc::new(config), context }], &tx, &RunnerOptions::default());
     let mut notices: Vec<LogNotice> = Vec::new();
     let mut events: Vec<String> = Vec::new();
     let mut errors: Vec<(std::time::Instant, SourceError)> = Vec::new();
