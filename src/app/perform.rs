@@ -20,7 +20,7 @@ use super::editor;
 use super::history::History;
 use super::screen::Screen;
 use crate::actions::{self, Action, Errand, Order, Progress, audit, drill, runner};
-use crate::config::model::{Config, Place};
+use crate::config::model::{Config, Fingerprint, Place};
 use crate::domain::{ActionEnd, Data, LogQuery, SourceError, SourceId, Timestamp, Transition, TransitionKind};
 use crate::io::apart::Apart;
 use crate::io::exec::{self, Limits, Program};
@@ -73,7 +73,7 @@ pub struct Hands {
     journal: crate::config::model::Journal,
     running: BTreeMap<String, Ours>,
     /// What each source was built from.
-    built_from: BTreeMap<SourceId, String>,
+    built_from: BTreeMap<SourceId, Fingerprint>,
     /// Where the code of each source's site is.
     directories: BTreeMap<SourceId, PathBuf>,
     /// This program and the flags by which it reads the same configuration.
@@ -118,7 +118,7 @@ fn kinds(config: &Config) -> (BTreeSet<SourceId>, BTreeSet<SourceId>) {
     (ids(polled), ids(continuous))
 }
 
-fn fingerprints(config: &Config) -> BTreeMap<SourceId, String> {
+fn fingerprints(config: &Config) -> BTreeMap<SourceId, Fingerprint> {
     config.sources.iter().map(|entry| (entry.id.clone(), entry.fingerprint())).collect()
 }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::actions::Action;
 use crate::domain::SourceId;
 use crate::io::secret::SecretRef;
@@ -45,15 +47,19 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A text that differs when the source has to be built anew.
+    /// Differs when the source has to be built anew.
     #[must_use]
-    pub fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> Fingerprint {
         let mut context = self.context.clone();
         // What is the same with and without trust goes on when only that is another.
         context.trusted |= !self.config.heeds_trust();
-        format!("{:#?} {context:#?}", self.config)
+        // Only its digest is kept: with thousands of sources the texts would be a large part of all memory. The long form tells secrets apart.
+        Sha256::digest(format!("{:#?} {context:#?}", self.config)).into()
     }
 }
+
+/// A digest (SHA-256) of all that a source is built from.
+pub type Fingerprint = [u8; 32];
 
 /// `[journal]`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::door::Door;
-use super::{Built, Cadence, Collected, Source, SourceSpec, masking};
+use super::{BoxFuture, Built, Cadence, Collected, Source, SourceSpec, masking};
 use crate::config::model::Entry;
 use crate::domain::{ErrorKind, SourceError, SourceId};
 use crate::io::clock;
@@ -210,7 +210,9 @@ async fn ask(source: &mut dyn Source, limit: Duration, said: Duration) -> (Resul
 
 /// A source's task: until cancelled.
 async fn run(entry: Entry, spec: SourceSpec, control: Arc<Control>, tx: mpsc::Sender<Msg>, offset: Duration) {
-    let work = async { if spec.continuous { follow(&entry, &spec, &control, &tx).await } else { poll(&entry, &spec, &control, &tx, offset).await } };
+    // On the heap: a task that could be both would be as large as both.
+    let work: BoxFuture<'_, ()> =
+        if spec.continuous { Box::pin(follow(&entry, &spec, &control, &tx)) } else { Box::pin(poll(&entry, &spec, &control, &tx, offset)) };
     tokio::select! {
         () = control.cancel.cancelled() => {}
         () = work => {}
