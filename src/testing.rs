@@ -3,7 +3,9 @@
 //! Real servers and tools stand in a test where they are installed: [`tool`] gives the program, or says why the test is
 //! skipped. `ROUNDS_REQUIRE_TOOLS=1`, as `.ci/run` sets it, makes a skip a failure.
 
+pub mod backups;
 pub mod postgres;
+pub mod sshd;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +24,18 @@ pub fn tool(name: &str) -> Option<PathBuf> {
         eprintln!("skipped: {name} is not installed");
     }
     found
+}
+
+/// A Python with this module: that of the tests, which `ROUNDS_TEST_PYTHON` names. `None`: skip the test; the reason is printed.
+pub async fn python(module: &str) -> Option<String> {
+    let python = std::env::var("ROUNDS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let probe = Program::new(vec![python.clone(), "-c".into(), format!("import {module}")]);
+    if exec::run(&probe, Limits::within(Duration::from_secs(60))).await.is_ok_and(|output| output.ending.success()) {
+        return Some(python);
+    }
+    assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "{module} is not installed for {python}: name a Python in ROUNDS_TEST_PYTHON");
+    eprintln!("skipped: {module} is not installed for {python}");
+    None
 }
 
 /// A loopback port that was free a moment ago.

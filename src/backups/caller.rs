@@ -14,7 +14,7 @@ use super::prefix::Prefix;
 use super::tool;
 use crate::config::diagnostic::is_secret_key;
 use crate::domain::SourceError;
-use crate::io::exec::{Ending, Program};
+use crate::io::exec::{Ending, ExecError, Patience, Program};
 use crate::io::secret::{self, Secret, SecretRef};
 
 /// A shorter value is in every other sentence.
@@ -61,6 +61,8 @@ pub struct Open {
 pub struct Said {
     /// How it ended.
     pub ending: Ending,
+    /// Whether we ended it, since it told of the same trouble again and again.
+    pub stuck: bool,
     /// Standard output.
     pub stdout: String,
     /// The lines of standard error that say something, bounded, without control characters and our secrets.
@@ -162,7 +164,7 @@ impl Open {
     /// # Errors
     /// When it cannot be started, takes too long or prints too much.
     pub async fn run(&self, arguments: &[&str], timeout: Duration) -> Result<Said, SourceError> {
-        self.run_in(&self.directory, arguments, timeout).await
+        self.started(self.program(&self.directory, arguments), timeout, None).await
     }
 
     /// The same in another directory.
@@ -170,18 +172,56 @@ impl Open {
     /// # Errors
     /// As [`Self::run`].
     pub async fn run_in(&self, directory: &Path, arguments: &[&str], timeout: Duration) -> Result<Said, SourceError> {
+        self.started(self.program(directory, arguments), timeout, None).await
+    }
+
+    /// The same for a tool that tries again by itself: ended where it gets no further, interrupted so that it gives back its lock.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_patiently(&self, arguments: &[&str], timeout: Duration, patience: Patience) -> Result<Said, SourceError> {
+        self.started(self.program(&self.directory, arguments).interrupted(), timeout, Some(patience)).await
+    }
+
+    fn program(&self, directory: &Path, arguments: &[&str]) -> Program {
         let argv = self.prefix.with_set(&[("LC_ALL", "C.UTF-8"), ("TZ", "UTC")], arguments);
         let mut program: Program = tool::program(argv, &self.env);
         for name in &self.without {
             program = program.without(name);
         }
-        if directory.is_dir() {
-            program = program.directory(directory);
-        }
-        let output = tool::run(&program, timeout).await?;
+        if directory.is_dir() { program.directory(directory) } else { program }
+    }
+
+    async fn started(&self, program: Program, timeout: Duration, patience: Option<Patience>) -> Result<Said, SourceError> {
+        let output = match tool::run_patiently(&program, timeout, patience).await {
+            Ok(output) => output,
+            Err(ExecError::Stuck { stderr, .. }) => {
+                let (lines, named) = self.said(&stderr);
+                return Ok(Said { ending: Ending::ended_by_us(), stuck: true, stdout: String::new(), lines, named });
+            }
+            Err(error) => return Err(self.not_ended(error)),
+        };
         let stdout = output.stdout_text();
         let (lines, named) = self.said(&output.stderr);
-        Ok(Said { ending: output.ending, stdout, lines, named })
+        Ok(Said { ending: output.ending, stuck: false, stdout, lines, named })
+    }
+
+    /// Why a run gave nothing. One that took too long had a reason, and may have told it.
+    fn not_ended(&self, error: ExecError) -> SourceError {
+        let last = match &error {
+            ExecError::Timeout { stderr, .. } => Some(self.said(stderr).0.pop()),
+            _ => None,
+        };
+        let mut error = SourceError::from(error);
+        match last {
+            Some(Some(line)) => error.message = format!("{}, and last said: {line}", error.message),
+            Some(None) if !self.address.is_empty() => {
+                error.message = format!("{} and said nothing", error.message);
+                error.remedy = format!("look whether {} answers, and run the command by hand; `timeout` sets how long to wait", self.shown());
+            }
+            _ => {}
+        }
+        error
     }
 
     /// The lines of a text of the tool: newer tools print their messages as JSON, and name some.

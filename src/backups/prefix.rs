@@ -7,10 +7,12 @@ const LOCAL: [&str; 12] = ["sudo", "doas", "nice", "ionice", "chrt", "env", "tim
 /// Programs that run another one with another environment.
 const OTHER_ENVIRONMENT: [&str; 2] = ["sudo", "doas"];
 
-/// The program, and what stands before it.
+/// The program, what stands before it, and options of its own that stand behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix {
     argv: Vec<String>,
+    /// Where the tool itself stands among them.
+    tool: usize,
 }
 
 fn name(program: &str) -> &str {
@@ -28,7 +30,11 @@ impl Prefix {
     /// As configured; the tool itself when nothing is.
     #[must_use]
     pub fn new(configured: Option<&[String]>, tool: &str) -> Self {
-        Self { argv: configured.map_or_else(|| vec![tool.to_owned()], <[String]>::to_vec) }
+        let argv = configured.map_or_else(|| vec![tool.to_owned()], <[String]>::to_vec);
+        // Behind it stand its own options: `restic -o sftp.command=ssh`. Under another name it is the first word or the last one.
+        let first = argv.first().filter(|first| name(first).starts_with(tool)).map(|_| 0);
+        let tool = first.or_else(|| argv.iter().rposition(|word| name(word) == tool)).unwrap_or(argv.len().saturating_sub(1));
+        Self { argv, tool }
     }
 
     /// The words.
@@ -37,21 +43,26 @@ impl Prefix {
         &self.argv
     }
 
+    /// The words before the tool.
+    fn before(&self) -> &[String] {
+        &self.argv[..self.tool]
+    }
+
     /// Whether the last hop is a shell on another machine, which reads the arguments once more.
     fn through_ssh(&self) -> bool {
-        self.argv.iter().any(|word| name(word) == "ssh")
+        self.before().iter().any(|word| name(word) == "ssh")
     }
 
     /// Whether the tool runs where paths, processes and free space are not those of this machine: elsewhere, or in a container.
     #[must_use]
     pub fn elsewhere(&self) -> bool {
-        self.through_ssh() || (self.argv.len() > 1 && !LOCAL.contains(&name(&self.argv[0])))
+        self.through_ssh() || self.before().first().is_some_and(|first| !LOCAL.contains(&name(first)))
     }
 
     /// Whether our environment, and the secrets in it, may not come through.
     #[must_use]
     pub fn loses_environment(&self) -> bool {
-        self.elsewhere() || self.argv.iter().any(|word| OTHER_ENVIRONMENT.contains(&name(word)))
+        self.elsewhere() || self.before().iter().any(|word| OTHER_ENVIRONMENT.contains(&name(word)))
     }
 
     /// The whole vector for these arguments. What `ssh` hands to a shell is quoted, since names in a repository are not ours.
@@ -66,10 +77,9 @@ impl Prefix {
     #[must_use]
     pub fn with_set(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Vec<String> {
         let mut argv = self.with(arguments);
-        if self.through_ssh() && !self.argv.iter().any(|word| OTHER_ENVIRONMENT.contains(&name(word))) {
-            let at = self.argv.len() - 1;
+        if self.through_ssh() && !self.before().iter().any(|word| OTHER_ENVIRONMENT.contains(&name(word))) {
             let words = std::iter::once("env".to_owned()).chain(variables.iter().map(|(name, value)| format!("{name}={}", quoted(value))));
-            argv.splice(at..at, words);
+            argv.splice(self.tool..self.tool, words);
         }
         argv
     }
@@ -96,6 +106,8 @@ mod tests {
         assert_eq!(prefix(&["sudo", "restic"]).with(&["ls", "/a b"]), ["sudo", "restic", "ls", "/a b"]);
         assert_eq!(Prefix::new(None, "restic").line(&["restore", "4f2", "--target", "/tmp/a b", ""]), "restic restore 4f2 --target '/tmp/a b' ''");
         assert_eq!(ssh.with_set(&[("TZ", "UTC")], &["list"]), ["ssh", "web1", "env", "TZ=UTC", "restic", "list"]);
+        let options = prefix(&["ssh", "web1", "restic", "--cacert", "ca"]);
+        assert_eq!(options.with_set(&[("TZ", "UTC")], &["list"]), ["ssh", "web1", "env", "TZ=UTC", "restic", "--cacert", "ca", "list"]);
         assert_eq!(prefix(&["sudo", "borg"]).with_set(&[("TZ", "UTC")], &["list"]), ["sudo", "borg", "list"]);
     }
 
@@ -109,6 +121,13 @@ mod tests {
             (&["ssh", "web1", "restic"], true, true),
             (&["sudo", "ssh", "web1", "restic"], true, true),
             (&["docker", "exec", "backup", "restic"], true, true),
+            (&["docker", "exec", "restic", "restic"], true, true),
+            (&["restic", "-o", "sftp.command=/usr/bin/ssh"], false, false),
+            (&["/opt/restic-0.17", "--cacert", "sudo"], false, false),
+            (&["sudo", "restic", "--cacert", "/etc/ssh"], false, true),
+            (&["ssh", "web1", "restic", "-o", "sftp.connections=1"], true, true),
+            (&["ssh", "web1", "/usr/local/bin/backup-tool"], true, true),
+            (&["/srv/bin/backup-tool"], false, false),
         ] {
             let prefix = prefix(words);
             assert_eq!((prefix.elsewhere(), prefix.loses_environment()), (elsewhere, loses), "{words:?}");

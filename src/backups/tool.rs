@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use crate::domain::SourceError;
-use crate::io::exec::{self, Limits, Output, Program};
+use crate::io::exec::{self, ExecError, Limits, Output, Patience, Program};
 use crate::io::secret::Secret;
 
 /// Who uses which repository at the moment.
@@ -48,7 +48,15 @@ pub fn program(argv: Vec<String>, env: &[(String, Secret)]) -> Program {
 /// # Errors
 /// When it cannot be started, takes too long or prints too much. How it ended is the caller's to judge.
 pub async fn run(program: &Program, timeout: Duration) -> Result<Output, SourceError> {
-    Ok(exec::run(program, Limits { stdout_bytes: 64 << 20, ..Limits::within(timeout) }).await?)
+    Ok(run_patiently(program, timeout, None).await?)
+}
+
+/// The same, ended early where it tells of one trouble for too long.
+///
+/// # Errors
+/// As [`run`], and when it was ended so.
+pub async fn run_patiently(program: &Program, timeout: Duration, patience: Option<Patience>) -> Result<Output, ExecError> {
+    exec::run_patiently(program, Limits { stdout_bytes: 64 << 20, ..Limits::within(timeout) }, patience).await
 }
 
 /// The JSON document in what a tool printed: from the first line that begins one, since tools put words before it.

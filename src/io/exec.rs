@@ -4,24 +4,34 @@
 //! What does not belong here: asking whether a configuration may run commands (product law 4). Whoever calls holds a
 //! configuration that is trusted.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::secret::Secret;
 use crate::domain::SourceError;
 
+/// Of a line that is looked at for trouble.
+const LONGEST_LINE: usize = 16 << 10;
+
 /// How long a group that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// The same where it has something to give back.
+const GIVING_BACK: Duration = Duration::from_secs(10);
 
 /// How long the pipes of a program that has ended may stay open in a child it left behind.
 const LINGER: Duration = Duration::from_millis(500);
@@ -38,13 +48,14 @@ pub struct Program {
     without: Vec<String>,
     low: bool,
     user: Option<(u32, u32)>,
+    interrupted: bool,
 }
 
 impl Program {
     /// The program is `argv[0]`, searched in `PATH` unless it has a slash.
     #[must_use]
     pub fn new(argv: Vec<String>) -> Self {
-        Self { argv, directory: None, env: Vec::new(), without: Vec::new(), low: false, user: None }
+        Self { argv, directory: None, env: Vec::new(), without: Vec::new(), low: false, user: None, interrupted: false }
     }
 
     /// Runs it in this directory.
@@ -72,6 +83,13 @@ impl Program {
     #[must_use]
     pub fn low_priority(mut self) -> Self {
         self.low = true;
+        self
+    }
+
+    /// When it takes too long it is interrupted as from a keyboard, and has some seconds to give back what it holds.
+    #[must_use]
+    pub fn interrupted(mut self) -> Self {
+        self.interrupted = true;
         self
     }
 
@@ -108,11 +126,52 @@ impl Limits {
     }
 }
 
+/// When a run is not worth waiting for any longer: it tells of the same trouble again and again.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// So long after the first line that told of a trouble, the next one that does ends the run.
+    pub lasts: Duration,
+    /// The trouble that a line of standard error tells of.
+    pub trouble: fn(&str) -> Option<&str>,
+}
+
+/// Troubles that are told apart.
+const TROUBLES: usize = 64;
+
+impl Patience {
+    /// Whether what came last on standard error is its end: `line` is what is not whole yet, `since` when each trouble was told of first.
+    fn is_over(self, piece: &[u8], line: &mut Vec<u8>, since: &mut HashMap<String, Instant>) -> bool {
+        let mut over = false;
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            if line.len() < LONGEST_LINE {
+                line.extend_from_slice(part);
+            }
+            if part.ends_with(b"\n") {
+                if let Some(trouble) = (self.trouble)(String::from_utf8_lossy(line).trim()) {
+                    match since.get(trouble) {
+                        Some(since) => over |= since.elapsed() >= self.lasts,
+                        None if since.len() < TROUBLES => drop(since.insert(trouble.to_owned(), Instant::now())),
+                        None => {}
+                    }
+                }
+                line.clear();
+            }
+        }
+        over
+    }
+}
+
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending(ExitStatus);
 
 impl Ending {
+    /// As one that we ended.
+    #[must_use]
+    pub fn ended_by_us() -> Self {
+        Self(ExitStatus::from_raw(Signal::SIGTERM as i32))
+    }
+
     /// Whether it exited with 0.
     #[must_use]
     pub fn success(self) -> bool {
@@ -199,6 +258,16 @@ pub enum ExecError {
         tool: String,
         /// The time allowed.
         after: Duration,
+        /// What it had printed on standard error by then.
+        stderr: Vec<u8>,
+    },
+    /// It told of the same trouble for longer than anybody waits, and was killed with all its children.
+    #[error("{tool} got no further, and was ended")]
+    Stuck {
+        /// `argv[0]`.
+        tool: String,
+        /// What it had printed on standard error by then.
+        stderr: Vec<u8>,
     },
     /// It printed more than the limit and was killed.
     #[error("{tool} printed more than {} KiB", .limit_bytes / 1024)]
@@ -229,6 +298,7 @@ impl From<ExecError> for SourceError {
             ExecError::Timeout { after, .. } => {
                 Self { message, remedy: "run the command by hand; `timeout` sets how long to wait".to_owned(), ..Self::timeout(after) }
             }
+            ExecError::Stuck { .. } => Self::protocol(message),
             ExecError::TooLarge { limit_bytes, .. } => Self { message, remedy: "let the command print less".to_owned(), ..Self::too_large(limit_bytes as u64) },
         }
     }
@@ -264,6 +334,7 @@ pub struct Running {
     group: Group,
     child: Child,
     tool: String,
+    interrupted: bool,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
 }
@@ -287,9 +358,10 @@ impl Running {
         self.child.wait().await.map(Ending).map_err(|source| ExecError::Read { tool: self.tool.clone(), source })
     }
 
-    /// Asks the whole group to end, and kills it when it does not within half a second.
+    /// Asks the whole group to end, and kills it when it does not within half a second, or some seconds where it gives something back.
     pub async fn stop(self) {
-        self.stop_within(GRACE).await;
+        let grace = if self.interrupted { GIVING_BACK } else { GRACE };
+        self.stop_within(grace).await;
     }
 
     /// The program ended and left nothing behind that holds its output: what it started in the background goes on.
@@ -299,7 +371,7 @@ impl Running {
 
     /// Asks the whole group to end, and kills it when the program itself does not within `grace`.
     pub async fn stop_within(mut self, grace: Duration) {
-        self.group.signal(Signal::SIGTERM);
+        self.group.signal(if self.interrupted { Signal::SIGINT } else { Signal::SIGTERM });
         let _ = timeout(grace, self.child.wait()).await;
         self.group.signal(Signal::SIGKILL);
         let _ = timeout(GRACE, self.child.wait()).await;
@@ -343,7 +415,7 @@ pub fn start(program: &Program) -> Result<Running, ExecError> {
     }
     let group = Group(id.map(Pid::from_raw));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    Ok(Running { group, child, tool: tool.clone(), stdout, stderr })
+    Ok(Running { group, child, tool: tool.clone(), interrupted: program.interrupted, stdout, stderr })
 }
 
 /// Reads to the end; stops at the cap and says so by `false`.
@@ -356,17 +428,35 @@ async fn read_capped(pipe: Option<impl AsyncRead + Unpin>, cap: usize, into: &mu
     Ok(whole)
 }
 
+/// What is kept of standard error, and until when.
+struct Errors {
+    cap: usize,
+    patience: Option<Patience>,
+    /// Told once where patience is over.
+    stuck: Notify,
+    /// What comes while a program is being ended is about its end.
+    closed: AtomicBool,
+}
+
 /// Reads to the end and keeps the beginning, so that the program never blocks on a full pipe.
-async fn read_and_drop(pipe: Option<impl AsyncRead + Unpin>, cap: usize, into: &mut Vec<u8>) -> io::Result<()> {
+async fn read_and_drop(pipe: Option<impl AsyncRead + Unpin>, errors: &Errors, into: &mut Vec<u8>) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
+    let mut since = HashMap::new();
+    let mut line = Vec::new();
     let mut piece = vec![0; 8 << 10];
     loop {
         let read = pipe.read(&mut piece).await?;
         if read == 0 {
             return Ok(());
         }
-        let room = cap.saturating_sub(into.len()).min(read);
+        if errors.closed.load(Ordering::Relaxed) {
+            continue;
+        }
+        let room = errors.cap.saturating_sub(into.len()).min(read);
         into.extend_from_slice(&piece[..room]);
+        if errors.patience.is_some_and(|patience| patience.is_over(&piece[..read], &mut line, &mut since)) {
+            errors.stuck.notify_one();
+        }
     }
 }
 
@@ -375,19 +465,28 @@ async fn read_and_drop(pipe: Option<impl AsyncRead + Unpin>, cap: usize, into: &
 /// # Errors
 /// When it cannot be started, takes too long, or prints too much; the whole group is killed then, as when the future is dropped.
 pub async fn run(program: &Program, limits: Limits) -> Result<Output, ExecError> {
+    run_patiently(program, limits, None).await
+}
+
+/// The same, ended early where our patience with its troubles is over.
+///
+/// # Errors
+/// As [`run`], and [`ExecError::Stuck`].
+pub async fn run_patiently(program: &Program, limits: Limits, patience: Option<Patience>) -> Result<Output, ExecError> {
     let mut running = start(program)?;
     let tool = running.tool.clone();
     let (stdout_pipe, stderr_pipe) = (running.take_stdout(), running.take_stderr());
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let errors = Errors { cap: limits.stderr_bytes, patience, stuck: Notify::new(), closed: AtomicBool::new(false) };
     let finished = {
         let reading = async {
-            let (out, err) =
-                tokio::join!(read_capped(stdout_pipe, limits.stdout_bytes, &mut stdout), read_and_drop(stderr_pipe, limits.stderr_bytes, &mut stderr),);
+            let (out, err) = tokio::join!(read_capped(stdout_pipe, limits.stdout_bytes, &mut stdout), read_and_drop(stderr_pipe, &errors, &mut stderr));
             err?;
             out
-        };
+        }
+        .fuse();
         tokio::pin!(reading);
-        timeout(limits.timeout, async {
+        let finished = timeout(limits.timeout, async {
             tokio::select! {
                 read = &mut reading => {
                     // Past the cap the program may go on writing for ever: it is not waited for.
@@ -404,29 +503,42 @@ pub async fn run(program: &Program, limits: Limits) -> Result<Output, ExecError>
                         Err(_) => Ok((ending, false)),
                     }
                 }
+                () = errors.stuck.notified() => Err(ExecError::Stuck { tool: tool.clone(), stderr: Vec::new() }),
             }
         })
-        .await
+        .await;
+        match finished {
+            Ok(Ok(done)) => Ok((running, done)),
+            Ok(Err(error @ ExecError::Stuck { .. })) => Err(stopped(running, &errors, reading, error).await),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(stopped(running, &errors, reading, ExecError::Timeout { tool, after: limits.timeout, stderr: Vec::new() }).await),
+        }
     };
     match finished {
-        Ok(Ok((ending, alone))) => {
+        Ok((mut running, (ending, alone))) => {
             if alone {
                 running.group.over();
             }
             Ok(Output { ending, stdout, stderr })
         }
-        Ok(Err(error)) => Err(error),
-        Err(_) => {
-            running.stop().await;
-            Err(ExecError::Timeout { tool, after: limits.timeout })
-        }
+        Err(ExecError::Stuck { tool, .. }) => Err(ExecError::Stuck { tool, stderr }),
+        Err(ExecError::Timeout { tool, after, .. }) => Err(ExecError::Timeout { tool, after, stderr }),
+        Err(error) => Err(error),
     }
+}
+
+/// Ends a program while what it prints is still read: one that gives something back would die of a closed pipe before it has.
+async fn stopped(running: Running, errors: &Errors, reading: impl Future, error: ExecError) -> ExecError {
+    errors.closed.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = running.stop() => {}
+        () = async { let _ = reading.await; std::future::pending().await } => {}
+    }
+    error
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::domain::ErrorKind;
 
@@ -468,6 +580,25 @@ mod tests {
         assert_eq!(output.ending.to_string(), "exit code 3");
         let killed = run(&sh("kill -TERM $$"), LONG).await.unwrap();
         assert_eq!(killed.ending.to_string(), "ended by SIGTERM");
+    }
+
+    #[tokio::test]
+    async fn what_tells_of_one_trouble_for_too_long_is_ended() {
+        let patience = Patience { lasts: Duration::from_millis(300), trouble: |line| line.strip_prefix("again ") };
+        let gave = tempfile::tempdir().unwrap();
+        // It says so first, to a pipe that must still be there.
+        let script = "trap 'echo ending >&2; echo gave back >gave; exit 3' INT; echo again b >&2; while :; do echo again a >&2; sleep 0.1; done";
+        let began = Instant::now();
+        let stuck = run_patiently(&sh(script).interrupted().directory(gave.path()), LONG, Some(patience)).await.unwrap_err();
+        let ExecError::Stuck { stderr, .. } = stuck else { panic!("{stuck:?}") };
+        assert!(began.elapsed() < Duration::from_secs(15) && stderr.starts_with(b"again b\nagain a\n"), "{stderr:?}");
+        assert!(gave.path().join("gave").exists() && !String::from_utf8_lossy(&stderr).contains("ending"), "{stderr:?}");
+        // Each trouble once, and none for long.
+        let passing = "for what in a b c d e f; do echo again $what >&2; sleep 0.1; done; echo done";
+        assert_eq!(run_patiently(&sh(passing), LONG, Some(patience)).await.unwrap().stdout_text(), "done\n");
+        // What it said before its time was over is kept.
+        let late = run(&sh("echo why >&2; sleep 60"), Limits::within(Duration::from_millis(500))).await.unwrap_err();
+        assert!(matches!(late, ExecError::Timeout { ref stderr, .. } if stderr == b"why\n"), "{late:?}");
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use super::*;
 use crate::domain::{Level, LogEvent, SourceId};
 use crate::io::exec::{self, Limits, Program};
 use crate::sources::Common;
+use crate::testing::sshd::Sshd;
 use crate::testing::{port, serve};
 
 /// Everything a source tells until `enough`.
@@ -102,13 +103,7 @@ async fn what_nginx_writes_is_understood() {
 
 #[tokio::test]
 async fn what_gunicorn_writes_is_understood() {
-    let python = std::env::var("ROUNDS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let probe = exec::run(&Program::new(vec![python.clone(), "-c".into(), "import gunicorn".into()]), Limits::within(Duration::from_secs(60))).await;
-    if !probe.is_ok_and(|output| output.ending.success()) {
-        assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "gunicorn is not installed for {python}: name a Python in ROUNDS_TEST_PYTHON");
-        eprintln!("skipped: gunicorn is not installed for {python}");
-        return;
-    }
+    let Some(python) = crate::testing::python("gunicorn").await else { return };
     let directory = tempfile::tempdir().unwrap();
     let port = port();
     let application = "def app(environ, start):\n    path = environ['PATH_INFO']\n    if path == '/crash/':\n        raise KeyError('currency')\n    start('503 No' if path == '/broken/' else '200 OK', [])\n    return [b'ok']\n";
@@ -180,66 +175,10 @@ async fn what_the_journal_of_systemd_prints_is_understood() {
     assert!(told.events.iter().all(|event| (clock::now() - event.at).num_seconds().abs() < 120), "{:?}", told.events);
 }
 
-/// A real sshd on a loopback port with keys of its own; killed with its connections when dropped.
-struct Sshd {
-    directory: tempfile::TempDir,
-    server: std::path::PathBuf,
-    client: std::path::PathBuf,
-    port: u16,
-    running: Option<tokio::task::JoinHandle<()>>,
-}
-
-impl Sshd {
-    async fn start() -> Option<Self> {
-        let (server, client) = (crate::testing::tool("sshd")?, crate::testing::tool("ssh")?);
-        if nix::unistd::geteuid().is_root() && !Path::new("/run/sshd").is_dir() {
-            assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "sshd wants /run/sshd, which its service makes");
-            eprintln!("skipped: sshd wants /run/sshd, which its service makes");
-            return None;
-        }
-        let directory = tempfile::tempdir().unwrap();
-        let (d, port) = (directory.path().display().to_string(), port());
-        for name in ["host", "key"] {
-            let words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name].map(str::to_owned);
-            let made = exec::run(&Program::new(words.to_vec()).directory(directory.path()), Limits::within(Duration::from_secs(60))).await.unwrap();
-            assert!(made.ending.success(), "{made:?}");
-        }
-        fs::copy(directory.path().join("key.pub"), directory.path().join("authorized")).unwrap();
-        let host = fs::read_to_string(directory.path().join("host.pub")).unwrap();
-        fs::write(directory.path().join("known"), format!("[127.0.0.1]:{port} {host}")).unwrap();
-        let text = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {d}/host\nAuthorizedKeysFile {d}/authorized\nPidFile {d}/pid\nStrictModes no\nUsePAM no\n\
-             PasswordAuthentication no\nLogLevel ERROR\n"
-        );
-        fs::write(directory.path().join("conf"), text).unwrap();
-        let mut this = Self { directory, server, client, port, running: None };
-        this.serve().await;
-        Some(this)
-    }
-
-    async fn serve(&mut self) {
-        // It wants its own whole name, and stays in the foreground.
-        let argv = [self.server.display().to_string(), "-D".into(), "-e".into(), "-f".into(), self.directory.path().join("conf").display().to_string()];
-        self.running = Some(serve(argv.to_vec(), self.directory.path(), self.port).await);
-    }
-
-    async fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.abort();
-            let _ = running.await;
-        }
-    }
-
-    /// A remote command as the configuration writes it.
-    fn command(&self, remote: &str) -> String {
-        let d = self.directory.path().display();
-        format!(
-            "command = ['{}', '-F', 'none', '-p', '{}', '-i', '{d}/key', '-o', 'IdentitiesOnly=yes', '-o', 'UserKnownHostsFile={d}/known', \
-             '-o', 'StrictHostKeyChecking=yes', '-o', 'BatchMode=yes', '127.0.0.1', '{remote}']",
-            self.client.display(),
-            self.port
-        )
-    }
+/// A remote command as the configuration writes it.
+fn command(sshd: &Sshd, remote: &str) -> String {
+    let argv: Vec<String> = sshd.client("key").into_iter().chain(["127.0.0.1".to_owned(), remote.to_owned()]).collect();
+    format!("command = {argv:?}")
 }
 
 #[tokio::test]
@@ -256,7 +195,7 @@ async fn a_log_on_another_machine_is_followed_and_a_lost_connection_is_seen_at_o
         std::io::Write::write_all(&mut file, format!("ERROR:shop:{line}\n").as_bytes()).unwrap();
     };
     // The first line tells which process serves the connection, to be killed as a network does.
-    let text = remote.command(&format!("echo INFO:shop:served by $PPID; exec tail -n0 -F {}", log.display()));
+    let text = command(&remote, &format!("echo INFO:shop:served by $PPID; exec tail -n0 -F {}", log.display()));
     let id = SourceId::parse("shop/log/remote").unwrap();
     let context = BuildContext {
         id: id.clone(),

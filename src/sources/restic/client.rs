@@ -14,6 +14,7 @@ use crate::backups::{CheckConfig, DrillConfig, Entry, Promise, Repository, Resto
 use crate::domain::backup::{Check, Lock};
 use crate::domain::{Copy, SourceError};
 use crate::io::clock;
+use crate::io::exec::Patience;
 use crate::sources::{BoxFuture, BuildContext, SourceSpec};
 
 /// A restore or a check may take so long where nothing is configured.
@@ -22,6 +23,12 @@ const LONG: Duration = Duration::from_secs(7_200);
 const LOCKS: usize = 8;
 /// How long one short question may take.
 const SHORT: Duration = Duration::from_secs(60);
+
+/// restic tries for a quarter of an hour what fails. On a disk of this machine that never helps, and far away not for so long.
+const PATIENCE_HERE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
+const PATIENCE_AWAY: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 60 });
+/// Work for hours may wait for a line that is down.
+const PATIENCE_LONG: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 600 });
 
 /// Listings of this process, by repository.
 static LISTINGS: LazyLock<Once<Listed>> = LazyLock::new(Once::default);
@@ -125,7 +132,12 @@ impl Client {
             all.push("--no-cache");
         }
         all.extend_from_slice(arguments);
-        open.run(&all, timeout).await
+        let lasts = match self.path(open) {
+            Some(_) => PATIENCE_HERE,
+            None if timeout > self.timeout => PATIENCE_LONG,
+            None => PATIENCE_AWAY,
+        };
+        open.run_patiently(&all, timeout, Patience { lasts, trouble: parse::trouble }).await
     }
 
     /// Runs restic, and tells why where it fails.
@@ -134,14 +146,14 @@ impl Client {
     /// Why it refused.
     pub async fn ask(&self, open: &Open, arguments: &[&str], timeout: Duration) -> Result<Said, SourceError> {
         let said = self.run(open, arguments, timeout).await?;
-        if said.ending.success() { Ok(said) } else { Err(Self::refusal(open, &said)) }
+        if said.ending.success() { Ok(said) } else { Err(self.refusal(open, &said)) }
     }
 
-    fn refusal(open: &Open, said: &Said) -> SourceError {
-        if said.ending.code().is_none() {
+    fn refusal(&self, open: &Open, said: &Said) -> SourceError {
+        if said.ending.code().is_none() && !said.stuck {
             return SourceError::protocol(format!("restic was {}", said.ending));
         }
-        parse::refusal(said.ending.code(), &said.lines, &open.shown())
+        parse::refusal(said.ending.code(), &said.lines, &open.shown(), self.path(open).is_some())
     }
 
     /// All snapshots of the repository; those that another data set in it read within `fresh` are taken.
@@ -297,7 +309,7 @@ impl Repository for Client {
             let _turn = tool::turn(&open.key()).await;
             let said = self.run(&open, &arguments, self.drill.timeout.map_or(LONG, Into::into)).await?;
             if !said.ending.success() {
-                return Err(Self::refusal(&open, &said));
+                return Err(self.refusal(&open, &said));
             }
             // Old versions tell what they could not restore, and exit with 0.
             match said.lines.iter().find(|line| line.starts_with("ignoring error for") || line.starts_with("There were ")) {
@@ -323,9 +335,9 @@ impl Repository for Client {
             if said.ending.success() {
                 return Ok(Check { at, ok: true, depth, message: String::new() });
             }
-            match parse::damage(&said.lines, &said.stdout) {
+            match parse::damage(&said.lines, &said.stdout, self.path(&open).is_some()) {
                 Some(message) => Ok(Check { at, ok: false, depth, message }),
-                None => Err(Self::refusal(&open, &said)),
+                None => Err(self.refusal(&open, &said)),
             }
         })
     }

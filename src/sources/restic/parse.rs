@@ -183,16 +183,40 @@ fn of_damage(line: &str) -> bool {
     !line.is_empty() && !noise.iter().any(|start| line.starts_with(start)) && !line.contains("returned error, retrying")
 }
 
-/// What a failed check found: how many lines of it, and the first. `None`: it did not come to a verdict.
-pub fn damage(lines: &[String], stdout: &str) -> Option<String> {
+/// What a line tells that restic tries again: which of its operations, without its bounds, and why. So all versions write it.
+fn trying_again(line: &str) -> Option<(&str, &str)> {
+    let (operation, rest) = line.split_once(" returned error, retrying after ")?;
+    Some((operation, rest.split_once(": ").map_or("", |(_, why)| why)))
+}
+
+/// The operation that a line tells of as tried again.
+pub fn trouble(line: &str) -> Option<&str> {
+    trying_again(line).map(|(operation, _)| operation)
+}
+
+/// What restic tried again until it was ended, one line. `None`: it did not try again.
+fn tried(lines: &[String]) -> Option<String> {
+    lines.iter().rev().find_map(|line| trying_again(line)).map(|(operation, why)| format!("{operation}: {why}"))
+}
+
+/// Whether what is tried again is a file that a server does not have, or has with other bytes, and no bad line.
+fn is_gone(tried: &str) -> bool {
+    ["does not exist", "no such file", "(404)", "invalid data returned", "not found"].iter().any(|words| tried.to_lowercase().contains(words))
+}
+
+/// What a failed check found: how many lines of it, and the first. `None`: it did not come to a verdict. `here`: the repository is on this
+/// machine, where what cannot be read is damage and no bad line.
+pub fn damage(lines: &[String], stdout: &str, here: bool) -> Option<String> {
+    const VERDICTS: [&str; 4] = ["repository contains errors", "were found in the repo", "num_errors", "LoadIndex returned errors"];
     let both = || lines.iter().map(String::as_str).chain(stdout.lines());
-    if !both().any(|line| line.contains("repository contains errors") || line.contains("were found in the repo") || line.contains("num_errors")) {
+    let found: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|line| of_damage(line)).collect();
+    let tried = tried(lines).filter(|tried| here || is_gone(tried) || found.iter().any(|line| line.starts_with("pack ")));
+    if tried.is_none() && !both().any(|line| VERDICTS.iter().any(|verdict| line.contains(verdict))) {
         return None;
     }
-    let found: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|line| of_damage(line)).collect();
     // A line that ends with a colon goes on in the next one.
     let first = match found.as_slice() {
-        [] => "the repository contains errors".to_owned(),
+        [] => tried.unwrap_or_else(|| "the repository contains errors".to_owned()),
         [head, next, ..] if head.ends_with(':') => format!("{head} {next}"),
         [head, ..] => (*head).to_owned(),
     };
@@ -200,20 +224,68 @@ pub fn damage(lines: &[String], stdout: &str) -> Option<String> {
     Some(if more > 0 { format!("{first} (and {more} more lines)") } else { first })
 }
 
-/// Why restic refused: by its exit code from 0.17 on, by its words before.
-pub fn refusal(code: Option<i32>, lines: &[String], place: &str) -> SourceError {
+/// Words of servers that do not know us, or not well enough: S3's codes as sentences, REST's status, ssh's refusals.
+const REFUSED: [&str; 11] = [
+    "access denied",
+    "accessdenied",
+    "access key id you provided does not exist",
+    "request signature we calculated does not match",
+    "invalid access key",
+    "(401)",
+    "(403)",
+    "401 unauthorized",
+    "403 forbidden",
+    "permission denied (",
+    "host key verification failed",
+];
+
+/// Words of a connection that does not come to be, or does not last.
+const UNREACHED: [&str; 13] = [
+    "connection refused",
+    "no such host",
+    "dial tcp",
+    "connection timed out",
+    "network is unreachable",
+    "could not resolve",
+    "unable to start the sftp",
+    "connection reset",
+    "no route to host",
+    "i/o timeout",
+    "tls handshake timeout",
+    "connection lost",
+    "context deadline exceeded",
+];
+
+/// Why restic refused: by its exit code from 0.17 on, by its words before. `here`: the repository is on this machine.
+pub fn refusal(code: Option<i32>, lines: &[String], place: &str, here: bool) -> SourceError {
     let all = lines.join("\n").to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| all.contains(word));
     // The first line that is fatal says what; what follows it is advice.
     // What it did not see coming it tells with its stack: then the first line is the one that says what.
     let is_stack = lines.iter().any(|line| line.starts_with("runtime/") || line.contains(".go:"));
     let other = if is_stack { lines.first() } else { lines.last() };
+    // Before it, ssh says why there is no session.
+    let ssh = lines.iter().find_map(|line| line.split_once("subprocess ssh: ")).map(|(_, line)| line.strip_prefix("ssh: ").unwrap_or(line));
     let fatal = lines.iter().find_map(|line| line.strip_prefix("Fatal: ")).or(other.map(String::as_str)).unwrap_or_default();
-    if has(&["permission denied", "access denied", "accessdenied"]) {
+    let fatal = fatal.strip_prefix("unable to open config file: ").unwrap_or(fatal);
+    let tried = tried(lines);
+    let fatal = ssh.or(tried.as_deref()).unwrap_or(fatal);
+    if !here && has(&REFUSED) {
+        // Both write at once, and ssh's line may come in pieces.
+        let says = |line: &str| REFUSED.iter().any(|words| line.to_lowercase().contains(words));
+        let why = if says(fatal) { fatal } else { lines.iter().map(String::as_str).find(|line| says(line)).unwrap_or(fatal) };
         return SourceError::auth(
-            format!("{place} may not be read: {fatal}"),
-            "let this user read it, or put `sudo` before it: `command = [\"sudo\", \"restic\"]`",
+            format!("{place} refuses us: {why}"),
+            "correct the name and password in `repository`, the keys of the service in `env`, or the key that ssh uses",
         );
+    }
+    if has(&["permission denied", "access denied", "accessdenied"]) {
+        let remedy = if here {
+            "let this user read it, or put `sudo` before it: `command = [\"sudo\", \"restic\"]`"
+        } else {
+            "let this user read it there, or name another one in `repository`"
+        };
+        return SourceError::auth(format!("{place} may not be read: {fatal}"), remedy);
     }
     if code == Some(12) || has(&["wrong password or no key found"]) {
         return SourceError::auth("the password of the repository is wrong", "correct `password`");
@@ -221,17 +293,11 @@ pub fn refusal(code: Option<i32>, lines: &[String], place: &str) -> SourceError 
     if has(&["an empty password is not a password", "unable to read password", "resolving password failed", "password is required"]) {
         return SourceError::auth("no password of the repository was given", "set `password`, or RESTIC_PASSWORD_FILE where restic runs");
     }
-    if has(&[
-        "connection refused",
-        "no such host",
-        "dial tcp",
-        "connection timed out",
-        "network is unreachable",
-        "could not resolve",
-        "unable to start the sftp",
-    ]) || code == Some(255)
-    {
-        return SourceError::connect(format!("{place} is not reached: {fatal}"));
+    if has(&UNREACHED) || code == Some(255) {
+        let error = SourceError::connect(format!("{place} is not reached: {fatal}"));
+        // What ssh says comes through only where restic lives a moment longer.
+        let unheard = ssh.is_none() && has(&["unable to start the sftp"]);
+        return if unheard { SourceError { remedy: "run `ssh` to that machine as this user, and look what it says".to_owned(), ..error } } else { error };
     }
     if code == Some(127) || has(&["command not found"]) {
         return SourceError::missing(format!("restic is not found there: {fatal}"), "install it where `command` runs it");
@@ -244,14 +310,26 @@ pub fn refusal(code: Option<i32>, lines: &[String], place: &str) -> SourceError 
             "wait until it is done; `restic unlock` removes locks whose holder is gone",
         );
     }
-    if code == Some(10) || has(&["unable to open config file", "is there a repository at the following location", "repository does not exist"]) {
+    if has(&["bucket does not exist", "container does not exist", "container not found", "directory not found"]) {
+        return SourceError::missing(format!("there is no repository at {place}: {fatal}"), "correct `repository`; `restic init` makes one");
+    }
+    let no_file = has(&["does not exist", "no such file", "not found", "doesn't exist", "(404)"]);
+    if code == Some(10) || (no_file && has(&["unable to open config file", "is there a repository at the following location"])) {
         return SourceError::missing(format!("there is no repository at {place}"), "correct `repository`; `restic init` makes one");
     }
     if code == Some(130) {
         return SourceError::protocol("restic was interrupted");
     }
-    let said = if fatal.is_empty() { "restic failed and said nothing".to_owned() } else { format!("restic failed: {fatal}") };
-    SourceError { remedy: "run restic by hand as this user, and look what it says".to_owned(), ..SourceError::protocol(said) }
+    let remedy = "run restic by hand as this user, and look what it says".to_owned();
+    let said = match &tried {
+        Some(tried) if !here && !is_gone(tried) => {
+            return SourceError { remedy, ..SourceError::connect(format!("{place} does not answer as it should: {fatal}")) };
+        }
+        Some(_) => format!("restic gets no further: {fatal}"),
+        None if fatal.is_empty() => "restic failed and said nothing".to_owned(),
+        None => format!("restic failed: {fatal}"),
+    };
+    SourceError { remedy, ..SourceError::protocol(said) }
 }
 
 /// Since when a lock that is not renewed is taken for left behind: restic itself takes half an hour.

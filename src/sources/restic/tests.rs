@@ -1,55 +1,35 @@
 //! restic as people have it: the real one where it is installed, and what newer and older ones print.
 
+mod remote;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
+
 use super::*;
 use crate::domain::{Backup, Copy, Data, ErrorKind, SourceId, Verdict};
 use crate::io::clock;
-use crate::io::exec::{self, Limits, Program};
-use crate::io::secret::Secret;
+use crate::io::exec;
 use crate::rules::backups::verdict;
 use crate::sources::contract::SECRET;
 use crate::sources::contract::commands::{self, Faulty};
-use crate::sources::{Call, Common, DetailBody, ItemKey, Seen as Sight};
+use crate::sources::{Call, DetailBody, ItemKey, Seen as Sight};
 use crate::testing;
-
-/// Bytes that no tool makes smaller.
-fn noise() -> Vec<u8> {
-    let mut state = 7_u32;
-    let next = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    (0..50_000).map(next).collect()
-}
+use crate::testing::backups::{Break, Shop, files};
 
 fn config(text: &str) -> Config {
     toml::from_str(text).unwrap()
 }
 
 fn context(base: &Path) -> BuildContext {
-    BuildContext {
-        id: SourceId::parse("shop/restic/db").unwrap(),
-        // So often that no look takes another one's listing.
-        common: Common { every: Some(Duration::from_millis(1)), timeout: Some(Duration::from_secs(600)), ..Common::default() },
-        base: base.to_owned(),
-        trusted: true,
-        zone: None,
-        cache: None,
-        state: None,
-    }
+    testing::backups::context("shop/restic/db", base)
 }
 
 async fn look_in(context: &BuildContext, text: &str) -> Result<Backup, SourceError> {
-    let collected = config(text).build(context).unwrap().source.collect().await?;
-    assert_eq!(collected.problems, [], "nothing was left out");
-    match collected.observations.into_iter().next().unwrap().data {
-        Data::Backup(backup) => Ok(*backup),
-        other => panic!("{other:?}"),
-    }
+    testing::backups::look(&config(text), context).await
 }
 
 async fn look(base: &Path, text: &str) -> Result<Backup, SourceError> {
@@ -63,79 +43,40 @@ async fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// A repository of the real restic, with what it protects.
-struct Shop {
-    dir: tempfile::TempDir,
-}
-
 const KEYS: &str = "repository = \"repo\"\npassword = \"open-sesame\"";
 
-impl Shop {
-    /// `None`: restic is not installed.
-    async fn new() -> Option<Self> {
-        testing::tool("restic")?;
-        let shop = Self { dir: tempfile::tempdir().unwrap() };
-        fs::create_dir_all(shop.path("data/a b")).unwrap();
-        fs::write(shop.path("data/a b/new\nline;$(touch oops)"), "one").unwrap();
-        fs::write(shop.path("data/dump.sql"), noise()).unwrap();
-        shop.run(&["init"]).await;
-        Some(shop)
+/// What the real restic keeps; `None`: it is not installed.
+fn bare() -> Option<Shop> {
+    let mut shop = Shop::new("restic", "data")?;
+    for (name, value) in [("RESTIC_REPOSITORY", shop.path("repo")), ("RESTIC_CACHE_DIR", shop.path("cache")), ("RESTIC_PASSWORD", "open-sesame".into())] {
+        shop.set(name, value);
     }
+    Some(shop)
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
+/// The same with an empty repository.
+async fn shop() -> Option<Shop> {
+    let shop = bare()?;
+    shop.run(&["init"]).await;
+    Some(shop)
+}
 
-    /// Not at low priority, as the program would: what a test waits for.
-    fn program(&self, argv: &[&str]) -> Program {
-        let mut program = Program::new(argv.iter().map(|&word| word.to_owned()).collect()).directory(self.dir.path());
-        for (name, value) in [
-            ("RESTIC_REPOSITORY", self.path("repo")),
-            ("RESTIC_CACHE_DIR", self.path("cache")),
-            ("RESTIC_PASSWORD", "open-sesame".into()),
-            ("TZ", "UTC".into()),
-        ] {
-            program = program.env(name, Secret::new(value.to_str().unwrap().to_owned()));
-        }
-        program
-    }
+/// A snapshot so many hours ago.
+async fn backup(shop: &Shop, hours: i64, more: &[&str]) {
+    let then = (clock::now() - chrono::TimeDelta::hours(hours)).format("%Y-%m-%d %H:%M:%S").to_string();
+    shop.run(&[&["backup", "data", "--time", &then], more].concat()).await;
+}
 
-    async fn run(&self, arguments: &[&str]) {
-        let output = exec::run(&self.program(&[&["restic"], arguments].concat()), Limits::within(Duration::from_secs(300))).await.unwrap();
-        assert!(output.ending.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// A snapshot so many hours ago.
-    async fn backup(&self, hours: i64, more: &[&str]) {
-        let then = (clock::now() - chrono::TimeDelta::hours(hours)).format("%Y-%m-%d %H:%M:%S").to_string();
-        self.run(&[&["backup", "data", "--time", &then], more].concat()).await;
-    }
-
-    fn desk(&self, text: &str) -> Arc<dyn Repository> {
-        config(text).repository(&context(self.dir.path())).unwrap().unwrap()
-    }
-
-    /// The files of a folder of the repository.
-    fn files(&self, folder: &str) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        let mut folders = vec![self.path("repo").join(folder)];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() { folders.push(path) } else { found.push(path) }
-            }
-        }
-        found.sort_by_key(|path| fs::metadata(path).unwrap().len());
-        found
-    }
+fn desk_of(shop: &Shop, text: &str) -> Arc<dyn Repository> {
+    config(text).repository(&context(shop.dir.path())).unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn a_real_repository_is_told_browsed_restored_and_checked() {
     let began = std::time::Instant::now();
-    let Some(shop) = Shop::new().await else { return };
+    let Some(shop) = shop().await else { return };
     for (hours, host) in [(75, "web1"), (51, "web1"), (27, "web1"), (3, "web1"), (1, "web2")] {
-        shop.backup(hours, &["--host", host, "--tag", "db,nightly"]).await;
+        backup(&shop, hours, &["--host", host, "--tag", "db,nightly"]).await;
     }
     let mut context = context(shop.dir.path());
     context.cache = Some(shop.path("rounds-cache"));
@@ -161,7 +102,7 @@ async fn a_real_repository_is_told_browsed_restored_and_checked() {
     assert_eq!((seen.places.len(), seen.places[0].same_machine, seen.check_every_s), (1, Some(false), Some(7 * 86_400)));
     assert!(fs::read_to_string(shop.path("rounds-cache/backups/shop+restic+db.json")).unwrap().contains("50003"));
 
-    let desk = shop.desk(&keys);
+    let desk = desk_of(&shop, &keys);
     let copies = desk.copies().await.unwrap();
     let newest = copies.last().unwrap();
     assert_eq!((copies.len(), newest.name.len(), &newest.name), (4, 8, &last.name));
@@ -185,7 +126,7 @@ async fn a_real_repository_is_told_browsed_restored_and_checked() {
     let into = tempfile::tempdir().unwrap();
     desk.restore(newest, into.path()).await.unwrap();
     assert_eq!(fs::read(into.path().join("data/dump.sql")).unwrap().len(), 50_000);
-    let only = shop.desk(&format!("{KEYS}\ndrill = {{ paths = [\"data/a b\"] }}"));
+    let only = desk_of(&shop, &format!("{KEYS}\ndrill = {{ paths = [\"data/a b\"] }}"));
     let into = tempfile::tempdir().unwrap();
     only.restore(newest, into.path()).await.unwrap();
     assert!(into.path().join("data/a b").is_dir() && !into.path().join("data/dump.sql").exists());
@@ -193,17 +134,17 @@ async fn a_real_repository_is_told_browsed_restored_and_checked() {
     assert!(desk.restore(&nothing, into.path()).await.is_err());
     assert_eq!(desk.by_hand(newest), format!("restic -r {} restore {} --target restored", shop.path("repo").display(), newest.name));
     assert!(desk.protects().contains(&shop.path("repo")));
-    assert!(shop.files("locks").is_empty(), "a look and a restore write nothing");
+    assert!(files(&shop.path("repo/locks")).is_empty(), "a look and a restore write nothing");
 
     let check = desk.check().await.unwrap();
     assert_eq!((check.ok, check.depth.as_str(), check.message.as_str()), (true, "structure only", ""));
-    let deep = shop.desk(&format!("{KEYS}\ncheck = {{ data = \"50 %\" }}"));
+    let deep = desk_of(&shop, &format!("{KEYS}\ncheck = {{ data = \"50 %\" }}"));
     assert_eq!(deep.check().await.unwrap().depth, "50 % of the data");
 }
 
 #[tokio::test]
 async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
-    let Some(shop) = Shop::new().await else { return };
+    let Some(shop) = shop().await else { return };
     let base = shop.dir.path();
     fs::create_dir(shop.path("empty")).unwrap();
     let kind = |result: Result<Backup, SourceError>| result.map_err(|error| (error.kind, error.message));
@@ -211,7 +152,7 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
 
     let (of, said) = kind(look(base, KEYS).await).unwrap_err();
     assert_eq!((of, said), (ErrorKind::Nothing, format!("there is no snapshot in {place}")));
-    shop.backup(30, &["--host", "web1"]).await;
+    backup(&shop, 30, &["--host", "web1"]).await;
     for (keys, expected, words) in [
         ("repository = \"repo\"\npassword = \"guessed-wrong\"", ErrorKind::Auth, "the password of the repository is wrong"),
         ("repository = \"nowhere\"\npassword = \"open-sesame\"", ErrorKind::Missing, "there is no repository at /"),
@@ -239,20 +180,20 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     // Late, and a snapshot of a clock that is wrong.
     let late = look(base, KEYS).await.unwrap();
     assert_eq!(verdict(&late, clock::now()), Verdict::Degraded);
-    shop.backup(-100, &["--host", "web1"]).await;
+    backup(&shop, -100, &["--host", "web1"]).await;
     let future = look(base, KEYS).await.unwrap();
     assert!(future.complaints.iter().any(|said| said.contains("dated in the future")), "{:?}", future.complaints);
 
     // A job that runs holds a lock; killed, it leaves one behind.
     let job = exec::start(&shop.program(&["sh", "-c", "sleep 60 | restic backup --stdin --quiet"])).unwrap();
     let until = std::time::Instant::now() + Duration::from_secs(60);
-    while shop.files("locks").is_empty() {
+    while files(&shop.path("repo/locks")).is_empty() {
         assert!(std::time::Instant::now() < until, "no lock came");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let seen = look(base, KEYS).await.unwrap();
     assert_eq!((seen.locks.len(), seen.locks[0].stale), (1, false), "{:?}", seen.locks);
-    let locked = shop.desk(KEYS).check().await.unwrap_err();
+    let locked = desk_of(&shop, KEYS).check().await.unwrap_err();
     assert!(locked.kind == ErrorKind::Nothing && locked.message.contains("is locked by PID"), "{locked:?}");
     drop(job);
     let mut built = config(KEYS).build(&context(base)).unwrap();
@@ -271,32 +212,32 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     assert_eq!(offers.iter().map(|offer| (offer.id.as_str(), offer.dangerous)).collect::<Vec<_>>(), [("unlock", true)]);
     let call = |offer: &str| Call { key: key.clone(), offer: offer.to_owned(), arguments: BTreeMap::default() };
     service.perform(&call("unlock")).await.unwrap();
-    assert!(shop.files("locks").is_empty());
+    assert!(files(&shop.path("repo/locks")).is_empty());
     let DetailBody::Folder(folder) = service.detail(&key, Some("data")).await.unwrap().body else { panic!() };
     assert!(folder.entries.iter().any(|entry| entry.path.ends_with("data/dump.sql")), "{folder:?}");
 
     // The pack with the dump is gone: only a check sees it.
-    let pack = shop.files("data").pop().unwrap();
+    let pack = files(&shop.path("repo/data")).pop().unwrap();
     let away = shop.path("pack");
     fs::rename(&pack, &away).unwrap();
-    let check = shop.desk(KEYS).check().await.unwrap();
+    let check = desk_of(&shop, KEYS).check().await.unwrap();
     assert!(!check.ok && check.message.contains("does not exist"), "{check:?}");
     // It is back, and some of its bytes are others.
     let mut bytes = fs::read(&away).unwrap();
     bytes[20_000] ^= 0xff;
     fs::write(&pack, bytes).unwrap();
-    assert!(shop.desk(KEYS).check().await.unwrap().ok, "its structure is whole");
-    let deep = shop.desk(&format!("{KEYS}\ncheck = {{ data = \"all\" }}")).check().await.unwrap();
+    assert!(desk_of(&shop, KEYS).check().await.unwrap().ok, "its structure is whole");
+    let deep = desk_of(&shop, &format!("{KEYS}\ncheck = {{ data = \"all\" }}")).check().await.unwrap();
     assert!(!deep.ok && deep.depth == "all data", "{deep:?}");
 
     // No index, then no readable snapshot.
-    for file in shop.files("index") {
+    for file in files(&shop.path("repo/index")) {
         fs::remove_file(file).unwrap();
     }
     let seen = look(base, KEYS).await.unwrap();
     assert!(seen.complaints[0].starts_with("has no index") && verdict(&seen, clock::now()) != Verdict::Ok, "{:?}", seen.complaints);
     assert!(seen.complaints.iter().any(|said| said.starts_with("is damaged: ")), "{:?}", seen.complaints);
-    let snapshots = shop.files("snapshots");
+    let snapshots = files(&shop.path("repo/snapshots"));
     for (count, file) in snapshots.iter().enumerate() {
         fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(file, "garbage").unwrap();
@@ -309,41 +250,79 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     assert!(of == ErrorKind::Protocol && said.starts_with(&format!("no snapshot in {place} can be read")), "{said}");
 }
 
-/// What damages a repository.
-type Break<'a> = &'a dyn Fn(&Path);
-
-/// A repository broken at its beginning, on a copy of it. Damaged packs, indexes and snapshots are beside: restic tries those again for long.
+/// A repository broken in each way, on a copy of it: what a look tells, and what a check does where one comes to a verdict. Nothing is said by
+/// a look of what only a check can see.
 #[tokio::test]
 async fn every_broken_state_is_told() {
-    let Some(shop) = Shop::new().await else { return };
-    shop.backup(3, &["--host", "web1"]).await;
+    let Some(shop) = shop().await else { return };
+    backup(&shop, 3, &["--host", "web1"]).await;
     let each = |at: &Path, folder: &str, work: &dyn Fn(&Path)| {
-        for path in shop.files(folder) {
-            let path = at.join(path.strip_prefix(shop.path("repo")).unwrap());
+        for path in files(&at.join(folder)) {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             work(&path);
         }
     };
+    let largest = |at: &Path, work: &dyn Fn(&Path)| {
+        let path = files(&at.join("data")).pop().unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        work(&path);
+    };
     let empty = |path: &Path| fs::write(path, "").unwrap();
-    let states: [(&str, Break<'_>, &str); 5] = [
+    let garbage = |path: &Path| fs::write(path, "garbage").unwrap();
+    let half = |path: &Path| {
+        let whole = fs::read(path).unwrap();
+        fs::write(path, &whole[..whole.len() / 2]).unwrap();
+    };
+    let gone = |path: &Path| fs::remove_file(path).unwrap();
+    let no_index = "has no index: nothing can be restored";
+    let states: [(&str, Break<'_>, &str, &str); 19] = [
         (
             "a config of zero bytes",
             &|at| fs::remove_file(at.join("config")).and_then(|()| fs::write(at.join("config"), "")).unwrap(),
             "config file has zero size",
+            "",
         ),
-        ("no keys", &|at| fs::remove_dir_all(at.join("keys")).unwrap(), "the password of the repository is wrong"),
-        ("a key of zero bytes", &|at| each(at, "keys", &empty), "unexpected end of JSON input"),
-        ("a file in its place", &|at| fs::remove_dir_all(at).and_then(|()| fs::write(at, "x")).unwrap(), "not a directory"),
-        ("no snapshots", &|at| fs::remove_dir_all(at.join("snapshots")).unwrap(), "there is no snapshot in"),
+        ("no config", &|at| gone(&at.join("config")), "there is no repository at", ""),
+        ("no keys", &|at| fs::remove_dir_all(at.join("keys")).unwrap(), "the password of the repository is wrong", ""),
+        ("a key of zero bytes", &|at| each(at, "keys", &empty), "unexpected end of JSON input", ""),
+        ("a file in its place", &|at| fs::remove_dir_all(at).and_then(|()| fs::write(at, "x")).unwrap(), "not a directory", ""),
+        ("no folder of snapshots", &|at| fs::remove_dir_all(at.join("snapshots")).unwrap(), "there is no snapshot in", ""),
+        ("its only snapshot removed", &|at| each(at, "snapshots", &gone), "there is no snapshot in", ""),
+        ("a snapshot of zero bytes", &|at| each(at, "snapshots", &empty), "can be read: could not load snapshot", "invalid data returned"),
+        ("a snapshot of garbage", &|at| each(at, "snapshots", &garbage), "can be read: could not load snapshot", "invalid data returned"),
+        ("half a snapshot", &|at| each(at, "snapshots", &half), "can be read: could not load snapshot", "invalid data returned"),
+        ("an index removed", &|at| each(at, "index", &gone), no_index, "not found in repository"),
+        ("an index of zero bytes", &|at| each(at, "index", &empty), "is damaged: restic failed: load <index/", "error loading index"),
+        ("an index of garbage", &|at| each(at, "index", &garbage), "is damaged: restic failed: load <index/", "error loading index"),
+        ("half an index", &|at| each(at, "index", &half), "is damaged: restic failed: load <index/", "error loading index"),
+        ("packs removed", &|at| each(at, "data", &gone), "is damaged: restic gets no further: Load(<data/", "does not exist"),
+        ("packs of garbage", &|at| each(at, "data", &garbage), "is damaged: restic gets no further: Load(<data/", "unexpected file size"),
+        ("half of each pack", &|at| each(at, "data", &half), "is damaged: restic gets no further: Load(<data/", "unexpected file size"),
+        ("the largest pack removed", &|at| largest(at, &gone), "", "does not exist"),
+        ("half the largest pack", &|at| largest(at, &half), "", "unexpected file size"),
     ];
-    for (count, (state, damage, expected)) in states.into_iter().enumerate() {
+    let shop = &shop;
+    // Most of it is waiting for restic to try again.
+    let states = stream::iter(states.into_iter().enumerate());
+    let told = states.for_each_concurrent(6, |(count, (state, damage, expected, found))| async move {
         let name = format!("broken {count}");
-        let copied = exec::run(&shop.program(&["cp", "-a", "repo", &name]), Limits::within(Duration::from_secs(60))).await.unwrap();
-        assert!(copied.ending.success());
-        damage(&shop.path(&name));
-        let error = look(shop.dir.path(), &format!("repository = {name:?}\npassword = \"open-sesame\"")).await.unwrap_err();
-        assert!(error.message.contains(expected), "{state}: {error:?}");
-    }
+        damage(&shop.copied(&name).await);
+        let keys = format!("repository = {name:?}\npassword = \"open-sesame\"");
+        let began = std::time::Instant::now();
+        let (said, is_ok) = match look(shop.dir.path(), &keys).await {
+            Err(error) => (error.message, false),
+            Ok(seen) => (seen.complaints.join("; "), verdict(&seen, clock::now()) == Verdict::Ok),
+        };
+        assert!(said.contains(expected) && is_ok == expected.is_empty() && said.is_empty() == is_ok, "{state}: {said}");
+        if !found.is_empty() {
+            let check = desk_of(shop, &keys).check().await.unwrap();
+            assert!(!check.ok && check.message.contains(found), "{state}: {check:?}");
+            assert!(files(&shop.path(&name).join("locks")).is_empty(), "{state}: a check that was ended left its lock");
+        }
+        // restic alone would try for a quarter of an hour.
+        assert!(began.elapsed() < Duration::from_secs(180), "{state}: {:?}", began.elapsed());
+    });
+    told.await;
     // What is odd and no damage: a place whose name has a space and a line break.
     fs::rename(shop.path("repo"), shop.path("re po\nb")).unwrap();
     let seen = look(shop.dir.path(), "repository = \"re po\\nb\"\npassword = \"open-sesame\"").await.unwrap();
@@ -462,7 +441,40 @@ fn what_restic_says_of_damage_is_one_sentence() {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let told = "using temporary cache in /tmp/x\nLoad(<data/55>, 0, 0) returned error, retrying after 5s: no such file\nerror for tree 0fd23f43:\n  \
                 ReadFull(<data/55b3>): no such file or directory\nFatal: repository contains errors";
-    assert_eq!(parse::damage(&lines(told), "").as_deref(), Some("error for tree 0fd23f43: ReadFull(<data/55b3>): no such file or directory"));
-    assert_eq!(parse::damage(&lines("Fatal: wrong password or no key found"), ""), None);
-    assert_eq!(parse::damage(&lines("Fatal: repository contains errors"), "").as_deref(), Some("the repository contains errors"));
+    assert_eq!(parse::damage(&lines(told), "", false).as_deref(), Some("error for tree 0fd23f43: ReadFull(<data/55b3>): no such file or directory"));
+    assert_eq!(parse::damage(&lines("Fatal: wrong password or no key found"), "", true), None);
+    assert_eq!(parse::damage(&lines("Fatal: repository contains errors"), "", true).as_deref(), Some("the repository contains errors"));
+}
+
+/// What restic and the servers behind it say, of what no server here can be made to say.
+#[test]
+fn why_a_server_refuses_is_told_from_its_words() {
+    let again = |why: &str| format!("List(key) returned error, retrying after 552.330144ms: {why}");
+    let config = |why: &str| format!("Fatal: unable to open config file: {why}\nIs there a repository at the following location?\ns3:http://h/b");
+    for (said, kind, told) in [
+        (
+            again("The request signature we calculated does not match the signature you provided. Check your key and signing method."),
+            ErrorKind::Auth,
+            "refuses us: List(key): The request",
+        ),
+        (config("Stat: Access Denied."), ErrorKind::Auth, "refuses us: Stat: Access Denied."),
+        (config("unexpected HTTP response (403): 403 Forbidden"), ErrorKind::Auth, "refuses us: unexpected HTTP response (403)"),
+        (config("unexpected HTTP response (500): 500 Internal Server Error"), ErrorKind::Protocol, "restic failed: unexpected HTTP response (500)"),
+        (config("client.Head: Head \"http://h/config\": dial tcp: lookup h: no such host"), ErrorKind::Connect, "is not reached: client.Head"),
+        (again("unexpected EOF"), ErrorKind::Connect, "does not answer as it should: List(key): unexpected EOF"),
+        (again("server response unexpected: 503 Service Unavailable (503)"), ErrorKind::Connect, "503 Service Unavailable"),
+        (again("client.Do: Get \"http://h/keys/\": net/http: TLS handshake timeout"), ErrorKind::Connect, "is not reached: List(key)"),
+        (
+            "subprocess ssh: Host key verification failed.\nFatal: unable to start the sftp session, error: EOF".to_owned(),
+            ErrorKind::Auth,
+            "refuses us: Host key",
+        ),
+    ] {
+        let lines: Vec<String> = said.lines().map(str::to_owned).collect();
+        let error = parse::refusal(Some(1), &lines, "s3:http://h/b", false);
+        assert!(error.kind == kind && error.message.contains(told), "{said}: {error:?}");
+    }
+    // The same words of a disk of this machine mean damage, not a server.
+    let here = parse::refusal(Some(1), &[again("EOF")], "/backups", true);
+    assert!(here.kind == ErrorKind::Protocol && here.message == "restic gets no further: List(key): EOF", "{here:?}");
 }
