@@ -102,12 +102,36 @@ impl Caller {
     }
 }
 
+/// A configuration as text; empty where it cannot be read.
+#[must_use]
+pub fn text(configuration: &Path) -> String {
+    let small = std::fs::metadata(configuration).is_ok_and(|about| about.is_file() && about.len() <= LARGEST);
+    let text = small.then(|| std::fs::read(configuration).ok()).flatten().unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The value that a configuration of the tool gives to a key, by the first of these sections that has it.
+#[must_use]
+pub fn setting(configuration: &Path, sections: &[String], key: &str) -> Option<String> {
+    let text = text(configuration);
+    let mut section = "";
+    let mut found: Vec<Option<&str>> = vec![None; sections.len()];
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name.trim();
+        } else if let Some((_, value)) = line.split_once('=').filter(|(name, value)| name.trim() == key && !value.trim().is_empty())
+            && let Some(at) = sections.iter().position(|wanted| wanted == section)
+        {
+            found[at] = Some(value.trim());
+        }
+    }
+    found.into_iter().flatten().next().map(str::to_owned)
+}
+
 /// The paths that a configuration of the tool gives to these keys.
 #[must_use]
 pub fn paths(configuration: &Path, is_key: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let small = std::fs::metadata(configuration).is_ok_and(|about| about.is_file() && about.len() <= LARGEST);
-    let text = small.then(|| std::fs::read(configuration).ok()).flatten().unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    let text = text(configuration);
     let pairs = text.lines().filter_map(|line| line.split_once('=')).filter(|(key, _)| is_key(key.trim()));
     pairs.map(|(_, path)| PathBuf::from(path.trim())).filter(|path| path.is_absolute()).collect()
 }
@@ -138,5 +162,8 @@ mod tests {
         std::fs::write(&file, "[global]\nrepo1-path = /srv/repo\n#x\n[main]\npg1-path=/srv/pg\nlog=/x\npg2-path=relative\n").unwrap();
         assert_eq!(paths(&file, |key| key.ends_with("-path")), [PathBuf::from("/srv/repo"), PathBuf::from("/srv/pg")]);
         assert!(paths(dir.path(), |_| true).is_empty());
+        let of = |sections: &[&str], key: &str| setting(&file, &words(sections), key);
+        assert_eq!(of(&["main", "global"], "repo1-path").as_deref(), Some("/srv/repo"));
+        assert_eq!((of(&["main", "global"], "log").as_deref(), of(&["global"], "log"), of(&["main"], "#x")), (Some("/x"), None, None));
     }
 }

@@ -10,6 +10,7 @@
 //! | `dump` | what a dump is, whether it is whole, taking it out of its packing |
 //! | `fetch` | a copy that a command of the user's brings |
 //! | `plan` | keys that every kind of backup has: promises, `check`, `drill` |
+//! | `joblog` | the log file that a tool keeps of its own runs, joined to what is known |
 //! | `judge` | what the copies say of the data set; pure |
 //! | `schedule` | when a restore or a check is due, and which begins next; pure |
 //! | `repository` | where copies are taken from: listing, restoring, checking |
@@ -33,6 +34,7 @@ pub mod disk;
 pub mod dump;
 pub mod fetch;
 pub mod growth;
+pub mod joblog;
 pub mod judge;
 pub mod kept;
 pub mod once;

@@ -55,7 +55,8 @@ impl Rule for Failed {
     fn evaluate(&self, source: &SourceState, context: Context<'_>) -> Answer {
         let Some(backup) = of(source) else { return Answer::NotYet(Vec::new()) };
         let at = |run: &crate::domain::JobRun| run.ended.or(run.started);
-        let last = backup.runs.last().or(backup.last_failure.as_ref()).filter(|run| run.ok == Some(false));
+        // One that runs now says nothing yet.
+        let last = backup.runs.iter().rev().find(|run| run.ok.is_some()).or(backup.last_failure.as_ref()).filter(|run| run.ok == Some(false));
         // A copy that came after it is the better news.
         let Some(run) = last.filter(|run| at(run).is_none_or(|at| backup.last_success.is_none_or(|good| good < at))) else {
             return Answer::Ok(vec![Term::new("last run", backup.runs.last().map_or("not known", |_| "did not fail"), "")]);

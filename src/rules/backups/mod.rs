@@ -14,6 +14,7 @@ pub mod tries;
 use std::time::Duration;
 
 use super::{Answer, Context, Rule, finding};
+use crate::backups::joblog::LAST_RUN_FAILED;
 use crate::domain::time::{human, size_text};
 use crate::domain::{Backup, Block, Severity, Term, Verdict};
 use crate::state::SourceState;
@@ -62,27 +63,31 @@ impl Rule for Backups {
         }
         terms.push(Term::new("copies", backup.snapshots.to_string(), backup.retention.map_or(String::new(), |n| format!("{n} promised"))));
         terms.push(Term::new("odd", backup.complaints.len().to_string(), backup.complaints.first().cloned().unwrap_or_default()));
+        // That the last run failed is a finding of its own.
+        let own: Vec<&String> = backup.complaints.iter().filter(|complaint| !complaint.starts_with(LAST_RUN_FAILED)).collect();
+        let complaints: Vec<&String> =
+            if matches!(keep::Failed.evaluate(source, context), Answer::Firing(_)) { own } else { backup.complaints.iter().collect() };
         let late = matches!((age, backup.max_age_s), (Some(age), Some(limit)) if age.as_secs() > limit);
         let severity = match verdict(backup, context.now) {
             Verdict::Ok => return Answer::Ok(terms),
+            Verdict::Degraded if !late && complaints.is_empty() => return Answer::Ok(terms),
             Verdict::Degraded => Severity::Warning,
             Verdict::Down => Severity::Critical,
         };
         let (text, since) = match (age, backup.max_age_s) {
             (None, _) => {
-                let why = backup.complaints.first().map_or(String::new(), |c| format!(": {c}"));
+                let why = complaints.first().map_or(String::new(), |c| format!(": {c}"));
                 (format!("Backup {title} has no good copy{why}"), source.since)
             }
             (Some(age), Some(limit)) if late => {
                 let since = backup.last_success.map(|at| at + chrono::Duration::seconds(i64::try_from(limit).unwrap_or(0)));
                 (format!("Backup {title} is late: {} of {}", human(age), human(Duration::from_secs(limit))), since)
             }
-            _ => (format!("Backup {title} {}", backup.complaints.first().map_or("is odd", String::as_str)), source.since),
+            _ => (format!("Backup {title} {}", complaints.first().map_or("is odd", |complaint| complaint.as_str())), source.since),
         };
         let mut found = finding(&source.spec.id, self.id(), severity, since.unwrap_or(context.now).min(context.now), text);
         found.detail = format!("{} copies in {}", backup.snapshots, backup.place);
-        found.evidence =
-            format!("{}{}", if late { "late " } else { "" }, backup.complaints.iter().filter_map(|c| c.split(':').next()).collect::<Vec<_>>().join(","));
+        found.evidence = format!("{}{}", if late { "late " } else { "" }, complaints.iter().filter_map(|c| c.split(':').next()).collect::<Vec<_>>().join(","));
         found.explanation = terms;
         found.runbook.clone_from(&source.spec.runbook);
         let mut lines = vec![format!("{} copies in {}", backup.snapshots, backup.place)];

@@ -2,6 +2,7 @@ use std::sync::LazyLock;
 
 use chrono::TimeDelta;
 
+use super::Backups;
 use super::keep::{Failed, Locks, Overlap, Places, Space};
 use super::tries::{Checks, Drills};
 use crate::actions::ActionSpec;
@@ -157,6 +158,28 @@ fn a_run_that_failed_is_told_until_a_copy_comes() {
     assert_eq!(failed(30, vec![run(30, true), run(6, false)]), [(Severity::Warning, "The last run of backup db failed: no space left".to_owned())]);
     assert!(failed(2, vec![run(6, false)]).is_empty());
     assert!(failed(2, vec![run(6, false), run(2, true)]).is_empty());
+}
+
+#[test]
+fn that_the_last_run_failed_is_one_finding() {
+    let failed = |complaints: &[&str], then: Vec<JobRun>| {
+        let complaints: Vec<String> = complaints.iter().map(|&complaint| complaint.to_owned()).collect();
+        let world = world(|name, b| {
+            if name == "db" {
+                let run = JobRun { ended: Some(now() - TimeDelta::hours(2)), ok: Some(false), message: "full".into(), ..JobRun::default() };
+                (b.last_success, b.complaints) = (Some(now() - TimeDelta::hours(20)), complaints.clone());
+                b.runs = std::iter::once(run).chain(then.clone()).collect();
+            }
+        });
+        [said(&Failed, &world), said(&Backups, &world)].concat().into_iter().map(|(_, title)| title).collect::<Vec<_>>()
+    };
+    let told = "the last run failed: full";
+    assert_eq!(failed(&[told], Vec::new()), ["The last run of backup db failed: full"]);
+    assert_eq!(failed(&[told, "is too small: x"], Vec::new()), ["The last run of backup db failed: full", "Backup db is too small: x"]);
+    // The next try runs: that says nothing of the one before.
+    assert_eq!(failed(&[told], vec![JobRun::default()]), ["The last run of backup db failed: full"]);
+    let well = JobRun { ended: Some(now() - TimeDelta::hours(1)), ok: Some(true), ..JobRun::default() };
+    assert_eq!(failed(&[told], vec![well]), ["Backup db the last run failed: full"], "what no other rule tells is told here");
 }
 
 #[test]

@@ -5,7 +5,9 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `parse` | what Barman prints; pure |
+//! | `log` | the log that it keeps; pure |
 
+mod log;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use serde::Deserialize;
 use self::parse::Shown;
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
 use crate::backups::clusters::{self, Caller};
+use crate::backups::joblog::{self, JobLog};
 use crate::backups::{self, CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, plan, tool, user};
 use crate::config::value::{Dur, Size};
 use crate::domain::backup::Check;
@@ -38,8 +41,6 @@ const LONG: Duration = Duration::from_secs(2 * 3_600);
 /// Backups that one look asks for more of, and that are remembered.
 const SHOWN: usize = 8;
 const REMEMBERED: usize = 500;
-/// A configuration that is larger is none.
-const LARGEST: u64 = 1 << 20;
 /// Where the configuration is when nothing else is said.
 const CONFIGURATIONS: [&str; 2] = ["/etc/barman.conf", "/etc/barman/barman.conf"];
 
@@ -60,6 +61,8 @@ pub struct Config {
     /// The promise: how many copies there are at least.
     #[schemars(range(min = 1))]
     pub retention: Option<u32>,
+    /// The log of its runs on this machine, for what a failed one said; where the tool's own configuration puts it when not given.
+    pub job_log: Option<String>,
     /// `barman check` now and then; with `data = "all"` also `barman verify-backup` of the newest copy.
     pub check: Option<CheckConfig>,
     /// Restoring into a scratch place now and then.
@@ -138,7 +141,8 @@ impl Config {
         let promise = Promise::new(self.max_age, self.min_size, self.retention, self.check.as_ref(), self.drill.as_ref());
         let timeout = self.spec(context).timeout;
         let (drill, check) = (self.drill.clone().unwrap_or_default(), self.check.clone());
-        Ok(Server { caller, name: self.server.clone(), config, promise, timeout, zone: context.zone, drill, check, shown: Mutex::default() })
+        let job_log = self.job_log.as_ref().map(|path| context.base.join(path));
+        Ok(Server { caller, name: self.server.clone(), config, job_log, promise, timeout, zone: context.zone, drill, check, shown: Mutex::default() })
     }
 }
 
@@ -148,6 +152,7 @@ struct Server {
     caller: Caller,
     name: String,
     config: Option<PathBuf>,
+    job_log: Option<PathBuf>,
     promise: Promise,
     timeout: Duration,
     zone: Option<chrono_tz::Tz>,
@@ -216,12 +221,15 @@ impl Server {
         self.config.clone().map_or_else(|| CONFIGURATIONS.iter().map(PathBuf::from).collect(), |config| vec![config])
     }
 
+    /// Its log, where that is on this machine.
+    fn log(&self) -> Option<JobLog> {
+        let own = || self.configurations().iter().find_map(|file| clusters::setting(file, &["barman".to_owned()], "log_file")).map(PathBuf::from);
+        JobLog::of(self.job_log.as_deref(), || own().filter(|path| path.is_absolute() && !self.caller.elsewhere()))
+    }
+
     /// Whom Barman runs as by its configuration.
     fn own_user(&self) -> String {
-        let said = self.configurations().iter().find_map(|file| {
-            let small = std::fs::metadata(file).is_ok_and(|about| about.is_file() && about.len() <= LARGEST);
-            small.then(|| std::fs::read_to_string(file).ok()).flatten().and_then(|text| parse::own_user(&text))
-        });
+        let said = self.configurations().iter().find_map(|file| clusters::setting(file, &["barman".to_owned()], "barman_user"));
         said.unwrap_or_else(|| "barman".to_owned())
     }
 
@@ -280,9 +288,14 @@ impl Server {
                 problems.push(Problem { subject: "barman check".to_owned(), message: error.message });
             }
         }
-        let now = clock::now();
+        let (now, complete) = (clock::now(), problems.is_empty());
+        if let Some(log) = self.log() {
+            let (name, zone) = (self.name.clone(), self.zone);
+            let (runs, problem) = log.runs(move |text| log::runs(text, &name, zone)).await;
+            joblog::add(&mut backup, runs, !self.caller.elsewhere(), now);
+            problems.extend(problem);
+        }
         let backup = backups::judge(backup, &self.promise, now);
-        let complete = problems.is_empty();
         Ok(Collected { observations: vec![Observation { at: now, data: Data::Backup(Box::new(backup)) }], problems, complete })
     }
 }

@@ -6,6 +6,7 @@
 use chrono::{DateTime, NaiveDateTime, TimeZone};
 use serde_json::{Map, Value};
 
+use crate::backups::joblog::LAST_RUN_FAILED;
 use crate::domain::backup::JobRun;
 use crate::domain::{Backup, Copy, SourceError, Timestamp};
 
@@ -18,13 +19,6 @@ pub(super) struct Shown {
     pub started: Option<Timestamp>,
     pub added_bytes: Option<u64>,
     pub error: Option<String>,
-}
-
-/// The user that a configuration lets Barman run as (`barman_user`, in its `[barman]` section).
-pub(super) fn own_user(text: &str) -> Option<String> {
-    let pairs = text.lines().filter_map(|line| line.split_once('='));
-    let mut users = pairs.filter(|(key, _)| key.trim() == "barman_user").map(|(_, user)| user.trim().to_owned());
-    users.find(|user| !user.is_empty())
 }
 
 /// Whether a name is an id of Barman: nothing else is handed to it.
@@ -200,7 +194,7 @@ pub(super) fn list(json: &str, server: &str, zone: Option<chrono_tz::Tz>, known:
     let mut complaints = Vec::new();
     // One that failed after the newest copy was made is news; an older one is history.
     if let Some(failed) = failed.as_ref().filter(|failed| newest.is_none_or(|newest| failed.started.is_none_or(|started| started > newest))) {
-        complaints.push(format!("the last run failed: {}", failed.message));
+        complaints.push(format!("{LAST_RUN_FAILED}{}", failed.message));
     }
     let bytes = rows.iter().flat_map(|row| [row.get("size_bytes"), row.get("wal_size_bytes")]).flatten().filter_map(Value::as_u64).sum();
     Ok(Backup {

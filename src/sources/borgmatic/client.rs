@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Config, said};
+use super::{Config, log, said};
 use crate::backups::caller::{Caller, Open, Said};
+use crate::backups::joblog::JobLog;
 use crate::backups::judge::is_ahead;
 use crate::backups::kept::Keeper;
-use crate::backups::{CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, tool};
+use crate::backups::{CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, clusters, tool};
 use crate::domain::backup::Check;
 use crate::domain::{Copy, SourceError, Timestamp};
 use crate::io::clock;
@@ -17,6 +18,8 @@ use crate::sources::{BoxFuture, BuildContext, SourceSpec};
 
 /// A restore or a check may take so long where nothing is configured.
 const LONG: Duration = Duration::from_secs(7_200);
+/// Where the configuration is when nothing else is said.
+const CONFIGURATIONS: [&str; 1] = ["/etc/borgmatic/config.yaml"];
 /// Folders above what was backed up that are not in an archive themselves.
 const DEEPEST: usize = 6;
 
@@ -44,6 +47,10 @@ pub struct Client {
     pub drill: DrillConfig,
     /// How it is checked.
     pub check: CheckConfig,
+    /// The log of its runs, where a person named it.
+    job_log: Option<PathBuf>,
+    /// The zone of the times in it.
+    pub zone: Option<chrono_tz::Tz>,
     /// Of one look.
     pub timeout: Duration,
     /// What was measured.
@@ -62,6 +69,8 @@ impl Client {
             promise: keys.promise(),
             drill: keys.drill.clone().unwrap_or_default(),
             check: keys.check.clone().unwrap_or_default(),
+            job_log: keys.job_log.as_ref().map(|path| context.base.join(path)),
+            zone: context.zone,
             timeout: spec.timeout,
             keeper: Keeper::new(context.cache.as_deref(), &context.id),
             memory: Mutex::default(),
@@ -75,6 +84,20 @@ impl Client {
     /// Whether borgmatic runs where paths are not those of this machine.
     pub fn elsewhere(&self) -> bool {
         self.caller.prefix.elsewhere()
+    }
+
+    /// The configuration that it was given.
+    pub fn configuration(&self) -> Option<&str> {
+        self.config.as_deref()
+    }
+
+    /// The log of its runs, where that is on this machine and known.
+    pub fn log(&self) -> Option<JobLog> {
+        JobLog::of(self.job_log.as_deref(), || {
+            let files = self.config.as_ref().map_or_else(|| CONFIGURATIONS.iter().map(PathBuf::from).collect(), |config| vec![PathBuf::from(config)]);
+            let own = || files.iter().find_map(|file| log::path(&clusters::text(file)));
+            if self.elsewhere() { None } else { own().map(PathBuf::from) }
+        })
     }
 
     /// With everything resolved.

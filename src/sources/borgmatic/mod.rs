@@ -6,9 +6,11 @@
 //! | --- | --- |
 //! | `client` | borgmatic, asked: archives, sizes, files, restoring, checking |
 //! | `poll` | one look at the data set |
+//! | `log` | the log file that it writes where it is told to; pure |
 //! | `said` | what borgmatic says on standard error; pure |
 
 mod client;
+mod log;
 mod poll;
 mod said;
 #[cfg(test)]
@@ -52,6 +54,8 @@ pub struct Config {
     /// The promise: how many archives there are at least.
     #[schemars(range(min = 1))]
     pub retention: Option<u32>,
+    /// The log of its runs on this machine, for what a failed one said; `log_file` of its configuration when not given.
+    pub job_log: Option<String>,
     /// Letting `borgmatic check` look at the repositories now and then.
     pub check: Option<CheckConfig>,
     /// Restoring into a scratch place now and then.

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, best};
+use super::log;
 use crate::backups::caller::Open;
 use crate::backups::disk::Disk;
 use crate::backups::judge::{self, is_ahead};
 use crate::backups::kept::Kept;
 use crate::backups::places::place;
-use crate::backups::{disk, growth, tool};
+use crate::backups::{disk, growth, joblog, tool};
 use crate::domain::backup::Place;
 use crate::domain::time::{human, since};
-use crate::domain::{Backup, Copy, Data, ErrorKind, Observation, SourceError, Timestamp};
+use crate::domain::{Backup, Copy, Data, ErrorKind, Observation, Problem, SourceError, Timestamp};
 use crate::io::clock;
 use crate::sources::borg::parse::{self, Document};
 use crate::sources::borg::{locks, runs, where_to};
@@ -47,9 +48,9 @@ impl Source for BorgmaticSource {
 
     fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
         Box::pin(async move {
-            let backup = look(&self.client).await?;
+            let (backup, problem) = look(&self.client).await?;
             let observations = vec![Observation { at: clock::now(), data: Data::Backup(Box::new(backup)) }];
-            Ok(Collected { observations, problems: Vec::new(), complete: true })
+            Ok(Collected { observations, problems: problem.into_iter().collect(), complete: true })
         })
     }
 }
@@ -103,7 +104,7 @@ fn behind(document: &Document, name: &str, max_age_s: Option<u64>, now: Timestam
 }
 
 /// Looks once.
-async fn look(client: &Client) -> Result<Backup, SourceError> {
+async fn look(client: &Client) -> Result<(Backup, Option<Problem>), SourceError> {
     let began = Instant::now();
     let open = client.open().await?;
     let all = client.listed(&open).await?;
@@ -137,7 +138,7 @@ async fn look(client: &Client) -> Result<Backup, SourceError> {
         }
     }
     complaints.extend(all_locks.iter().filter(|lock| lock.stale).map(|lock| format!("has a lock whose holder is gone: {}", lock.holder)));
-    let backup = Backup {
+    let mut backup = Backup {
         tool: "borgmatic".to_owned(),
         place: open.masked(&best.repository.location),
         next_at: growth::next_at(&copies),
@@ -151,5 +152,12 @@ async fn look(client: &Client) -> Result<Backup, SourceError> {
         copies,
         ..Backup::default()
     };
-    Ok(judge::judge(backup, &client.promise, now))
+    let mut unread = None;
+    if let Some(log) = client.log() {
+        let (configuration, zone) = (client.configuration().map(str::to_owned), client.zone);
+        let (runs, problem) = log.runs(move |text| log::runs(text, configuration.as_deref(), zone)).await;
+        joblog::add(&mut backup, runs, !client.elsewhere(), now);
+        unread = problem;
+    }
+    Ok((judge::judge(backup, &client.promise, now), unread))
 }

@@ -157,6 +157,8 @@ async fn real_repositories_are_told_browsed_restored_and_checked() {
         let check = desk.check().await.unwrap();
         assert!(check.ok, "{check:?}");
 
+        a_failed_run_is_told_by_the_log(&shop, &keys).await;
+
         // One of them is gone, then the other one's passphrase is wrong, then nothing is configured.
         fs::rename(shop.path("two"), shop.path("away")).unwrap();
         let error = look(base, &keys).await.unwrap_err();
@@ -172,6 +174,35 @@ async fn real_repositories_are_told_browsed_restored_and_checked() {
         let error = look(base, &keys).await.unwrap_err();
         assert!(matches!(error.kind, ErrorKind::Config | ErrorKind::Protocol), "{error:?}");
     }
+}
+
+/// borgmatic made to fail for one of its repositories: no archive tells of it, its log does.
+async fn a_failed_run_is_told_by_the_log(shop: &Shop, keys: &str) {
+    fs::rename(shop.path("one"), shop.path("away")).unwrap();
+    let log = shop.path("job.log");
+    let argv = ["-c", "config.yaml", "--log-file", log.to_str().unwrap(), "--log-file-verbosity", "1", "create"];
+    let argv = std::iter::once(shop.borgmatic.to_str().unwrap()).chain(argv).map(str::to_owned).collect();
+    let mut program = Program::new(argv).directory(shop.dir.path());
+    for name in ["HOME", "BORG_BASE_DIR"] {
+        program = program.env(name, Secret::new(shop.path("home").to_str().unwrap().to_owned()));
+    }
+    let output = exec::run(&program, Limits::within(Duration::from_secs(300))).await.unwrap();
+    assert!(!output.ending.success());
+    fs::rename(shop.path("away"), shop.path("one")).unwrap();
+    let base = shop.dir.path();
+    let seen = look(base, &format!("{keys}\njob_log = \"job.log\"")).await.unwrap();
+    let failure = seen.last_failure.unwrap();
+    assert!(failure.message.contains("does not exist") && failure.ended > seen.last_success, "{failure:#?}");
+    assert!(seen.complaints.contains(&format!("the last run failed: {}", failure.message)), "{:?}", seen.complaints);
+    assert!(failure.output.len() > 3 && failure.output.iter().any(|line| line.contains("CRITICAL")), "{failure:#?}");
+    // Newer versions take the place from their configuration; the line says nothing to older ones, which refuse it.
+    let text = fs::read_to_string(shop.path("config.yaml")).unwrap();
+    if !text.starts_with("location:") {
+        fs::write(shop.path("config.yaml"), format!("{text}log_file: {}\n", log.display())).unwrap();
+        assert_eq!(look(base, keys).await.unwrap().last_failure, Some(failure));
+    }
+    fs::write(shop.path("config.yaml"), text).unwrap();
+    assert_eq!(look(base, keys).await.unwrap().last_failure, None);
 }
 
 #[tokio::test]

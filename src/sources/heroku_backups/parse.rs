@@ -6,6 +6,7 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
+use crate::backups::joblog::LAST_RUN_FAILED;
 use crate::domain::backup::JobRun;
 use crate::domain::{Backup, Copy, SourceError, Timestamp};
 
@@ -101,7 +102,7 @@ pub(super) fn transfers(body: &[u8], database: Option<&str>, place: &str) -> Res
     let newest = copies.iter().map(|copy| copy.at).max();
     let mut complaints = Vec::new();
     if let Some(failed) = last_failure.as_ref().filter(|failed| newest.is_none_or(|newest| failed.ended.or(failed.started).is_none_or(|at| at > newest))) {
-        complaints.push(format!("the last run failed: {}", failed.message));
+        complaints.push(format!("{LAST_RUN_FAILED}{}", failed.message));
     }
     if let Some(warned) = copies.iter().max_by_key(|copy| copy.at).filter(|copy| copy.complete != Some(false)).and_then(|copy| copy.problem.as_ref()) {
         complaints.push(warned.clone());

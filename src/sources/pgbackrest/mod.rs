@@ -5,7 +5,9 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `parse` | what `info` and `verify` print; pure |
+//! | `log` | the log that it keeps of its backups; pure |
 
+mod log;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ use serde::Deserialize;
 
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
 use crate::backups::clusters::{self, Caller};
+use crate::backups::joblog::{self, JobLog};
 use crate::backups::{self, CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, plan, tool, user};
 use crate::config::value::{Dur, Size};
 use crate::domain::backup::Check;
@@ -33,6 +36,8 @@ const EVERY: Duration = Duration::from_secs(600);
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The time limit of a restore and of a check where none is configured.
 const LONG: Duration = Duration::from_secs(2 * 3_600);
+/// Where its logs are when its configuration says nothing else.
+const LOGS: &str = "/var/log/pgbackrest";
 /// Where the configuration is when nothing else is said.
 const CONFIGURATIONS: [&str; 2] = ["/etc/pgbackrest/pgbackrest.conf", "/etc/pgbackrest.conf"];
 
@@ -56,6 +61,8 @@ pub struct Config {
     /// The promise: how many copies there are at least.
     #[schemars(range(min = 1))]
     pub retention: Option<u32>,
+    /// The log of its runs on this machine, for what a failed one said; where the tool's own configuration puts it when not given.
+    pub job_log: Option<String>,
     /// `pgbackrest verify` now and then: it reads all files of the repository.
     pub check: Option<CheckConfig>,
     /// Restoring into a scratch place now and then.
@@ -134,7 +141,8 @@ impl Config {
         let promise = Promise::new(self.max_age, self.min_size, self.retention, self.check.as_ref(), self.drill.as_ref());
         let timeout = self.spec(context).timeout;
         let (drill, check) = (self.drill.clone().unwrap_or_default(), self.check.clone());
-        Ok(Stanza { caller, name: self.stanza.clone(), config, repo: self.repo, promise, timeout, drill, check })
+        let job_log = self.job_log.as_ref().map(|path| context.base.join(path));
+        Ok(Stanza { caller, name: self.stanza.clone(), config, job_log, zone: context.zone, repo: self.repo, promise, timeout, drill, check })
     }
 }
 
@@ -144,6 +152,8 @@ struct Stanza {
     caller: Caller,
     name: String,
     config: Option<PathBuf>,
+    job_log: Option<PathBuf>,
+    zone: Option<chrono_tz::Tz>,
     repo: Option<u32>,
     promise: Promise,
     timeout: Duration,
@@ -172,6 +182,21 @@ impl Stanza {
         options.push("--output=json".to_owned());
         let said = self.run(&options, "info", self.timeout).await?;
         parse::info(tool::json(&said), &self.name, clock::now())
+    }
+
+    /// The configurations that tell of it, as far as they are on this machine.
+    fn configurations(&self) -> Vec<PathBuf> {
+        self.config.clone().map_or_else(|| CONFIGURATIONS.iter().map(PathBuf::from).collect(), |config| vec![config])
+    }
+
+    /// The log of its backups, where that is on this machine.
+    fn log(&self) -> Option<JobLog> {
+        JobLog::of(self.job_log.as_deref(), || {
+            let sections = [format!("{}:backup", self.name), self.name.clone(), "global:backup".to_owned(), "global".to_owned()];
+            let configured = self.configurations().iter().find_map(|file| clusters::setting(file, &sections, "log-path"));
+            let name = format!("{}-backup.log", self.name);
+            (!self.caller.elsewhere()).then(|| Path::new(configured.as_deref().unwrap_or(LOGS)).join(name))
+        })
     }
 
     fn restoring(&self, copy: &Copy, into: &str) -> Vec<String> {
@@ -273,13 +298,11 @@ impl Repository for Stanza {
         if self.caller.elsewhere() {
             return Vec::new();
         }
-        let known = CONFIGURATIONS.iter().map(PathBuf::from);
-        let files: Vec<PathBuf> = self.config.clone().map_or_else(|| known.collect(), |config| vec![config]);
         let is_key = |key: &str| {
             let number = key.strip_prefix("pg").or_else(|| key.strip_prefix("repo")).and_then(|rest| rest.strip_suffix("-path"));
             number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
         };
-        files.iter().flat_map(|file| clusters::paths(file, is_key)).collect()
+        self.configurations().iter().flat_map(|file| clusters::paths(file, is_key)).collect()
     }
 }
 
@@ -296,11 +319,16 @@ impl Source for Polls {
 
     fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
         Box::pin(async move {
-            let (mut backup, problems) = self.stanza.info().await?;
+            let (mut backup, mut problems) = self.stanza.info().await?;
+            let (complete, zone) = (problems.is_empty(), self.stanza.zone);
             let now = clock::now();
+            if let Some(log) = self.stanza.log() {
+                let (runs, problem) = log.runs(move |text| log::runs(text, zone)).await;
+                joblog::add(&mut backup, runs, !self.stanza.caller.elsewhere(), now);
+                problems.extend(problem);
+            }
             parse::behind(&mut backup, self.stanza.promise.max_age_s.unwrap_or(u64::MAX), now);
             let backup = backups::judge(backup, &self.stanza.promise, now);
-            let complete = problems.is_empty();
             Ok(Collected { observations: vec![Observation { at: now, data: Data::Backup(Box::new(backup)) }], problems, complete })
         })
     }

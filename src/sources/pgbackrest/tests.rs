@@ -110,6 +110,8 @@ async fn a_real_stanza_in_every_state() {
 
     every_broken_state_is_told(&cluster, &keys, &copies).await;
 
+    a_failed_run_is_told_by_the_log(&cluster, &conf, &keys).await;
+
     let unknown = config(&keys.replace("\"main\"", "\"other\""));
     assert_eq!(look(&unknown, &dir).await.unwrap_err().kind, ErrorKind::Nothing);
     let lost = look(&config(&keys.replace("c.conf", "lost.conf")), &dir).await.unwrap_err();
@@ -124,6 +126,34 @@ async fn a_real_stanza_in_every_state() {
     assert!(denied.kind == ErrorKind::Missing && denied.message.contains("Permission denied"), "{denied:?}");
     fs::set_permissions(dir.join("repo"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     cluster.stop().await;
+}
+
+/// The tool made to fail: `info` knows nothing of it, its log does.
+async fn a_failed_run_is_told_by_the_log(cluster: &Cluster, conf: &str, keys: &str) {
+    let backups = cluster.path().join("repo/backup/main");
+    let mode = |mode| fs::set_permissions(&backups, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o500);
+    assert!(!cluster.run(&["pgbackrest", conf, "--stanza=main", "--type=full", "backup"]).await.ending.success());
+    mode(0o700);
+    let seen = look(&config(keys), cluster.path()).await.unwrap();
+    let failure = seen.last_failure.unwrap();
+    assert!(seen.complaints[0].starts_with("the last run failed: [047]: unable to create path"), "{:?}", seen.complaints);
+    assert!(seen.last_success < failure.ended && failure.started < failure.ended, "{failure:?}");
+    assert!(failure.output[0].contains("backup command begin") && failure.output.last().unwrap().ends_with("aborted with exception [047]"), "{failure:#?}");
+    assert!(failure.output.iter().all(|line| !line.contains("completed successfully")), "the runs before it are not its: {failure:#?}");
+    // Killed, it tells no end; one that came after it shows that it is over.
+    let killed = fs::read_to_string(cluster.path().join("log/main-backup.log")).unwrap();
+    let begin = killed.lines().rfind(|line| line.contains("backup command begin")).unwrap();
+    let text = format!("{}\n{begin}\n", &killed[..killed.rfind("-----PROCESS").unwrap()]);
+    fs::write(cluster.path().join("killed.log"), text).unwrap();
+    let named = |name: &str| config(&format!("{keys}\njob_log = \"{name}\""));
+    assert_eq!(look(&named("killed.log"), cluster.path()).await.unwrap().last_failure, None, "it may still be at it");
+    let mut none = named("none.log").build(&context(cluster.path())).unwrap();
+    let told = none.source.collect().await.unwrap();
+    assert!(told.complete && told.problems[0].message.contains("none.log cannot be read: no such file"), "{:?}", told.problems);
+    cluster.ok(&["pgbackrest", conf, "--stanza=main", "--type=incr", "backup"]).await;
+    let seen = look(&config(keys), cluster.path()).await.unwrap();
+    assert_eq!((seen.complaints.len(), seen.last_failure.map(|failure| failure.output.len())), (0, Some(failure.output.len())), "history is kept");
 }
 
 /// What damages a repository.
