@@ -245,6 +245,31 @@ pub struct SourceSpec {
     pub target: String,
 }
 
+impl SourceSpec {
+    /// What most kinds say of a source: the keys that every source has, else the kind's own interval and limit; tried again within a minute;
+    /// one look is enough to judge by.
+    #[must_use]
+    pub fn of(context: &BuildContext, capability: Capability, every: Duration, timeout: Duration, target: String) -> Self {
+        let common = &context.common;
+        let every = common.every.unwrap_or(every);
+        Self {
+            id: context.id.clone(),
+            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
+            capability,
+            every,
+            timeout: common.timeout.unwrap_or(timeout),
+            retry_every: every.min(Duration::from_secs(60)),
+            failures: 1,
+            successes: 1,
+            enabled: common.enabled.unwrap_or(true),
+            continuous: false,
+            runbook: common.runbook.clone(),
+            needs: common.needs.clone(),
+            target,
+        }
+    }
+}
+
 /// A source ready to run.
 pub struct Built {
     /// What the engine knows of it.

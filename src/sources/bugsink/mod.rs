@@ -118,23 +118,8 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Issues,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every,
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: self.project.clone().unwrap_or_else(|| self.url.clone()),
-        }
+        let spec = SourceSpec::of(context, Capability::Issues, EVERY, TIMEOUT, self.project.clone().unwrap_or_else(|| self.url.clone()));
+        SourceSpec { retry_every: spec.every, ..spec }
     }
 }
 

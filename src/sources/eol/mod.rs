@@ -163,25 +163,9 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Life,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(600)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: {
-                let named = self.products.iter().flatten().map(|(name, version)| format!("{name} {version}"));
-                named.chain(self.from.iter().flatten().map(|(name, _)| name.clone())).collect::<Vec<_>>().join(", ")
-            },
-        }
+        let named = self.products.iter().flatten().map(|(name, version)| format!("{name} {version}"));
+        let target = named.chain(self.from.iter().flatten().map(|(name, _)| name.clone())).collect::<Vec<_>>().join(", ");
+        let spec = SourceSpec::of(context, Capability::Life, EVERY, TIMEOUT, target);
+        SourceSpec { retry_every: spec.every.min(Duration::from_secs(600)), ..spec }
     }
 }

@@ -217,22 +217,12 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
+        let spec = SourceSpec::of(context, Capability::Health, EVERY, TIMEOUT, self.request());
         SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Health,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: self.retry_every.map_or_else(|| every.min(RETRY_EVERY), Dur::get),
+            retry_every: self.retry_every.map_or_else(|| spec.every.min(RETRY_EVERY), Dur::get),
             failures: self.failures.unwrap_or(3),
             successes: self.successes.unwrap_or(2),
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: self.request(),
+            ..spec
         }
     }
 }

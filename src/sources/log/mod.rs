@@ -457,22 +457,11 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
         let target = self.command.as_ref().map_or_else(|| self.path.list().join(", "), |argv| argv.join(" "));
         SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Log,
-            every: common.every.unwrap_or(Duration::from_secs(30)),
-            timeout: common.timeout.unwrap_or(Duration::from_secs(10)),
             retry_every: Duration::from_secs(2),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
             continuous: true,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target,
+            ..SourceSpec::of(context, Capability::Log, Duration::from_secs(30), Duration::from_secs(10), target)
         }
     }
 }

@@ -182,22 +182,9 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
         SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Log,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(60)),
             failures: 2,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: self.path.clone().or_else(|| self.url.clone()).unwrap_or_default(),
+            ..SourceSpec::of(context, Capability::Log, EVERY, TIMEOUT, self.path.clone().or_else(|| self.url.clone()).unwrap_or_default())
         }
     }
 }

@@ -241,24 +241,9 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
         let project = self.project.as_deref().map(|project| format!("/{project}")).unwrap_or_default();
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Issues,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every,
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: format!("{}{project}", self.organization),
-        }
+        let spec = SourceSpec::of(context, Capability::Issues, EVERY, TIMEOUT, format!("{}{project}", self.organization));
+        SourceSpec { retry_every: spec.every, ..spec }
     }
 }
 

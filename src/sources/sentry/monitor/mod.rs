@@ -98,23 +98,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Backup,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(60)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: format!("{}/{}", self.organization, self.monitor),
-        }
+        SourceSpec::of(context, Capability::Backup, EVERY, TIMEOUT, format!("{}/{}", self.organization, self.monitor))
     }
 }
 
