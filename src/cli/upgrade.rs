@@ -120,6 +120,12 @@ fn run_all(args: &Args, context: &Context) -> Result<Exit, Failure> {
     config.sources = vec![entry];
     config.sites.retain(|known| known.name == site);
     let mut packages = asked(&config)?;
+    // A version that a person names is wanted whatever is known of the others.
+    let is_named = !wishes.is_empty() && wishes.iter().all(|wish| wish.version.is_some());
+    if let (Some(why), None, false) = (&packages.advisories_problem, &packages.advisories_from, is_named) {
+        let remedy = "try again when it answers, name the versions (NAME==VERSION), or let the source ask nobody (`osv = false`)";
+        return Err(Failure::Usage(format!("what must be upgraded first is not known: {why}; {remedy}")));
+    }
     upgrade::complete(&project.manifests, &mut packages.items);
     let limit = if args.patch {
         Bump::Patch
@@ -224,10 +230,19 @@ fn failure(broken: Broken) -> Failure {
     match broken {
         Broken::Refused(..) => Failure::Usage(broken.to_string()),
         Broken::Failed(why, tail) => {
-            let tail: Vec<String> = tail.iter().rev().take(SHOWN).rev().map(|line| format!("\n  | {line}")).collect();
+            let tail: Vec<String> = upgrade::telling(&tail, SHOWN).iter().map(|line| format!("\n  | {line}")).collect();
             Failure::Other(anyhow::anyhow!("{why}{}", tail.concat()))
         }
-        Broken::Stopped => Failure::Other(anyhow::anyhow!("{broken}")),
+        Broken::Late | Broken::Stopped => Failure::Other(anyhow::anyhow!("{broken}")),
+    }
+}
+
+/// The failure of a run, and where all that was printed is.
+fn logged(broken: Broken, place: &Place) -> Failure {
+    let has_output = matches!(&broken, Broken::Failed(_, tail) if !tail.is_empty());
+    match failure(broken) {
+        Failure::Other(error) if has_output => Failure::Other(anyhow::anyhow!("{error}\n  the whole log: {}", place.log().display())),
+        other => other,
     }
 }
 
@@ -344,7 +359,7 @@ fn recorded(
         act::keep(journal, ended);
     }
     place.forget();
-    Ok((done.map_err(failure)?, took))
+    Ok((done.map_err(|broken| logged(broken, &place))?, took))
 }
 
 /// Stops it when whoever started it is gone without a word: nobody would record its end.
@@ -428,8 +443,8 @@ fn row(item: &Item, context: &Context) -> String {
     line.push_str(&item.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default());
     line.push_str(&cures(&item.cures));
     let mut text = format!("{}\n", clean(&line));
-    for line in item.output.iter().rev().take(SHOWN).rev() {
-        text.push_str(&format!("               | {}\n", clean(line)));
+    for line in upgrade::telling(&item.output, SHOWN) {
+        text.push_str(&format!("               | {}\n", clean(&line)));
     }
     text
 }

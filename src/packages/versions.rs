@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use pep440_rs::{Operator, VersionSpecifiers};
-use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree, VerbatimUrl};
+use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree, VerbatimUrl};
 
 use crate::domain::Bump;
 
@@ -187,7 +187,14 @@ impl Marker {
     /// Whether it holds for this interpreter and no extra. Without one, whatever asks for one may hold.
     #[must_use]
     pub fn holds(&self, interpreter: Option<&Interpreter>) -> bool {
-        self.0.evaluate_optional_environment(interpreter.and_then(|i| i.markers.as_ref()), &[])
+        self.holds_with(interpreter, &[])
+    }
+
+    /// Whether it holds where these extras are asked for.
+    #[must_use]
+    pub fn holds_with(&self, interpreter: Option<&Interpreter>, extras: &[&str]) -> bool {
+        let extras: Vec<ExtraName> = extras.iter().filter_map(|extra| ExtraName::from_str(extra).ok()).collect();
+        self.0.evaluate_optional_environment(interpreter.and_then(|i| i.markers.as_ref()), &extras)
     }
 }
 
@@ -202,6 +209,8 @@ pub struct Requirement {
     pub url: bool,
     /// When it applies.
     pub marker: Marker,
+    /// The extras that are asked for, normalised.
+    pub extras: Vec<String>,
 }
 
 impl Requirement {
@@ -219,11 +228,14 @@ impl Requirement {
             return Err("it begins with no name of a package".to_owned());
         }
         let mut rest = rest.trim_start();
-        if let Some(extras) = rest.strip_prefix('[') {
-            let Some((extras, after)) = extras.split_once(']') else { return Err("the list of extras does not end".to_owned()) };
-            if !extras.split(',').map(str::trim).all(|extra| extra.is_empty() || is_name(extra)) {
+        let mut extras = Vec::new();
+        if let Some(list) = rest.strip_prefix('[') {
+            let Some((list, after)) = list.split_once(']') else { return Err("the list of extras does not end".to_owned()) };
+            let named: Vec<&str> = list.split(',').map(str::trim).filter(|extra| !extra.is_empty()).collect();
+            if !named.iter().all(|extra| is_name(extra)) {
                 return Err("the list of extras cannot be read".to_owned());
             }
+            extras = named.into_iter().map(normalised).collect();
             rest = after.trim_start();
         }
         let url = rest.starts_with('@');
@@ -233,7 +245,7 @@ impl Requirement {
         let constraint = if url { Some(Constraint::default()) } else { Constraint::parse(versions) };
         let constraint = constraint.ok_or("the constraint on the version cannot be read")?;
         let marker = if marker.is_empty() { Marker(MarkerTree::TRUE) } else { Marker::parse(marker).ok_or("the marker after the semicolon cannot be read")? };
-        Ok(Self { name: normalised(name), constraint, url, marker })
+        Ok(Self { name: normalised(name), constraint, url, marker, extras })
     }
 }
 

@@ -246,3 +246,41 @@ impl Source for RegistrySource {
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+
+    use super::*;
+    use crate::domain::{NoteLine, SourceId};
+
+    /// A server on loopback with these pages, for as long as the tests run; gives its address.
+    pub(in crate::sources) fn serves(pages: impl Fn(&str) -> Vec<(&'static str, &'static str, String)>) -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let pages = pages(&url);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten().take(20) {
+                let mut head = BufReader::new((&stream).take(64 << 10)).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+                let path = head.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
+                head.for_each(drop);
+                let found = pages.iter().find(|(known, _, _)| *known == path);
+                let (status, kind, body) = found.map_or(("404 Not Found", "text/plain", ""), |(_, kind, body)| ("200 OK", kind, body));
+                let text = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(text.as_bytes());
+            }
+        });
+        url
+    }
+
+    /// What page 6 shows of a package, `RELEASE: (WORD) LINE` each, and the page that its key opens.
+    pub(in crate::sources) async fn notes(service: &dyn Service, source: &str, name: &str) -> (Vec<String>, Option<String>) {
+        let key = ItemKey { source: SourceId::parse(source).unwrap(), item: name.to_owned() };
+        let detail = service.detail(&key, None).await.unwrap();
+        let DetailBody::Notes(notes) = detail.body else { panic!("no notes") };
+        let warns = |line: &NoteLine| line.word.map(|word| format!("({word:?}) ")).unwrap_or_default();
+        let lines =
+            notes.releases.iter().flat_map(|release| release.lines.iter().map(move |line| format!("{}: {}{}", release.version, warns(line), line.text)));
+        (lines.collect(), detail.link)
+    }
+}

@@ -1,4 +1,4 @@
-//! The guarded upgrade with real tools: git, pip, pip-tools, uv, poetry, pipenv and pdm against an index on loopback with small wheels made here.
+//! The guarded upgrade with real tools: git, pip, pip-tools, uv, poetry (1 and 2), pipenv and pdm against an index on loopback with small wheels made here.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -188,6 +188,13 @@ impl Shop {
 
     pub fn run(&self, more: &[&str]) -> Output {
         ends(self.command(more))
+    }
+
+    /// With these folders for programs.
+    pub fn run_in(&self, path: &str, more: &[&str]) -> Output {
+        let mut command = self.command(more);
+        command.env("PATH", path);
+        ends(command)
     }
 
     /// Writes `work/py`, an interpreter that stands still where a gate is, as a slow disk would, and leaves its process in `GATE.reached`.
@@ -459,6 +466,8 @@ fn compiled_requirements_are_compiled_again() {
 /// A project whose lock file is kept by a tool of its own. The manifest pins `basket` and asks for `till`, `lamp`, `shelf<2` and `rack`.
 struct Locked<'a> {
     tool: &'a str,
+    /// Where its programs are found.
+    path: String,
     manifest: &'a str,
     lock: &'a str,
     text: &'a str,
@@ -469,9 +478,10 @@ struct Locked<'a> {
 }
 
 /// In `PATH` for the tool alone, with a home and an environment of its own.
-fn asks(shop: &Shop, folder: &Path, arguments: &[&str]) {
-    let mut asked = command(arguments[0]);
-    asked.args(&arguments[1..]).current_dir(folder).env("PATH", path()).env("HOME", shop.place.path().join("home"));
+fn asks(shop: &Shop, path: &str, folder: &Path, arguments: &[&str]) {
+    let program = std::env::split_paths(path).map(|dir| dir.join(arguments[0])).find(|program| program.is_file()).unwrap();
+    let mut asked = command(&program.display().to_string());
+    asked.args(&arguments[1..]).current_dir(folder).env("PATH", path).env("HOME", shop.place.path().join("home"));
     asked.env("VIRTUAL_ENV", shop.place.path().join("venv")).env("PDM_CHECK_UPDATE", "0").env("PIPENV_YES", "1").env("PIPENV_NOSPIN", "1");
     let output = ends(asked);
     assert!(output.status.success(), "{arguments:?}: {output:?}");
@@ -479,7 +489,8 @@ fn asks(shop: &Shop, folder: &Path, arguments: &[&str]) {
 
 /// The pin moves where it stands, ranges stay as they are, what only others need moves in the lock file alone, and the culprit is found.
 fn is_upgraded_by_its_own_tool(locked: &Locked<'_>) {
-    if !tool(locked.tool, &path()) {
+    let path = &locked.path;
+    if !tool(locked.tool, path) {
         return;
     }
     let Some(shop) = Shop::new(&[(locked.manifest, locked.text), ("check.py", CHECK)], &format!("manifest = \"{}\"", locked.lock)) else { return };
@@ -495,8 +506,8 @@ fn is_upgraded_by_its_own_tool(locked: &Locked<'_>) {
     for wheel in &newer {
         fs::rename(wheels.join(wheel), later.join(wheel)).unwrap();
     }
-    asks(&shop, &shop.dir(), &["python3", "-m", "venv", &shop.place.path().join("venv").to_string_lossy()]);
-    asks(&shop, &shop.dir(), locked.locks);
+    asks(&shop, path, &shop.dir(), &["python3", "-m", "venv", &shop.place.path().join("venv").to_string_lossy()]);
+    asks(&shop, path, &shop.dir(), locked.locks);
     for wheel in &newer {
         fs::rename(later.join(wheel), wheels.join(wheel)).unwrap();
     }
@@ -504,7 +515,7 @@ fn is_upgraded_by_its_own_tool(locked: &Locked<'_>) {
     shop.git(&["commit", "--quiet", "--amend", "--no-edit"]);
     assert_eq!(shop.git(&["show", &format!("main:{}", locked.manifest)]), manifest.trim_end());
 
-    let output = shop.run(&["app", "basket", "till", "lamp", "shelf", "peg", "--yes", "--json"]);
+    let output = shop.run_in(path, &["app", "basket", "till", "lamp", "shelf", "peg", "--yes", "--json"]);
     let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
     let expected = ["lamp 1.0.1: rolled_back", "till 1.0.1: kept", "basket 1.1: kept", "peg 1.1: kept", "shelf 1.2: kept"];
     let log = || fs::read_to_string(shop.runs().join("log")).unwrap_or_default();
@@ -530,15 +541,37 @@ fn is_upgraded_by_its_own_tool(locked: &Locked<'_>) {
     // The tool itself finds nothing to correct.
     let copy = shop.place.path().join("taken");
     shop.git(&["worktree", "add", "--quiet", "--detach", &copy.to_string_lossy(), branch]);
-    asks(&shop, &copy, locked.sound);
+    asks(&shop, path, &copy, locked.sound);
     assert!(log().contains(&format!("$ {}", locked.tool)), "{}", log());
 }
 
+const POETRY: Locked<'_> = Locked {
+    tool: "poetry",
+    path: String::new(),
+    manifest: "pyproject.toml",
+    lock: "poetry.lock",
+    text: "[tool.poetry]\npackage-mode = false\n\n[tool.poetry.dependencies]\npython = \">=3.9\"\nbasket = {version = \"1.0\", extras = [\"gift\"], markers = \"python_version > '3'\"} # by hand\ntill = \"^1.0.0\"\nlamp = \"*\"\nshelf = \"<2\"\n\n[tool.poetry.group.dev.dependencies]\nrack = \"*\"\n\n[[tool.poetry.source]]\nname = \"shop\"\nurl = \"INDEX\"\npriority = \"primary\"\n",
+    locks: &["poetry", "lock", "--no-interaction"],
+    sound: &["poetry", "check", "--lock", "--no-interaction"],
+};
+
 #[test]
 fn poetry_projects_are_upgraded_by_poetry() {
-    let text = "[tool.poetry]\npackage-mode = false\n\n[tool.poetry.dependencies]\npython = \">=3.9\"\nbasket = {version = \"1.0\", extras = [\"gift\"], markers = \"python_version > '3'\"} # by hand\ntill = \"^1.0.0\"\nlamp = \"*\"\nshelf = \"<2\"\n\n[tool.poetry.group.dev.dependencies]\nrack = \"*\"\n\n[[tool.poetry.source]]\nname = \"shop\"\nurl = \"INDEX\"\npriority = \"primary\"\n";
-    let (locks, sound) = (&["poetry", "lock", "--no-interaction"], &["poetry", "check", "--lock", "--no-interaction"]);
-    is_upgraded_by_its_own_tool(&Locked { tool: "poetry", manifest: "pyproject.toml", lock: "poetry.lock", text, locks, sound });
+    is_upgraded_by_its_own_tool(&Locked { path: path(), ..POETRY });
+}
+
+/// Poetry 1 has other commands for the same; it is in an environment of its own, which `ROUNDS_TEST_POETRY1` names.
+#[test]
+fn poetry_1_projects_are_upgraded_by_poetry_1() {
+    let own = std::env::var("ROUNDS_TEST_POETRY1").unwrap_or_default();
+    if own.is_empty() {
+        assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "name a Poetry 1 in ROUNDS_TEST_POETRY1");
+        return eprintln!("skipped: ROUNDS_TEST_POETRY1 names no Poetry 1");
+    }
+    // Only this program of it: the interpreter beside it is not the one to use.
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(&own, folder.path().join("poetry")).unwrap();
+    is_upgraded_by_its_own_tool(&Locked { path: format!("{}:{}", folder.path().display(), path()), ..POETRY });
 }
 
 #[test]
@@ -546,6 +579,7 @@ fn pdm_projects_are_upgraded_by_pdm() {
     let text = "[project]\nname = \"shop\"\nversion = \"1\"\nrequires-python = \">=3.9\"\ndependencies = [\n    \"basket[gift]==1.0 ; python_version > '3'\", # by hand\n    \"till~=1.0\",\n    \"lamp\",\n    \"shelf<2\",\n]\n\n[dependency-groups]\ndev = [\"rack\"]\n\n[tool.pdm]\ndistribution = false\n\n[[tool.pdm.source]]\nname = \"pypi\"\nurl = \"INDEX\"\nverify_ssl = false\n";
     is_upgraded_by_its_own_tool(&Locked {
         tool: "pdm",
+        path: path(),
         manifest: "pyproject.toml",
         lock: "pdm.lock",
         text,
@@ -559,6 +593,7 @@ fn pipenv_projects_are_upgraded_by_pipenv() {
     let text = "[[source]]\nname = \"shop\"\nurl = \"INDEX\"\nverify_ssl = false\n\n[packages]\nbasket = {version = \"==1.0\", extras = [\"gift\"], markers = \"python_version > '3'\"} # by hand\nlamp = \"*\"\nshelf = \"<2\"\nrack = \"*\"\n\n[dev-packages]\ntill = \"~=1.0\"\n";
     is_upgraded_by_its_own_tool(&Locked {
         tool: "pipenv",
+        path: path(),
         manifest: "Pipfile",
         lock: "Pipfile.lock",
         text,

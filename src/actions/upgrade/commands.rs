@@ -18,8 +18,8 @@ use crate::actions::written;
 use crate::io::exec::Program;
 use crate::io::secret::Secret;
 
-/// The last lines of a command that are kept for the report.
-const TAIL: usize = 40;
+/// The last lines of a command that are kept, for telling why it failed.
+const TAIL: usize = 1_000;
 /// The log is not longer than this, in bytes.
 const LOG: u64 = 32 << 20;
 /// Variables that would lead Python, pip or the tools that lock to another place than the new environment or the copy.
@@ -58,6 +58,10 @@ const WITHOUT: [&str; 27] = [
 pub(super) struct Ran {
     /// Why it failed; `None`: exit code 0.
     pub failed: Option<String>,
+    /// It failed because it took longer than one command may.
+    pub is_late: bool,
+    /// How long it took.
+    pub took: Duration,
     /// The last lines it printed.
     pub tail: Vec<String>,
 }
@@ -79,6 +83,16 @@ impl<'a> Commands<'a> {
     pub(super) fn new(mask: Mask, stop: &'a CancellationToken, limits: (Duration, Duration), log: &Path, tell: &'a mut (dyn FnMut(Said) + Send)) -> Self {
         let log = File::options().write(true).create(true).truncate(true).mode(0o600).open(log).ok();
         Self { mask, env: Vec::new(), stop, step_limit: limits.0, deadline: Instant::now() + limits.1, tell, log, logged: 0 }
+    }
+
+    /// Lets the end of the run have this much time from now on.
+    pub(super) fn more_time(&mut self, time: Duration) {
+        self.deadline = Instant::now() + time;
+    }
+
+    /// How much is left of the time for all.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Tells and logs what begins.
@@ -110,13 +124,12 @@ impl<'a> Commands<'a> {
     }
 
     async fn program(&mut self, argv: &[String], program: Program) -> Result<Ran, Broken> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let late = || Broken::Failed("the whole upgrade took longer than --timeout allows; the project is as it was".to_owned(), Vec::new());
+        let left = self.left();
         if self.stop.is_cancelled() {
             return Err(Broken::Stopped);
         }
         if left.is_zero() {
-            return Err(late());
+            return Err(Broken::Late);
         }
         let shown = self.mask.text(&written(argv));
         self.log(&format!("$ {shown}"));
@@ -143,8 +156,11 @@ impl<'a> Commands<'a> {
             return Err(Broken::Stopped);
         }
         if ended.is_err() && Instant::now() >= self.deadline {
-            return Err(late());
+            return Err(Broken::Late);
         }
-        Ok(Ran { failed: ended.err(), tail: tail.into() })
+        let took = begun.elapsed();
+        let is_late = ended.is_err() && took >= self.step_limit;
+        let failed = ended.err().map(|words| if is_late { format!("{words}; --step-timeout gives a command more") } else { words });
+        Ok(Ran { is_late, took, failed, tail: tail.into() })
     }
 }

@@ -21,6 +21,7 @@
 //! | `place` | the folder of a run: lock, copy, environment, cleaning |
 //! | `commands` | running what is shown and logged |
 //! | `guard` | the run itself |
+//! | `telling` | which lines of a failure tell why; pure |
 //!
 //! What does not belong here: which versions there are (`sources::python`), asking the person and printing (`cli`).
 
@@ -33,6 +34,7 @@ mod look;
 mod pins;
 mod place;
 mod plan;
+mod telling;
 mod tool;
 
 use std::collections::BTreeMap;
@@ -47,6 +49,7 @@ pub use guard::run;
 pub use look::{Look, look};
 pub use place::Place;
 pub use plan::{Left, Phase, Plan, Reach, Rung, Wish, begins_at, plan};
+pub use telling::telling;
 
 use crate::domain::{Notes, Package, SourceId};
 use crate::io::secret::SecretRef;
@@ -121,6 +124,9 @@ pub enum Broken {
     /// It was begun and could not go on: a sentence, and the last lines of what was run.
     #[error("{0}")]
     Failed(String, Vec<String>),
+    /// The time for all of it was over before anything was kept.
+    #[error("the whole upgrade took longer than --timeout allows, and nothing was kept; give it more, or fewer packages; the project is as it was")]
+    Late,
     /// Somebody stopped it.
     #[error("stopped; the project is as it was")]
     Stopped,

@@ -2,7 +2,7 @@
 //!
 //! What does not belong here: constraints, which stand in `pyproject.toml` (`project`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Deserialize;
 use toml::Value;
@@ -89,6 +89,7 @@ pub fn toml(text: &str, format: Format, shown: &str, project: Option<&Project>, 
     // uv writes the project itself into the lock, with what it asks for.
     let mut asked: Option<HashSet<String>> = None;
     let mut told = HashSet::new();
+    let mut optional = Vec::new();
     for (start, piece) in pieces(text) {
         let read: Piece = match toml::from_str(&piece) {
             Ok(read) => read,
@@ -117,6 +118,9 @@ pub fn toml(text: &str, format: Format, shown: &str, project: Option<&Project>, 
             if project.is_some_and(|project| project.name.as_ref() == Some(&name)) || !applies(&package, interpreter) {
                 continue;
             }
+            if format == Format::Poetry {
+                optional.extend(ways(&package).filter_map(|way| Optional::of(&name, &way)));
+            }
             let known = project.and_then(|project| project.direct.get(&name));
             recorded(&package, format, &place, &mut found.options);
             found.entries.push(Entry {
@@ -134,6 +138,9 @@ pub fn toml(text: &str, format: Format, shown: &str, project: Option<&Project>, 
         for entry in &mut found.entries {
             entry.direct = Some(asked.contains(&entry.name));
         }
+    }
+    if format == Format::Poetry {
+        by_extras(&mut found.entries, &optional, project, interpreter);
     }
     // Packages with extras are listed once more, with the same version.
     found.entries.dedup_by(|later, first| {
@@ -188,7 +195,7 @@ fn uv_asks(package: &Package) -> Vec<String> {
 }
 
 /// What a package asks of others, where its marker holds: `uv.lock` and `pylock.toml` name them, `poetry.lock` and `pdm.lock` give constraints
-/// too. What Poetry calls optional came by an extra, and whose is not written there.
+/// too. What Poetry calls optional came by an extra: [`by_extras`].
 fn asks(package: &Package, format: Format, own: &str, interpreter: Option<&Interpreter>) -> Vec<(String, Constraint)> {
     let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).map(str::to_owned);
     let holds = |one: &Value, key: &str| text(one, key).and_then(|text| Marker::parse(&text)).is_none_or(|marker| marker.holds(interpreter));
@@ -217,17 +224,106 @@ fn asks(package: &Package, format: Format, own: &str, interpreter: Option<&Inter
             }
         }
         Format::Poetry => {
-            for (name, value) in listed.and_then(Value::as_table).into_iter().flatten() {
-                // Several tables are for several markers.
-                let ways = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-                for way in ways.iter().filter(|way| holds(way, "markers") && way.get("optional").and_then(Value::as_bool) != Some(true)) {
-                    let version = way.as_str().map(str::to_owned).or_else(|| text(way, "version"));
-                    keep(name, version.as_deref().and_then(super::project::poetry_constraint));
-                }
+            for way in ways(package).filter(|way| holds(way.told, "markers") && !way.is_optional()) {
+                keep(way.name, way.constraint());
             }
         }
     }
     all
+}
+
+/// One way in which a package of `poetry.lock` asks for another.
+struct Way<'a> {
+    name: &'a str,
+    told: &'a Value,
+}
+
+/// Those of a package; several tables for one name are for several markers.
+fn ways(package: &Package) -> impl Iterator<Item = Way<'_>> {
+    let listed = package.dependencies.as_ref().and_then(Value::as_table).into_iter().flatten();
+    listed.flat_map(|(name, value)| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice).iter().map(move |told| Way { name, told }))
+}
+
+impl Way<'_> {
+    fn text(&self, key: &str) -> Option<&str> {
+        self.told.get(key).and_then(Value::as_str)
+    }
+
+    fn is_optional(&self) -> bool {
+        self.told.get("optional").and_then(Value::as_bool) == Some(true)
+    }
+
+    fn constraint(&self) -> Option<Constraint> {
+        self.told.as_str().or_else(|| self.text("version")).and_then(super::project::poetry_constraint)
+    }
+}
+
+/// A way that is open only with an extra of the one who asks, or one that asks for extras of the other.
+struct Optional {
+    from: String,
+    to: String,
+    constraint: Constraint,
+    marker: Option<Marker>,
+    /// The extras of `from` that its marker names; none: it is open to everybody.
+    opened_by: Vec<String>,
+    /// It needs one of them; else it only asks for extras of `to`.
+    by_extra: bool,
+    /// The extras of `to` that it asks for.
+    extras: Vec<String>,
+}
+
+impl Optional {
+    /// `None` for a way that has to do with no extra.
+    fn of(from: &str, way: &Way<'_>) -> Option<Self> {
+        let extras: Vec<String> = way.told.get("extras").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(normalised).collect();
+        let is_optional = way.is_optional();
+        if !is_optional && extras.is_empty() || !is_name(way.name) {
+            return None;
+        }
+        let text = way.text("markers").unwrap_or_default();
+        let opened_by = text.split("extra ==").skip(1).filter_map(|rest| rest.trim_start().get(1..)?.split(['"', '\'']).next().map(normalised)).collect();
+        let constraint = way.constraint().unwrap_or_default();
+        Some(Self { from: from.to_owned(), to: normalised(way.name), constraint, marker: Marker::parse(text), opened_by, by_extra: is_optional, extras })
+    }
+
+    fn is_open(&self, with: &BTreeSet<String>, interpreter: Option<&Interpreter>) -> bool {
+        let with: Vec<&str> = with.iter().map(String::as_str).collect();
+        (!self.by_extra || !self.opened_by.is_empty()) && self.marker.as_ref().is_none_or(|marker| marker.holds_with(interpreter, &with))
+    }
+}
+
+/// Opens the ways of extras that somebody asks for: the project, or a package that is there. Who is neither asked for by the project nor
+/// reached then came by an extra of which nothing tells, so all ways to it are taken.
+fn by_extras(entries: &mut [Entry], optional: &[Optional], project: Option<&Project>, interpreter: Option<&Interpreter>) {
+    if optional.is_empty() {
+        return;
+    }
+    let mut extras: BTreeMap<String, BTreeSet<String>> = project.map(|project| project.extras.clone()).unwrap_or_default();
+    let mut is_open = vec![false; optional.len()];
+    let none = BTreeSet::new();
+    loop {
+        let opens: Vec<usize> =
+            (0..optional.len()).filter(|at| !is_open[*at] && optional[*at].is_open(extras.get(&optional[*at].from).unwrap_or(&none), interpreter)).collect();
+        if opens.is_empty() {
+            break;
+        }
+        for at in opens {
+            is_open[at] = true;
+            extras.entry(optional[at].to.clone()).or_default().extend(optional[at].extras.iter().cloned());
+        }
+    }
+    let mut reached: HashSet<String> = entries.iter().flat_map(|entry| entry.asks.iter().map(|(name, _)| name.clone())).collect();
+    reached.extend(optional.iter().zip(&is_open).filter(|(_, is_open)| **is_open).map(|(way, _)| way.to.clone()));
+    let is_lost = |entry: &&Entry| entry.direct == Some(false) && !reached.contains(&entry.name);
+    let lost: HashSet<String> = entries.iter().filter(is_lost).map(|entry| entry.name.clone()).collect();
+    for (way, is_open) in optional.iter().zip(is_open) {
+        let all: BTreeSet<String> = way.opened_by.iter().cloned().collect();
+        if way.by_extra && (is_open || lost.contains(&way.to) && way.is_open(&all, interpreter)) && way.to != way.from {
+            for entry in entries.iter_mut().filter(|entry| entry.name == way.from) {
+                entry.take_asks(vec![(way.to.clone(), way.constraint.clone())]);
+            }
+        }
+    }
 }
 
 fn from_index(package: &Package, format: Format) -> bool {

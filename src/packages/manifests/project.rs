@@ -20,6 +20,8 @@ pub struct Project {
     pub problems: Vec<String>,
     /// Its own name, normalised.
     pub name: Option<String>,
+    /// Name to the extras that are asked for, all normalised.
+    pub extras: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The project of a folder; `None` when there is none that can be read.
@@ -91,7 +93,12 @@ fn standard(list: &Value, place: &str, interpreter: Option<&Interpreter>, found:
         match Requirement::parse(text) {
             // An extra that takes in others names the project itself: `all = ["shop[dev]"]`.
             Ok(read) if found.name.as_ref() == Some(&read.name) || !read.marker.holds(interpreter) => {}
-            Ok(read) => keep(found, read.name, &read.constraint, !read.url),
+            Ok(read) => {
+                if !read.extras.is_empty() {
+                    found.extras.entry(read.name.clone()).or_default().extend(read.extras);
+                }
+                keep(found, read.name, &read.constraint, !read.url);
+            }
             Err(why) => found.problems.push(format!("{place}: {}: {why}", shown(text))),
         }
     }
@@ -180,6 +187,10 @@ fn caret(name: &str, value: &Value, interpreter: Option<&Interpreter>, found: &m
                 && !python.allows(&interpreter.version)
             {
                 return;
+            }
+            let extras: Vec<String> = table.get("extras").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(normalised).collect();
+            if !extras.is_empty() {
+                found.extras.entry(normalised(name)).or_default().extend(extras);
             }
             let elsewhere = ["git", "path", "url", "file"].iter().any(|key| table.contains_key(*key));
             let constraint = table.get("version").and_then(Value::as_str).and_then(poetry_constraint).unwrap_or_default();

@@ -119,7 +119,7 @@ pub fn pages(meta: &Meta) -> Vec<Page> {
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
             continue;
         }
-        let read = readable(&url, rank);
+        let read = readable(&url, rank, normal(label) != "homepage");
         if let Some(read) = read.filter(|read| !all.iter().any(|(_, page)| page.read == *read)) {
             let mut link = url;
             // What somebody wrote before an @ is not handed on.
@@ -132,8 +132,9 @@ pub fn pages(meta: &Meta) -> Vec<Page> {
     all.into_iter().map(|(_, page)| page).collect()
 }
 
-/// The address that is read for a link; a repository or home page has notes only where GitHub keeps its releases.
-fn readable(url: &Url, rank: u8) -> Option<Url> {
+/// The address that is read for a link; a repository or home page has notes only where a forge keeps its releases: GitHub, GitLab (the feed of
+/// its tags), Gitea and Forgejo.
+fn readable(url: &Url, rank: u8, is_repository: bool) -> Option<Url> {
     let mut read = url.clone();
     read.set_fragment(None);
     let _ = read.set_username("");
@@ -152,7 +153,22 @@ fn readable(url: &Url, rank: u8) -> Option<Url> {
         }
         return Some(read);
     }
-    (rank < 2).then_some(read)
+    if rank < 2 {
+        return Some(read);
+    }
+    let parts: Vec<&str> = url.path_segments().filter(|_| is_repository)?.filter(|part| !part.is_empty()).collect();
+    let path = parts.join("/");
+    let path = path.strip_suffix(".git").unwrap_or(&path);
+    read.set_query(None);
+    if url.host_str().is_some_and(|host| host.starts_with("gitlab.")) && parts.len() >= 2 {
+        read.set_path(&format!("/{path}/-/tags"));
+        read.set_query(Some("format=atom"));
+    } else if parts.len() == 2 {
+        read.set_path(&format!("/{path}/releases.atom"));
+    } else {
+        return None;
+    }
+    Some(read)
 }
 
 #[cfg(test)]
@@ -188,7 +204,9 @@ mod tests {
         ] {
             assert_eq!(of(written).as_deref(), Some("https://github.com/shop/till/releases.atom"), "{written}");
         }
-        for none in ["null", "7", "\"\"", "\"./here\"", "\"https://gitlab.example/shop/till\"", "\"javascript:x/y\""] {
+        assert_eq!(of("\"https://gitlab.example/shop/web/till.git\"").as_deref(), Some("https://gitlab.example/shop/web/till/-/tags?format=atom"));
+        assert_eq!(of("\"https://forge.example/shop/till\"").as_deref(), Some("https://forge.example/shop/till/releases.atom"));
+        for none in ["null", "7", "\"\"", "\"./here\"", "\"https://forge.example/till\"", "\"javascript:x/y\""] {
             assert_eq!(of(none), None, "{none}");
         }
         let meta = registry(br#"{"crate":{"id":"till","repository":"https://github.com/shop/till","homepage":null},"versions":[]}"#).unwrap();

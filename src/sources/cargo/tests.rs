@@ -101,3 +101,27 @@ fn what_replaces_the_index_in_cargos_settings_is_used() {
     assert_eq!(replaced(&texts(&["[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n"])), None);
     assert_eq!(replaced(&texts(&["not toml ["])), None);
 }
+
+#[tokio::test]
+async fn the_detail_of_a_crate_has_what_was_said_between_the_locked_release_and_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "Cargo.lock", LOCK);
+    let feed = "<feed><entry><title>Release 1.2.0</title><content type=\"html\">&lt;ul&gt;&lt;li&gt;deprecated the drawer&lt;/li&gt;&lt;/ul&gt;</content></entry>\
+        <entry><title>1.0.0</title><content type=\"html\">&lt;p&gt;first&lt;/p&gt;</content></entry></feed>";
+    let url = crate::sources::registry::tests::serves(|url| {
+        vec![
+            (
+                "/ti/ll/till",
+                "text/plain",
+                "{\"name\":\"till\",\"vers\":\"1.0.0\",\"yanked\":false}\n{\"name\":\"till\",\"vers\":\"1.2.0\",\"yanked\":false}\n".to_owned(),
+            ),
+            ("/config.json", "application/json", format!(r#"{{"dl":"{url}dl","api":"{url}"}}"#)),
+            ("/api/v1/crates/till", "application/json", format!(r#"{{"crate":{{"name":"till","repository":"{url}shop/till"}}}}"#)),
+            ("/shop/till/releases.atom", "application/atom+xml", feed.to_owned()),
+        ]
+    });
+    let service = config(&format!("manifest = \"Cargo.lock\"\nindex = \"{url}\"")).build(&context(dir.path())).unwrap().service.unwrap();
+    let (said, link) = crate::sources::registry::tests::notes(&*service, "shop/cargo/web", "till").await;
+    assert_eq!(said, ["1.2.0: (Deprecated) deprecated the drawer"]);
+    assert_eq!(link.as_deref(), Some(format!("{url}shop/till").as_str()));
+}

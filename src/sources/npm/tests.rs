@@ -148,3 +148,25 @@ async fn a_scope_is_asked_for_at_its_own_registry_and_its_token_stays_there() {
     assert!(collected.problems.iter().any(|problem| problem.subject == "@own" && problem.message.contains("cannot be asked")), "{:?}", collected.problems);
     assert_eq!(*asked_there.lock().unwrap(), ["/till ", "/till "], "never at another registry");
 }
+
+/// What two releases say of themselves, as a forge feeds it.
+const FEED: &str = "<feed><entry><title>v2.0.0</title><content type=\"html\">&lt;h2&gt;Removed&lt;/h2&gt;&lt;ul&gt;&lt;li&gt;the drawer&lt;/li&gt;&lt;/ul&gt;</content></entry>\
+    <entry><title>v1.1.0</title><content type=\"html\">&lt;h2&gt;Added&lt;/h2&gt;&lt;ul&gt;&lt;li&gt;a bell&lt;/li&gt;&lt;/ul&gt;</content></entry>\
+    <entry><title>v1.0.0</title><content type=\"html\">&lt;p&gt;first&lt;/p&gt;</content></entry></feed>";
+
+#[tokio::test]
+async fn the_detail_of_a_package_has_what_was_said_between_the_locked_release_and_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "package-lock.json", LOCK);
+    let url = crate::sources::registry::tests::serves(|url| {
+        vec![
+            ("/till", "application/json", r#"{"name":"till","dist-tags":{"latest":"2.0.0"},"versions":{"1.0.0":{},"1.1.0":{},"2.0.0":{}}}"#.to_owned()),
+            ("/till/2.0.0", "application/json", format!(r#"{{"name":"till","repository":{{"type":"git","url":"git+{url}shop/till.git"}}}}"#)),
+            ("/shop/till/releases.atom", "application/atom+xml", FEED.to_owned()),
+        ]
+    });
+    let service = config(&format!("manifest = \"package-lock.json\"\nindex = \"{url}\"")).build(&context(dir.path())).unwrap().service.unwrap();
+    let (said, link) = crate::sources::registry::tests::notes(&*service, "shop/npm/web", "till").await;
+    assert_eq!(said, ["2.0.0: (Breaking) the drawer", "1.1.0: a bell"], "and nothing of the release that is there");
+    assert_eq!(link.as_deref(), Some(format!("{url}shop/till.git").as_str()), "the page that a key opens");
+}

@@ -285,8 +285,12 @@ impl PythonSource {
         );
         if !all.is_empty()
             && all.iter().all(|one| !one.answered)
-            && let Some(error) = worst(&all)
+            && let Some(mut error) = worst(&all)
         {
+            // Who has no password is mostly told so for this very reason.
+            if let (ErrorKind::Auth, false) = (error.kind, indexes.problems.is_empty()) {
+                error.message = format!("{}: {}", error.message, indexes.problems.join("; "));
+            }
             return Err(error);
         }
         let mut problems: Vec<Problem> = here.manifest.problems.clone();

@@ -1,141 +1,12 @@
-//! Projects as people keep them, against an index on loopback that is strict, slow to please, and sometimes wrong.
+//! Whole looks: what is listed and installed against an index and a service of advisories on loopback.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use proptest::prelude::*;
-use tokio::task::JoinHandle;
-
+use super::super::*;
 use super::*;
-use crate::demo::advisories::{self, Shelf};
-use crate::demo::index::{self, Catalogue, Counters, Page, Release};
-use crate::domain::{Bump, Data, ErrorKind, Package, Packages, SourceId};
-use crate::packages::manifests;
-use crate::sources::contract::{self, Faulty, SECRET};
-use crate::sources::{Collected, Common};
-
-/// An index that ends with the test.
-struct Standing {
-    url: String,
-    counters: Arc<Counters>,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl Drop for Standing {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-fn stand(catalogue: Catalogue) -> Standing {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/simple/", listener.local_addr().unwrap());
-    let counters = Arc::new(Counters::default());
-    let task = tokio::spawn(index::serve(listener, Arc::new(catalogue), Arc::clone(&counters)));
-    Standing { url, counters, task }
-}
-
-fn releases(versions: &[&str]) -> Page {
-    let at = Some("2026-11-17T00:00:00Z".to_owned());
-    Page::Releases(versions.iter().map(|version| Release { at: at.clone(), ..Release::new(version) }).collect(), None)
-}
-
-fn shelf(pages: &[(&str, Page)]) -> Catalogue {
-    Catalogue { pages: pages.iter().map(|(name, page)| ((*name).to_owned(), page.clone())).collect(), ..Catalogue::default() }
-}
-
-fn config(text: &str) -> Config {
-    // No test asks the world: what names no service of advisories has the index's own list at most.
-    let text = &if text.contains("osv") { text.to_owned() } else { format!("osv = false\neol = false\n{text}") };
-    let text = &if text.contains("eol") { text.clone() } else { format!("eol = false\n{text}") };
-    toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
-}
-
-fn context(dir: &Path) -> BuildContext {
-    BuildContext {
-        id: SourceId::parse("shop/python/app").unwrap(),
-        common: Common::default(),
-        base: dir.to_owned(),
-        trusted: false,
-        zone: None,
-        cache: Some(dir.join("cache")),
-        state: None,
-    }
-}
-
-fn put(dir: &Path, name: &str, text: &str) {
-    let path = dir.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
-fn install(dir: &Path, name: &str, version: &str, more: &str) {
-    let folder = format!("venv/lib/python3.11/site-packages/{}-{version}.dist-info", name.replace('-', "_"));
-    put(dir, &format!("{folder}/METADATA"), &format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}\nA long story.\nName: not-this\n"));
-    put(dir, "venv/pyvenv.cfg", "home = /usr/bin\nversion = 3.11.4\n");
-}
-
-async fn poll(dir: &Path, text: &str) -> Result<Collected, SourceError> {
-    config(text).build(&context(dir)).unwrap().source.collect().await
-}
-
-fn packages(collected: &Collected) -> &Packages {
-    match &collected.observations[0].data {
-        Data::Packages(packages) => packages,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn item<'a>(collected: &'a Collected, name: &str) -> &'a Package {
-    packages(collected).items.iter().find(|item| item.name == name).unwrap_or_else(|| panic!("no {name} in {collected:#?}"))
-}
-
-/// A task that ends with the test.
-struct Ends(JoinHandle<std::io::Result<()>>);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// A service of advisories.
-fn knows(shelf: Shelf) -> (String, Arc<Shelf>, Ends) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let shelf = Arc::new(shelf);
-    let task = Ends(tokio::spawn(advisories::serve(listener, Arc::clone(&shelf))));
-    (url, shelf, task)
-}
-
-fn weakness(id: &str, aliases: &[&str], name: &str, runs: &[(&str, &str)], vector: &str) -> serde_json::Value {
-    let events: Vec<_> = runs.iter().flat_map(|(from, fixed)| [serde_json::json!({ "introduced": from }), serde_json::json!({ "fixed": fixed })]).collect();
-    serde_json::json!({
-        "id": id, "aliases": aliases, "modified": "2026-11-01T00:00:00Z", "summary": format!("{id} \u{1b}[2J"),
-        "severity": if vector.is_empty() { serde_json::json!([]) } else { serde_json::json!([{ "type": "CVSS_V3", "score": vector }]) },
-        "affected": [{ "package": { "name": name, "ecosystem": "PyPI" }, "ranges": [{ "type": "ECOSYSTEM", "events": events }] }],
-    })
-}
-
-const HIGH: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H";
-
-fn count(counter: &std::sync::atomic::AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
-}
-
-/// Notes of a package, as the screen would ask for them.
-async fn notes_of(dir: &Path, text: &str, name: &str) -> Result<(crate::domain::Notes, Option<String>), SourceError> {
-    let service = config(text).build(&context(dir)).unwrap().service.unwrap();
-    let key = crate::sources::ItemKey { source: SourceId::parse("shop/python/app").unwrap(), item: name.to_owned() };
-    let detail = service.detail(&key, None).await?;
-    match detail.body {
-        crate::sources::DetailBody::Notes(notes) => Ok((*notes, detail.link)),
-        other => panic!("{other:?}"),
-    }
-}
 
 #[tokio::test]
 async fn notes_are_read_where_the_metadata_say_and_kept_for_a_day() {
@@ -501,206 +372,6 @@ async fn the_index_of_the_manifest_is_used_and_its_lack_names_the_line_to_add() 
 }
 
 #[tokio::test]
-async fn the_contract_is_kept_against_every_fault() {
-    let dir = tempfile::tempdir().unwrap();
-    put(dir.path(), "requirements.txt", "basket==1.0\n");
-    let page = contract::Page::json(&index::json("basket", &[Release::new("1.0"), Release::new("1.1")], None));
-    let answers = contract::suite(&page, |server| {
-        let url = server.url("/simple/").replace("://", &format!("://me:{SECRET}@"));
-        let mut context = context(dir.path());
-        (context.common.timeout, context.cache) = (Some(contract::TIMEOUT), None);
-        config(&format!("manifest = \"requirements.txt\"\nindex = \"{url}\"")).build(&context).unwrap().source
-    })
-    .await;
-    let kinds = [
-        (Faulty::Ok, None),
-        (Faulty::Unauthorized, Some(ErrorKind::Auth)),
-        (Faulty::NotFound, Some(ErrorKind::Status)),
-        (Faulty::RateLimited, Some(ErrorKind::RateLimited)),
-        (Faulty::ServerError, Some(ErrorKind::Status)),
-        (Faulty::Html, Some(ErrorKind::Protocol)),
-        (Faulty::Partial, Some(ErrorKind::Protocol)),
-        (Faulty::HalfBody, Some(ErrorKind::Protocol)),
-        (Faulty::EmptyBody, Some(ErrorKind::Protocol)),
-        (Faulty::Controls, Some(ErrorKind::Protocol)),
-        (Faulty::Hang, Some(ErrorKind::Timeout)),
-        (Faulty::Drip, Some(ErrorKind::Timeout)),
-        (Faulty::Refused, Some(ErrorKind::Connect)),
-        (Faulty::TlsExpired, Some(ErrorKind::Tls)),
-        (Faulty::TlsSelfSigned, Some(ErrorKind::Tls)),
-    ];
-    for (faulty, kind) in kinds {
-        assert_eq!(contract::kind_of(&answers, faulty), kind, "{faulty:?}");
-    }
-}
-
-fn scope(dir: &Path) -> manifests::Scope<'_> {
-    manifests::Scope { base: dir, interpreter: None }
-}
-
-fn listed(manifest: &manifests::Manifest) -> Vec<String> {
-    manifest
-        .entries
-        .iter()
-        .map(|entry| {
-            let direct = entry.direct.map_or("?", |direct| if direct { "direct" } else { "indirect" });
-            let from = if entry.from_index { "" } else { " elsewhere" };
-            format!("{} {}{} {direct}{from} {}", entry.name, entry.constraint, entry.locked.as_ref().map(|v| format!(" ={v}")).unwrap_or_default(), entry.place)
-        })
-        .collect()
-}
-
-#[test]
-fn requirements_are_read_as_pip_reads_them_and_one_bad_line_costs_one_line() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    put(
-        dir,
-        "requirements.txt",
-        "\u{feff}# head\r\n-r nested/base.txt\n-cconstraints.txt\n--find-links ./wheels\nFoo.Bar [x,y] >=1 , <2 ; python_version >= '3' # why\n\
-         joined==\\\n1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n-e git+ssh://git@host/tool.git@v1#egg=tool\n-e .\n./libs/inner[dev]\n\
-         dist/wheel_one-2.0-py3-none-any.whl\nurl-one @ https://me:hush@files.example/u.zip ; python_version >= '3'\nwindows; sys_platform == 'win32x'\n\
-         odd===1.0.weird\nbad == = 1\n-e\n--frobnicate=hush\nvar==${VERSION}\n-r missing.txt\n<<<<<<< HEAD\nlast==3\n",
-    );
-    put(dir, "nested/base.txt", "-r ../requirements.txt\n-r more.txt\nbase~=1.4.2\n");
-    put(dir, "nested/more.txt", "more\nLAST\n");
-    put(dir, "constraints.txt", "more==7.0\nunused==1\nlast<4\n");
-    let found = manifests::read(&[dir.join("requirements.txt")], manifests::Scope { base: dir, interpreter: Interpreter::new("3.12.1").as_ref() });
-    let problems: Vec<&str> = found.problems.iter().map(|problem| problem.subject.as_str()).collect();
-    assert_eq!(
-        listed(&found),
-        [
-            "more ==7.0 =7.0 direct nested/more.txt:1",
-            "last <4,==3 =3 direct nested/more.txt:2",
-            "base ~=1.4.2 direct nested/base.txt:3",
-            "foo-bar >=1,<2 direct requirements.txt:5",
-            "joined ==1.0 =1.0 direct requirements.txt:6",
-            "tool  direct elsewhere requirements.txt:10",
-            "inner  direct elsewhere requirements.txt:12",
-            "wheel-one  =2.0 direct elsewhere requirements.txt:13",
-            "url-one  direct elsewhere requirements.txt:14",
-            "odd  =1.0.weird direct requirements.txt:16",
-            "bad  direct requirements.txt:17",
-            "var  direct requirements.txt:20",
-        ]
-    );
-    let own = [16, 17, 18, 19, 20, 22].map(|line| format!("requirements.txt:{line}"));
-    let followed = ["nested/base.txt:1", "requirements.txt:21"].map(str::to_owned);
-    assert_eq!(problems, [&own[..], &followed].concat());
-    assert!(!format!("{found:?}").contains("hush"), "{found:?}");
-    assert!(found.problems[4].message.contains("${VERSION}"));
-}
-
-#[test]
-fn compiled_requirements_tell_what_is_direct_and_their_source_its_constraints() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    put(dir, "requirements.in", "django>=4.2,<5\n");
-    put(
-        dir,
-        "requirements.txt",
-        "#\n# compiled\n#\nasgiref==3.8.1 \\\n    --hash=sha256:aa\n    # via django\ndjango==4.2.1\n    # via\n    #   -r requirements.in\n    #   other\nold==1 # via django\n",
-    );
-    let found = manifests::read(&[dir.join("requirements.txt")], scope(dir));
-    assert_eq!(
-        listed(&found),
-        ["asgiref  =3.8.1 indirect requirements.txt:4", "django >=4.2,<5 =4.2.1 direct requirements.txt:7", "old  =1 indirect requirements.txt:11"]
-    );
-    assert!(found.problems.is_empty());
-}
-
-const POETRY: &str = "# @generated by Poetry\n\n[[package]]\nname = \"Django\"\nversion = \"4.2.1\"\noptional = false\n\n[package.dependencies]\nasgiref = \">=3.6\"\n\n[[package]]\nname = \"tool\"\nversion = \"1.0\"\n[package.source]\ntype = \"git\"\nurl = \"https://git.example/x\"\n\n[metadata]\nlock-version = \"2.1\"\n";
-const UV: &str = "version = 1\nrevision = 3\n[[package]]\nname = \"shop\"\nversion = \"0.1\"\nsource = { virtual = \".\" }\n[package.metadata]\nrequires-dist = [{ name = \"django\", specifier = \">=4.2\" }]\n[[package]]\nname = \"django\"\nversion = \"4.2.1\"\nsource = { registry = \"https://index.example/simple\" }\n[[package]]\nname = \"asgiref\"\nversion = \"3.7\"\nsource = { registry = \"https://index.example/simple\" }\n[[package]]\nname = \"tool\"\nsource = { git = \"https://git.example/x#abc\" }\n";
-const PDM: &str = "[metadata]\nlock_version = \"4.5.1\"\n[[package]]\nname = \"requests\"\nversion = \"2.31\"\n[[package]]\nname = \"requests\"\nversion = \"2.31\"\nextras = [\"socks\"]\n";
-const PYLOCK: &str = "lock-version = \"1.0\"\ncreated-by = \"x\"\n[[packages]]\nname = \"attrs\"\nversion = \"25.1.0\"\nindex = \"https://index.example/simple\"\nwheels = [{ name = \"a.whl\", upload-time = 2025-01-25T11:30:10Z, hashes = { sha256 = \"x\" } }]\n[[packages]]\nname = \"tree\"\ndirectory = { path = \".\" }\n[[packages]]\nname = \"win\"\nversion = \"1\"\nmarker = \"sys_platform == 'win32x'\"\n";
-const PIPFILE: &str = r#"{"_meta":{"sources":[{"name":"x","url":"https://index.example/simple","verify_ssl":true}]},"default":{"requests":{"extras":["socks"],"version":"==2.34.2"},"tool":{"git":"https://git.example/x","ref":"abc"}},"develop":{"broken":7}}"#;
-
-#[test]
-fn lock_files_of_every_tool_are_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    put(dir, "alone/poetry.lock", POETRY);
-    put(dir, "poetry/poetry.lock", POETRY);
-    put(
-        dir,
-        "poetry/pyproject.toml",
-        "[tool.poetry.dependencies]\npython = \"^3.11\"\nDjango = \"^4.2\"\n[tool.poetry.group.dev.dependencies]\nx = { version = \"~1.2\", python = \"<3\" }\n",
-    );
-    put(dir, "uv.lock", UV);
-    put(dir, "pdm.lock", PDM);
-    put(dir, "pylock.toml", PYLOCK);
-    put(dir, "Pipfile.lock", PIPFILE);
-    put(
-        dir,
-        "pep/pyproject.toml",
-        "[project]\nname = \"shop\"\ndependencies = [\"django>=4.2\", \"b ==1.0 ; python_version >= '3'\"]\n[dependency-groups]\ndev = [\"c\", { include-group = \"x\" }]\n",
-    );
-    let cases: [(&str, &[&str], usize); 7] = [
-        ("alone/poetry.lock", &["django  =4.2.1 ? alone/poetry.lock:3", "tool  =1.0 ? elsewhere alone/poetry.lock:11"], 0),
-        ("poetry/poetry.lock", &["django >=4.2,<5 =4.2.1 direct poetry/poetry.lock:3", "tool  =1.0 indirect elsewhere poetry/poetry.lock:11"], 0),
-        ("uv.lock", &["django  =4.2.1 direct uv.lock:9", "asgiref  =3.7 indirect uv.lock:13", "tool  indirect elsewhere uv.lock:17"], 0),
-        ("pdm.lock", &["requests  =2.31 ? pdm.lock:3"], 0),
-        ("pylock.toml", &["attrs  =25.1.0 ? pylock.toml:3", "tree  ? elsewhere pylock.toml:8"], 0),
-        ("Pipfile.lock", &["requests  =2.34.2 ? Pipfile.lock default", "tool  ? elsewhere Pipfile.lock default"], 1),
-        ("pep/pyproject.toml", &["b ==1.0 =1.0 direct pep/pyproject.toml", "c  direct pep/pyproject.toml", "django >=4.2 direct pep/pyproject.toml"], 1),
-    ];
-    let interpreter = Interpreter::new("3.12");
-    for (name, expected, problems) in cases {
-        let found = manifests::read(&[dir.join(name)], manifests::Scope { base: dir, interpreter: interpreter.as_ref() });
-        assert_eq!(listed(&found), expected, "{name}");
-        assert_eq!(found.problems.len(), problems, "{name}: {:?}", found.problems);
-    }
-    assert_eq!(manifests::read(&[dir.join("uv.lock")], scope(dir)).options.len(), 1, "where the packages came from is remembered");
-}
-
-#[test]
-fn lock_files_broken_as_disks_and_people_break_them_lose_only_what_is_broken() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    let merge = UV.replace("[[package]]\nname = \"asgiref\"", "[[package]]\n<<<<<<< HEAD\nname = \"asgiref\"");
-    let nameless = UV.replace("name = \"asgiref\"\n", "");
-    let number = UV.replace("version = \"3.7\"", "version = 3.7");
-    let cases: [(&str, String, usize, &str); 6] = [
-        ("uv.lock", merge, 2, "uv.lock:14"),
-        ("uv.lock", UV[..UV.len() - 30].to_owned(), 2, "uv.lock:19"),
-        ("uv.lock", nameless, 2, "uv.lock:13"),
-        ("uv.lock", number, 3, ""),
-        ("poetry.lock", POETRY.replace("2.1", "9.0"), 2, "poetry.lock"),
-        ("Pipfile.lock", PIPFILE[..40].to_owned(), 0, "Pipfile.lock:1"),
-    ];
-    for (name, text, count, place) in cases {
-        put(dir, name, &text);
-        let found = manifests::read(&[dir.join(name)], scope(dir));
-        assert_eq!(found.entries.len(), count, "{name}: {found:?}");
-        assert_eq!(found.problems.first().map_or("", |problem| problem.subject.as_str()), place, "{name}: {:?}", found.problems);
-    }
-    for bytes in [&b""[..], b"\0\0\0\0", b"\xff\xfea\0=\0=\0x\0", b"\xff\xfe\xff"] {
-        for name in ["uv.lock", "poetry.lock", "Pipfile.lock", "pyproject.toml", "requirements.txt"] {
-            fs::write(dir.join(name), bytes).unwrap();
-            let _ = manifests::read(&[dir.join(name)], scope(dir));
-        }
-    }
-}
-
-#[test]
-fn lock_files_of_a_future_version_are_read_as_far_as_they_go_and_that_is_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let package = "[[package]]\nname = \"till\"\nversion = \"1.0\"\nnovelty = { a = [1] }\n";
-    for (name, text) in [
-        ("uv.lock", format!("version = 2\nrevision = 1\n{package}")),
-        ("poetry.lock", format!("{package}[metadata]\nlock-version = \"3.0\"\n")),
-        ("pdm.lock", format!("[metadata]\nlock_version = \"5.0.0\"\n{package}")),
-        ("pylock.toml", format!("lock-version = \"2.0\"\n{}", package.replace("[[package]]", "[[packages]]"))),
-        ("Pipfile.lock", r#"{"_meta":{"pipfile-spec":7},"default":{"till":{"version":"==1.0","novelty":1}}}"#.to_owned()),
-    ] {
-        put(dir.path(), name, &text);
-        let found = manifests::read(&[dir.path().join(name)], scope(dir.path()));
-        assert!(matches!(found.entries.as_slice(), [one] if one.name == "till" && one.locked.as_deref() == Some("1.0")), "{name}: {found:?}");
-        assert!(matches!(found.problems.as_slice(), [one] if one.message.contains("is not known; it is read as far as it goes")), "{name}: {found:?}");
-    }
-}
-
-#[tokio::test]
 async fn names_that_differ_by_case_and_dashes_are_one_package_and_versions_of_ones_own_are_compared() {
     let dir = tempfile::tempdir().unwrap();
     let index = stand(shelf(&[("foo-bar", releases(&["1.0", "1.1"]))]));
@@ -716,72 +387,6 @@ async fn names_that_differ_by_case_and_dashes_are_one_package_and_versions_of_on
     assert_eq!(count(&index.counters.requests), 2, "its page and its list of weaknesses; nobody is asked for what comes from a repository");
     let circles: Vec<_> = collected.problems.iter().map(|problem| format!("{}: {}", problem.subject, problem.message)).collect();
     assert!(circles.len() == 2 && circles.iter().all(|told| told.contains("requirements.txt includes itself")), "{circles:?}");
-}
-
-#[test]
-fn an_environment_is_read_without_running_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    install(dir, "Zope.Interface", "6.1", "Requires-Dist: folded >=1,\n  <2\nRequires-Dist: pysocks>=1; extra == 'socks'\n");
-    install(dir, "asked", "1.0", "");
-    put(dir, "venv/lib/python3.11/site-packages/asked-1.0.dist-info/REQUESTED", "");
-    install(dir, "local", "1.0", "");
-    put(dir, "venv/lib/python3.11/site-packages/local-1.0.dist-info/direct_url.json", "{}");
-    put(dir, "venv/lib/python3.11/site-packages/no_metadata-3.0.dist-info/RECORD", "");
-    put(dir, "venv/lib/python3.11/site-packages/~half-3.0.dist-info/METADATA", "Name: half\n");
-    put(dir, "venv/lib/python3.11/site-packages/Old-0.9-py3.11.egg-info", "Metadata-Version: 1.0\nName: Old\nVersion: 0.9\n");
-    install(dir, "asked", "0.9", "");
-    let found = manifests::installed::read(&dir.join("venv")).unwrap();
-    let all: Vec<String> = found.distributions.values().map(|one| format!("{} {} {:?} {}", one.name, one.version, one.requested, one.from_index)).collect();
-    assert_eq!(
-        all,
-        [
-            "asked 1.0 Some(true) true",
-            "local 1.0 Some(false) false",
-            "no-metadata 3.0 Some(false) true",
-            "old 0.9 None true",
-            "zope-interface 6.1 Some(false) true"
-        ]
-    );
-    assert_eq!(found.distributions["zope-interface"].requires[0].1.to_string(), ">=1,<2");
-    assert_eq!((found.problems.len(), found.interpreter.unwrap().text.as_str()), (3, "3.11.4"));
-    let itself = manifests::installed::read(&dir.join("venv/lib/python3.11/site-packages")).unwrap();
-    assert_eq!(itself.distributions.len(), 5);
-}
-
-/// What a real environment holds is what its own pip lists.
-#[tokio::test]
-async fn a_real_environment_is_read_as_pip_lists_it() {
-    use crate::io::exec::{Limits, Program, run};
-    let dir = tempfile::tempdir().unwrap();
-    let venv = dir.path().join("venv");
-    let limits = Limits::within(Duration::from_secs(180));
-    let argv = |parts: &[&str]| Program::new(parts.iter().map(|part| (*part).to_owned()).collect());
-    let made = run(&argv(&["python3", "-m", "venv", venv.to_str().unwrap()]), limits).await;
-    if !made.as_ref().is_ok_and(|output| output.ending.success()) {
-        assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "no environment can be made: {made:?}");
-        return println!("skipped: no environment can be made: {made:?}");
-    }
-    let python = venv.join("bin/python");
-    let list = run(&argv(&[python.to_str().unwrap(), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]), limits).await.unwrap();
-    let list: Vec<serde_json::Value> = serde_json::from_slice(&list.stdout).unwrap();
-    let mut expected: Vec<(String, String)> =
-        list.iter().map(|one| (crate::packages::versions::normalised(one["name"].as_str().unwrap()), one["version"].as_str().unwrap().to_owned())).collect();
-    expected.sort();
-    let found = manifests::installed::read(&venv).unwrap();
-    let seen: Vec<(String, String)> = found.distributions.values().map(|one| (one.name.clone(), one.version.clone())).collect();
-    assert!(!seen.is_empty());
-    assert_eq!(seen, expected);
-    let version = run(&argv(&[python.to_str().unwrap(), "-c", "import platform; print(platform.python_version())"]), limits).await.unwrap();
-    assert_eq!(found.interpreter.unwrap().version.to_string(), version.stdout_text().trim());
-}
-
-proptest! {
-    #[test]
-    fn no_manifest_panics(text in "[-a-z0-9=<>~!;,@#\\[\\]\"'${}\\\\ \n.:/]{0,200}", lock in any::<bool>(), at in 0usize..400) {
-        let text = if lock { format!("{}{text}", UV.get(..at).unwrap_or(UV)) } else { text };
-        manifests::fuzz(text.as_bytes());
-    }
 }
 
 #[tokio::test]
@@ -831,22 +436,6 @@ async fn an_environment_elsewhere_is_what_a_command_tells() {
 }
 
 #[tokio::test]
-async fn a_real_pip_inspect_is_the_environment_that_a_look_from_inside_finds() {
-    let Ok(python) = std::env::var("ROUNDS_TEST_PYTHON") else {
-        assert!(std::env::var_os("ROUNDS_REQUIRE_TOOLS").is_none(), "name a Python with pip in ROUNDS_TEST_PYTHON");
-        return eprintln!("skipped: ROUNDS_TEST_PYTHON names no Python");
-    };
-    let venv = Path::new(&python).parent().and_then(Path::parent).unwrap().to_owned();
-    let program = crate::io::exec::Program::new([&python, "-m", "pip", "inspect", "--local"].map(str::to_owned).to_vec());
-    let output = crate::io::exec::run(&program, crate::io::exec::Limits::within(Duration::from_secs(120))).await.unwrap();
-    let told = manifests::inspected::read(&output.stdout_text()).unwrap();
-    let found = manifests::installed::read(&venv).unwrap();
-    assert_eq!(told.distributions, found.distributions);
-    assert!(told.problems.is_empty(), "{:?}", told.problems);
-    assert_eq!(told.interpreter.unwrap().version, found.interpreter.unwrap().version);
-}
-
-#[tokio::test]
 async fn lock_files_tell_the_way_by_which_a_package_came() {
     let dir = tempfile::tempdir().unwrap();
     let index =
@@ -879,4 +468,45 @@ async fn lock_files_tell_the_way_by_which_a_package_came() {
         assert_eq!((lamp.via.join(" "), lamp.wanted.as_deref(), lamp.held_by.as_deref()), ("till".to_owned(), Some(wanted), held), "{file}");
         assert!(collected.problems.is_empty(), "{file}: {:?}", collected.problems);
     }
+}
+
+#[tokio::test]
+async fn what_came_by_an_extra_of_poetry_has_its_way_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = ["till", "lamp", "wick", "oil", "bell", "horn", "lost"];
+    let index = stand(shelf(&names.map(|name| (name, releases(&["1.0", "2.0"])))));
+    put(dir.path(), "pyproject.toml", "[project]\nname = \"shop\"\nversion = \"1\"\ndependencies = [\"till[Loud]\", \"horn\"]\n");
+    let package = |name: &str, rest: &str| format!("[[package]]\nname = \"{name}\"\nversion = \"1.0\"\noptional = false\n{rest}\n");
+    let lock = [
+        // The project asks for its extra, and it asks for one of `lamp`.
+        package(
+            "till",
+            "[package.dependencies]\nlamp = {version = \">=1\", extras = [\"light\"]}\nbell = {version = \"<2\", optional = true, markers = \"python_version >= \\\"3\\\" and extra == \\\"loud\\\"\"}\n",
+        ),
+        package(
+            "lamp",
+            "[package.dependencies]\nOil = {version = \">=1,<2\", optional = true, markers = \"extra == 'light' or extra == 'all'\"}\nhorn = {version = \"*\", optional = true, markers = \"extra == 'all'\"}\nlost = {version = \"*\", optional = true, markers = \"extra == 'all'\"}\n",
+        ),
+        package("oil", "[package.dependencies]\nwick = \"*\"\n"),
+        package("wick", ""),
+        package("bell", ""),
+        package("horn", ""),
+        package("lost", ""),
+    ];
+    put(dir.path(), "poetry.lock", &format!("{}[metadata]\nlock-version = \"2.1\"\n", lock.concat()));
+    let collected = poll(dir.path(), &format!("manifest = \"poetry.lock\"\npython = \"3.12\"\nindex = \"{}\"", index.url)).await.unwrap();
+    let seen = |name: &str| {
+        let item = item(&collected, name);
+        format!(
+            "{} by {} needs {}",
+            item.via.join(" "),
+            item.needed_by.iter().map(|need| need.name.as_str()).collect::<Vec<_>>().join(" "),
+            item.wanted.as_deref().unwrap_or_default()
+        )
+    };
+    assert_eq!(seen("oil"), "till lamp by lamp needs 1.0");
+    assert_eq!(seen("wick"), "till lamp oil by oil needs 2.0");
+    assert_eq!(seen("bell"), "till by till needs 1.0");
+    assert_eq!(seen("horn"), " by  needs 2.0", "an extra that nobody asks for says nothing");
+    assert_eq!(seen("lost"), "till lamp by lamp needs 2.0", "what else could have brought it?");
 }
