@@ -1,12 +1,10 @@
 //! The screens as a user meets them: snapshots, and what must hold for every page at every size.
 
-use std::fmt::Write as _;
-
 use ratatui::buffer::Buffer;
-use ratatui::style::{Color, Modifier};
+use ratatui::style::Color;
 
 use super::fixture::*;
-use super::theme::Theme;
+use super::theme::{Theme, sequence};
 use crate::state::first_run::{FirstRun, FoundProject, FoundRow};
 
 /// With `ROUNDS_SCREENS=DIR` the screens are also written as ANSI text, to look at them with one's own eyes: `cat DIR/NAME.ansi`.
@@ -16,43 +14,7 @@ pub(crate) fn look(name: &str, buffer: &Buffer) {
     for y in 0..buffer.area.height {
         for x in 0..buffer.area.width {
             let cell = &buffer[(x, y)];
-            out.push_str("\u{1b}[0");
-            for (modifier, code) in [(Modifier::BOLD, ";1"), (Modifier::DIM, ";2"), (Modifier::UNDERLINED, ";4"), (Modifier::REVERSED, ";7")] {
-                if cell.modifier.contains(modifier) {
-                    out.push_str(code);
-                }
-            }
-            for (color, base) in [(cell.fg, 30), (cell.bg, 40)] {
-                let plain = |n: u8| if n < 8 { base + n } else { base + 52 + n };
-                let known = [
-                    Color::Black,
-                    Color::Red,
-                    Color::Green,
-                    Color::Yellow,
-                    Color::Blue,
-                    Color::Magenta,
-                    Color::Cyan,
-                    Color::Gray,
-                    Color::DarkGray,
-                    Color::LightRed,
-                    Color::LightGreen,
-                    Color::LightYellow,
-                    Color::LightBlue,
-                    Color::LightMagenta,
-                    Color::LightCyan,
-                    Color::White,
-                ];
-                match color {
-                    Color::Rgb(r, g, b) => write!(out, ";{};2;{r};{g};{b}", base + 8).unwrap(),
-                    Color::Indexed(n) => write!(out, ";{};5;{n}", base + 8).unwrap(),
-                    color => {
-                        if let Some(n) = known.iter().position(|known| *known == color) {
-                            write!(out, ";{}", plain(n as u8)).unwrap();
-                        }
-                    }
-                }
-            }
-            out.push('m');
+            out.push_str(&sequence(cell.style()));
             out.push_str(cell.symbol());
         }
         out.push_str("\u{1b}[0m");

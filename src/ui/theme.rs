@@ -6,9 +6,11 @@
 use ratatui::style::{Color, Modifier, Style};
 
 mod detect;
+mod sequence;
 mod table;
 
 pub use detect::{EnvFacts, detect};
+pub use sequence::sequence;
 
 /// The fifteen names. What each is for stands in the table of the design; panes use these and no raw colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

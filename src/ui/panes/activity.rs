@@ -1,7 +1,5 @@
 //! Page 0: what changed, newest first, and what rounds ran.
 
-use std::collections::BTreeSet;
-
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
@@ -144,20 +142,16 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         let sites = view.site.as_deref().map_or_else(|| "all sites".to_owned(), |site| format!("only {site}"));
         let zone = zone_name(view.zone).map_or(String::new(), |zone| format!(" · {zone}"));
         remark.push(Span::styled(format!("newest first · {sites}{zone}"), theme.dim));
+        let row = |at: usize| row_for(scene, &shown[at], &query, columns.len());
         let widget = List {
-            title: "events",
             remark,
-            columns: &columns,
-            len: shown.len(),
-            row: &|at| row_for(scene, &shown[at], &query, columns.len()),
             selected,
-            marked: BTreeSet::new(),
             offset: list_view.offset,
             focused,
-            hidden: (hidden > 0).then_some(Hidden { count: hidden, critical: 0, noun: if hidden == 1 { "event" } else { "events" } }),
-            after: if all.is_empty() { vec![vec![Span::styled("· Nothing changed since rounds began to look", theme.dim)]] } else { Vec::new() },
-            bare: false,
+            hidden: Hidden::of(hidden, 0, ["event", "events"]),
+            after: nothing(scene, all.is_empty()),
             tight: Class::of(area.width) == Class::Narrow,
+            ..List::of("events", &columns, shown.len(), &row)
         };
         let placed = widget.draw(pen, area);
         (drawn.offset, drawn.height, drawn.top) = (placed.offset, placed.height, placed.top);
@@ -166,6 +160,11 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         drawn.detail = true;
         detail_of(pen, scene, area, &shown[at], !focused, drawn);
     }
+}
+
+/// What is said instead of events where there are none.
+pub(super) fn nothing(scene: &Scene<'_>, none: bool) -> Vec<Vec<Span<'static>>> {
+    if none { vec![vec![Span::styled("· Nothing changed since rounds began to look", scene.theme.dim)]] } else { Vec::new() }
 }
 
 /// Keys that survive new events: the moment and the subject, and which of equal ones.

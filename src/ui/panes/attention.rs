@@ -63,20 +63,18 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         let names = shown.iter().map(|finding| text::width(finding.source.site())).max().unwrap_or(4).clamp(4, 10) as u16;
         let columns = columns(class, names);
         let marked = shown.iter().enumerate().filter(|(_, finding)| list_view.marked.contains(finding.id.as_str())).map(|(at, _)| at).collect();
+        let row = |at: usize| row(scene, shown[at], class, &query);
         let widget = List {
-            title: "findings",
             remark,
-            columns: &columns,
-            len: shown.len(),
-            row: &|at| row(scene, shown[at], class, &query),
             selected,
             marked,
             offset: list_view.offset,
             focused,
-            hidden: (hidden > 0).then_some(Hidden { count: hidden, critical, noun: if hidden == 1 { "finding" } else { "findings" } }),
+            hidden: Hidden::of(hidden, critical, ["finding", "findings"]),
             after: if all.is_empty() { vec![nothing(scene)] } else { Vec::new() },
             bare: class < Class::Standard && filter.is_empty() && view.site.is_none(),
             tight: class == Class::Narrow,
+            ..List::of("findings", &columns, shown.len(), &row)
         };
         // A narrow screen has no row to spare for a rule that stays blank.
         let area = if widget.bare && class == Class::Narrow { Rect { y: area.y - 1, height: area.height + 1, ..area } } else { area };

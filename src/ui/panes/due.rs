@@ -60,20 +60,17 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     let hidden = all.len() - shown.len();
     let columns = columns(class);
     let title = listing::title(scene, "due", "");
+    let row = |at: usize| row(scene, shown[at], class, &query);
     let list = List {
-        title: &title,
         remark: vec![Span::styled("nearest first", theme.dim)],
-        columns: &columns,
-        len: shown.len(),
-        row: &|at| row(scene, shown[at], class, &query),
         selected,
         marked: shown.iter().enumerate().filter(|(_, (_, finding))| list_view.marked.contains(finding.id.as_str())).map(|(at, _)| at).collect(),
         offset: list_view.offset,
         focused: view.focus == Part::List,
-        hidden: (hidden > 0).then_some(Hidden { count: hidden, critical: 0, noun: if hidden == 1 { "date" } else { "dates" } }),
-        after: Vec::new(),
+        hidden: Hidden::of(hidden, 0, ["date", "dates"]),
         bare: class < Class::Standard && list_view.filter.is_empty() && view.site.is_none(),
         tight: class == Class::Narrow,
+        ..List::of(&title, &columns, shown.len(), &row)
     };
     let placed = listing::draw(pen, scene, body, &list, all.len(), drawn);
     if let (Some(area), Some((_, finding))) = (placed.detail, selected.and_then(|at| shown.get(at))) {

@@ -11,7 +11,7 @@ use crate::ui::scene::Scene;
 use crate::ui::signs::Sign;
 use crate::ui::text;
 use crate::ui::widgets::detail::{self, Line};
-use crate::ui::widgets::list::List;
+use crate::ui::widgets::list::{Column, List, Row};
 
 /// Where the parts of a page went.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +45,21 @@ pub fn title(scene: &Scene<'_>, what: &str, order: &str) -> String {
         title.push_str(&format!("  only {site}"));
     }
     title
+}
+
+/// The list of a page whose items have keys: their marks, the page's scroll and focus, and the form of a narrow screen.
+pub fn of<'a>(scene: &Scene<'_>, title: &'a str, columns: &'a [Column], row: &'a dyn Fn(usize) -> Row, keys: &[String], selected: Option<usize>) -> List<'a> {
+    let view = scene.view.list();
+    let narrow = class(scene) == Class::Narrow;
+    List {
+        selected,
+        marked: keys.iter().enumerate().filter(|(_, key)| view.marked.contains(*key)).map(|(at, _)| at).collect(),
+        offset: view.offset,
+        focused: scene.view.focus == Part::List,
+        bare: narrow,
+        tight: narrow,
+        ..List::of(title, columns, keys.len(), row)
+    }
 }
 
 /// Draws the list and the line beside it; says where the rest of the page goes. A list without rows has the page for itself.

@@ -1,6 +1,6 @@
 //! What a double screen has room for under the findings: events, what is due next, the sources.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ratatui::layout::Rect;
 use ratatui::text::Span;
@@ -29,44 +29,22 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, area: Rect) {
         let height = (due.len() as u16 + 1).min(5);
         let below = Rect { y: rest.bottom() - height - 1, height, ..rest };
         rest.height -= height + 1;
-        List {
-            title: "due next",
-            remark: Vec::new(),
-            columns: &[Column::right(9), Column::left(5).gap(2), Column::flex()],
-            len: due.len().min(usize::from(height) - 1),
-            row: &|at| {
-                let finding = due[at];
-                let (when, style) = super::attention::since_or_due(scene, finding);
-                Row::new().cell(when, style).cell(finding.source.site(), theme.text).cell(finding.title.clone(), theme.text)
-            },
-            selected: None,
-            marked: BTreeSet::new(),
-            offset: 0,
-            focused: false,
-            hidden: None,
-            after: Vec::new(),
-            bare: false,
-            tight: false,
-        }
-        .draw(pen, below);
+        let row = |at: usize| {
+            let finding = due[at];
+            let (when, style) = super::attention::since_or_due(scene, finding);
+            Row::new().cell(when, style).cell(finding.source.site(), theme.text).cell(finding.title.clone(), theme.text)
+        };
+        let columns = [Column::right(9), Column::left(5).gap(2), Column::flex()];
+        List::of("due next", &columns, due.len().min(usize::from(height) - 1), &row).draw(pen, below);
     }
     if rest.height >= 4 {
         let events = activity::fold(scene);
         let shown = events.len().min(usize::from(rest.height) - 2);
+        let row = |at: usize| activity::row(scene, &events[at], &crate::state::matching::Query::default());
         List {
-            title: "events",
             remark: vec![Span::styled("newest first", theme.dim)],
-            columns: &activity::columns(rest.width),
-            len: shown,
-            row: &|at| activity::row(scene, &events[at], &crate::state::matching::Query::default()),
-            selected: None,
-            marked: BTreeSet::new(),
-            offset: 0,
-            focused: false,
-            hidden: None,
-            after: if events.is_empty() { vec![vec![Span::styled("· Nothing changed since rounds began to look", theme.dim)]] } else { Vec::new() },
-            bare: false,
-            tight: false,
+            after: activity::nothing(scene, events.is_empty()),
+            ..List::of("events", &activity::columns(rest.width), shown, &row)
         }
         .draw(pen, Rect { height: rest.height - 1, ..rest });
     }

@@ -128,6 +128,14 @@ pub struct Hidden {
     pub noun: &'static str,
 }
 
+impl Hidden {
+    /// What a filter took away, `critical` of them critical; `None` where it took nothing. `nouns` are what they are: of one, of more.
+    #[must_use]
+    pub fn of(count: usize, critical: usize, nouns: [&'static str; 2]) -> Option<Self> {
+        (count > 0).then(|| Self { count, critical, noun: nouns[usize::from(count > 1)] })
+    }
+}
+
 /// A list with its rule.
 pub struct List<'a> {
     /// Title on the rule.
@@ -156,6 +164,28 @@ pub struct List<'a> {
     pub bare: bool,
     /// Without a column for the scroll thumb: on narrow screens the footer tells how many there are.
     pub tight: bool,
+}
+
+impl<'a> List<'a> {
+    /// Rows below a rule, and nothing else: no selection, no marks, no keys.
+    #[must_use]
+    pub fn of(title: &'a str, columns: &'a [Column], len: usize, row: &'a dyn Fn(usize) -> Row) -> Self {
+        Self {
+            title,
+            remark: Vec::new(),
+            columns,
+            len,
+            row,
+            selected: None,
+            marked: BTreeSet::new(),
+            offset: 0,
+            focused: false,
+            hidden: None,
+            after: Vec::new(),
+            bare: false,
+            tight: false,
+        }
+    }
 }
 
 /// Where a list was drawn.

@@ -19,7 +19,7 @@ use crate::domain::{Backup, Capability, Copy, Status, Timestamp};
 use crate::rules::backups::tries::is_late;
 use crate::state::matching::Query;
 use crate::state::menu::filter_of;
-use crate::state::{Drawn, Page, Part, SourceState, item};
+use crate::state::{Drawn, Page, SourceState, item};
 use crate::ui::layout::Class;
 use crate::ui::pen::{Pen, spans_width};
 use crate::ui::scene::Scene;
@@ -104,25 +104,8 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     let columns = table.columns();
     let row = |at: usize| items.get(at).map_or_else(Row::new, |entry| table.row(scene, entry, &query));
     let title = listing::title(scene, "backups", "");
-    let list = List {
-        title: &title,
-        remark: vec![],
-        columns: &columns,
-        len: items.len(),
-        row: &row,
-        selected,
-        marked: drawn.keys.iter().enumerate().filter(|(_, key)| view.marked.contains(*key)).map(|(at, _)| at).collect(),
-        offset: view.offset,
-        focused: scene.view.focus == Part::List,
-        hidden: (!hidden.is_empty()).then(|| Hidden {
-            count: hidden.len(),
-            critical: hidden.iter().filter(|entry| entry.source.status == Status::Down).count(),
-            noun: if hidden.len() == 1 { "backup" } else { "backups" },
-        }),
-        after: vec![],
-        bare: class == Class::Narrow,
-        tight: class == Class::Narrow,
-    };
+    let critical = hidden.iter().filter(|entry| entry.source.status == Status::Down).count();
+    let list = List { hidden: Hidden::of(hidden.len(), critical, ["backup", "backups"]), ..listing::of(scene, &title, &columns, &row, &drawn.keys, selected) };
     let placed = listing::draw(pen, scene, body, &list, total, drawn);
     if let Some(below) = placed.below {
         calendar::draw(pen, scene, &items, selected, below);

@@ -28,8 +28,8 @@ use super::listing;
 use crate::domain::package::CRITICAL_CVSS;
 use crate::domain::{Bump, Capability, LifeLine, Package, Phase};
 use crate::state::menu::filter_of;
-use crate::state::{Command, Drawn, Page, Part, SourceState, item};
-use crate::ui::layout::{self, Class};
+use crate::state::{Command, Drawn, Page, SourceState, item};
+use crate::ui::layout;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
 use crate::ui::signs::Sign;
@@ -171,24 +171,11 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         (_, 0) => {}
         (_, n) => after.push(vec![Sign::Ok.span(theme), Span::styled(format!(" {} up to date", count(n)), theme.dim)]),
     }
+    let critical = hidden.iter().filter(|entry| entry.package.and_then(score) >= Some(CRITICAL_CVSS)).count();
     let list = List {
-        title: &title,
-        remark: vec![],
-        columns: &columns,
-        len: items.len(),
-        row: &row,
-        selected,
-        marked: drawn.keys.iter().enumerate().filter(|(_, key)| view.marked.contains(*key)).map(|(at, _)| at).collect(),
-        offset: view.offset,
-        focused: scene.view.focus == Part::List,
-        hidden: (!hidden.is_empty()).then(|| Hidden {
-            count: hidden.len(),
-            critical: hidden.iter().filter(|entry| entry.package.and_then(score) >= Some(CRITICAL_CVSS)).count(),
-            noun: if hidden.len() == 1 { "package" } else { "packages" },
-        }),
+        hidden: Hidden::of(hidden.len(), critical, ["package", "packages"]),
         after,
-        bare: class == Class::Narrow,
-        tight: class == Class::Narrow,
+        ..listing::of(scene, &title, &columns, &row, &drawn.keys, selected)
     };
     let placed = listing::draw(pen, scene, body, &list, total, drawn);
     if let (Some(area), Some(entry)) = (placed.detail, selected.and_then(|at| items.get(at))) {

@@ -15,7 +15,7 @@ use super::listing;
 use crate::domain::{Capability, Issue, IssueState, SourceId, Timestamp};
 use crate::state::matching::{Asked, Query};
 use crate::state::menu::filter_of;
-use crate::state::{Drawn, LogState, Page, Part, SourceState, asked, book, item, offering, saved};
+use crate::state::{Drawn, LogState, Page, SourceState, asked, book, item, offering, saved};
 use crate::ui::layout::Class;
 use crate::ui::pen::Pen;
 use crate::ui::scene::Scene;
@@ -141,25 +141,9 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
         after.extend(listing::verified(scene, sources.iter().copied(), what));
     }
     after.extend(cut(&sources, tab).map(|words| vec![Span::styled(words, scene.theme.dim)]));
-    let list = List {
-        title: &title,
-        remark: vec![],
-        columns: &columns,
-        len: items.len(),
-        row: &row,
-        selected,
-        marked: drawn.keys.iter().enumerate().filter(|(_, key)| view.marked.contains(*key)).map(|(at, _)| at).collect(),
-        offset: view.offset,
-        focused: scene.view.focus == Part::List,
-        hidden: (!hidden.is_empty()).then(|| Hidden {
-            count: hidden.len(),
-            critical: hidden.iter().filter(|entry| entry.state() == IssueState::New).count(),
-            noun: if hidden.len() == 1 { "issue" } else { "issues" },
-        }),
-        after,
-        bare: class == Class::Narrow,
-        tight: class == Class::Narrow,
-    };
+    let critical = hidden.iter().filter(|entry| entry.state() == IssueState::New).count();
+    let list =
+        List { hidden: Hidden::of(hidden.len(), critical, ["issue", "issues"]), after, ..listing::of(scene, &title, &columns, &row, &drawn.keys, selected) };
     let placed = listing::draw(pen, scene, body, &list, total, drawn);
     if let (Some(area), Some(entry)) = (placed.detail, selected.and_then(|at| items.get(at))) {
         detail::draw(pen, scene, entry, area, placed.whole, drawn);

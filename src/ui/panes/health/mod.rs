@@ -5,7 +5,6 @@ mod facts;
 pub(in crate::ui) mod series;
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ratatui::layout::Rect;
@@ -52,32 +51,15 @@ pub fn draw(pen: &mut Pen<'_>, scene: &Scene<'_>, body: Rect, drawn: &mut Drawn)
     let table = Table::of(scene, &items, body);
     let columns = table.columns();
     let row = |at: usize| items.get(at).map_or_else(Row::new, |item| table.row(scene, item));
-    let mut list = List {
-        title: "endpoints",
-        remark: vec![],
-        columns: &columns,
-        len: items.len(),
-        row: &row,
-        selected,
-        marked: items.iter().enumerate().filter(|(_, (id, _))| view.marked.contains(id.as_str())).map(|(at, _)| at).collect::<BTreeSet<_>>(),
-        offset: view.offset,
-        focused: scene.view.focus == Part::List,
-        hidden: (!hidden.is_empty()).then(|| Hidden {
-            count: hidden.len(),
-            critical: hidden.iter().filter(|(_, source)| source.status == Status::Down).count(),
-            noun: if hidden.len() == 1 { "endpoint" } else { "endpoints" },
-        }),
-        after: vec![],
-        bare: scene.rows.class == Class::Narrow,
-        tight: scene.rows.class == Class::Narrow,
-    };
     let title = match (filter.is_empty(), ORDERS[view.sort % ORDERS.len()]) {
         (true, "") => "endpoints".to_owned(),
         (true, order) => format!("endpoints by {order}"),
         (false, "") => format!("endpoints  filter {filter}"),
         (false, order) => format!("endpoints by {order}  filter {filter}"),
     };
-    list.title = &title;
+    let down = hidden.iter().filter(|(_, source)| source.status == Status::Down).count();
+    let list =
+        List { hidden: Hidden::of(hidden.len(), down, ["endpoint", "endpoints"]), ..super::listing::of(scene, &title, &columns, &row, &drawn.keys, selected) };
     let split = layout::split(&scene.rows, body, list.needs(), wish);
     if let Some(area) = split.list {
         // On a narrow screen the rows begin where the rule would stand.
