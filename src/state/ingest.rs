@@ -482,7 +482,10 @@ fn issues_summary(issues: &Issues) -> String {
 fn packages_summary(packages: &Packages) -> String {
     let vulnerable = packages.items.iter().filter(|p| !p.advisories.is_empty()).count();
     let outdated = packages.items.iter().filter(|p| p.outdated()).count();
-    format!("{} packages: {vulnerable} vulnerable, {outdated} outdated", packages.items.len())
+    // Nobody said so is not the same as none.
+    let is_known = packages.items.is_empty() || packages.items.iter().any(|package| package.audited || !package.advisories.is_empty());
+    let vulnerable = if is_known { format!("{vulnerable} vulnerable") } else { "weaknesses not known".to_owned() };
+    format!("{} packages: {vulnerable}, {outdated} outdated", packages.items.len())
 }
 
 fn life_summary(lines: &LifeLines, now: Timestamp) -> String {

@@ -10,7 +10,7 @@ use toml::Value;
 use super::project::Project;
 use super::{Entry, IndexOption, Manifest, Role};
 use crate::domain::Problem;
-use crate::packages::versions::{Constraint, Interpreter, Marker, Requirement, is_name, normalised};
+use crate::packages::versions::{Constraint, Interpreter, Marker, Requirement, Version, is_name, normalised};
 
 /// Whose lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ struct Package {
     source: Option<Value>,
     marker: Option<Value>,
     markers: Option<Value>,
+    #[serde(rename = "resolution-markers")]
+    resolutions: Option<Value>,
     metadata: Option<Value>,
     vcs: Option<Value>,
     directory: Option<Value>,
@@ -90,6 +92,8 @@ pub fn toml(text: &str, format: Format, shown: &str, project: Option<&Project>, 
     let mut asked: Option<HashSet<String>> = None;
     let mut told = HashSet::new();
     let mut optional = Vec::new();
+    // One version for each range of Pythons.
+    let mut forked: BTreeSet<String> = BTreeSet::new();
     for (start, piece) in pieces(text) {
         let read: Piece = match toml::from_str(&piece) {
             Ok(read) => read,
@@ -118,6 +122,9 @@ pub fn toml(text: &str, format: Format, shown: &str, project: Option<&Project>, 
             if project.is_some_and(|project| project.name.as_ref() == Some(&name)) || !applies(&package, interpreter) {
                 continue;
             }
+            if package.resolutions.is_some() {
+                forked.insert(name.clone());
+            }
             if format == Format::Poetry {
                 optional.extend(ways(&package).filter_map(|way| Optional::of(&name, &way)));
             }
@@ -139,6 +146,7 @@ pub fn toml(text: &str, format: Format, shown: &str, project: Option<&Project>, 
             entry.direct = Some(asked.contains(&entry.name));
         }
     }
+    found.problems.extend(one_of_each(&mut found.entries, &forked).map(|message| Problem { subject: shown.to_owned(), message }));
     if format == Format::Poetry {
         by_extras(&mut found.entries, &optional, project, interpreter);
     }
@@ -338,9 +346,43 @@ fn from_index(package: &Package, format: Format) -> bool {
 
 /// Whether its marker holds. Markers on extras and groups of the lock itself cannot be judged here: those packages are kept.
 fn applies(package: &Package, interpreter: Option<&Interpreter>) -> bool {
+    let resolutions = package.resolutions.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let holds = |one: &Value| one.as_str().and_then(Marker::parse).is_none_or(|marker| marker.holds(interpreter));
+    if !resolutions.is_empty() && !resolutions.iter().any(holds) {
+        return false;
+    }
     let marker = package.marker.as_ref().or(package.markers.as_ref()).and_then(Value::as_str);
     let Some(text) = marker.filter(|text| !text.contains("extra") && !text.contains("dependency_groups")) else { return true };
     Marker::parse(text).is_none_or(|marker| marker.holds(interpreter))
+}
+
+/// Keeps the newest of the versions that a lock file has of one package for different Pythons, where nothing told which of them is in use;
+/// and says so.
+fn one_of_each(entries: &mut Vec<Entry>, forked: &BTreeSet<String>) -> Option<String> {
+    let mut newest: BTreeMap<String, Version> = BTreeMap::new();
+    let mut several: BTreeSet<String> = BTreeSet::new();
+    for entry in entries.iter().filter(|entry| forked.contains(&entry.name)) {
+        let Some(version) = entry.locked.as_deref().and_then(Version::parse) else { continue };
+        match newest.get_mut(&entry.name) {
+            Some(known) if *known == version => {}
+            Some(known) => {
+                several.insert(entry.name.clone());
+                *known = version.max(known.clone());
+            }
+            None => drop(newest.insert(entry.name.clone(), version)),
+        }
+    }
+    entries.retain(|entry| !several.contains(&entry.name) || entry.locked.as_deref().and_then(Version::parse).as_ref() == newest.get(&entry.name));
+    let names: Vec<&str> = several.iter().take(3).map(String::as_str).collect();
+    let more = if several.len() > names.len() { ", …" } else { "" };
+    (!several.is_empty()).then(|| {
+        let count = several.len();
+        let packages = if count == 1 { "1 package has" } else { &format!("{count} packages have") };
+        format!(
+            "{packages} a version for each of several Pythons ({}{more}): the newest is looked at; let `python` or `venv` say which is in use",
+            names.join(", ")
+        )
+    })
 }
 
 /// The version of `Pipfile.lock` that is known.

@@ -129,6 +129,25 @@ fn lock_files_of_every_tool_are_read() {
 }
 
 #[test]
+fn a_lock_file_for_several_pythons_gives_the_version_of_the_one_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = |version: &str, marker: &str| {
+        format!(
+            "[[package]]\nname = \"till\"\nversion = \"{version}\"\nsource = {{ registry = \"https://index.example/simple\" }}\nresolution-markers = [\"{marker}\"]\n"
+        )
+    };
+    let lock = ["version = 1\n".to_owned(), package("1.5", "python_full_version < '3.10'"), package("2.0", "python_full_version >= '3.10'")].concat();
+    put(dir.path(), "uv.lock", &lock);
+    for (python, expected, told) in [(Some("3.9.2"), "1.5", 0), (Some("3.12.1"), "2.0", 0), (None, "2.0", 1)] {
+        let interpreter = python.and_then(Interpreter::new);
+        let found = manifests::read(&[dir.path().join("uv.lock")], manifests::Scope { base: dir.path(), interpreter: interpreter.as_ref() });
+        let locked: Vec<_> = found.entries.iter().filter_map(|entry| entry.locked.as_deref()).collect();
+        assert_eq!((locked.as_slice(), found.problems.len()), (&[expected][..], told), "{python:?}: {found:?}");
+        assert!(found.problems.iter().all(|problem| problem.message.contains("let `python` or `venv` say which is in use")), "{found:?}");
+    }
+}
+
+#[test]
 fn lock_files_broken_as_disks_and_people_break_them_lose_only_what_is_broken() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
