@@ -177,12 +177,14 @@ pub fn add(backup: &mut Backup, logged: Vec<Logged>, here: bool, now: Timestamp)
     let failed = &failed[failed.len().saturating_sub(FAILED)..];
     let Some(newest) = failed.last() else { return };
     let mut said = newest.clone();
+    // Two of the log are two, however soon one came after the other.
+    let listed = backup.runs.len();
     for run in failed {
-        let near = |known: &&mut JobRun| {
+        let apart = |known: &JobRun| {
             let begun = known.started.or(known.ended).zip(run.started.or(run.ended));
-            known.ok == Some(false) && begun.is_some_and(|(known, run)| (known - run).abs() < SAME)
+            begun.map(|(known, run)| (known - run).abs()).filter(|apart| known.ok == Some(false) && *apart < SAME)
         };
-        match backup.runs.iter_mut().find(near) {
+        match backup.runs[..listed].iter_mut().filter(|known| apart(known).is_some()).min_by_key(|known| apart(known)) {
             // What the tool lists by itself tells more of it.
             Some(known) => {
                 known.ended = known.ended.or(run.ended);
@@ -237,6 +239,13 @@ mod tests {
         let failure = seen.last_failure.unwrap();
         assert_eq!((failure.started, failure.output), (Some(at(600)), vec!["line of 600".to_owned()]));
         assert_eq!(seen.runs.iter().map(|run| (run.started, run.output.len())).collect::<Vec<_>>(), [(Some(at(100)), 0), (Some(at(600)), 0)]);
+        // Tried again at once and failed again: two runs, each with its own words.
+        let again = Logged {
+            run: JobRun { message: "still no space".to_owned(), started: Some(at(600) + TimeDelta::seconds(9)), ..logged(600, Some(false)).run },
+            last: None,
+        };
+        let seen = told(Backup::default(), vec![logged(600, Some(false)), again], true);
+        assert_eq!((seen.runs.len(), seen.last_failure.map(|failure| failure.message).as_deref()), (2, Some("still no space")));
         // What came before the newest copy is history: shown, and not complained of.
         let seen = told(Backup { copies: vec![copy(700)], ..Backup::default() }, vec![logged(600, Some(false)), logged(690, Some(true))], true);
         assert!(seen.complaints.is_empty() && seen.last_failure.is_some_and(|failure| failure.output == ["line of 600"]));

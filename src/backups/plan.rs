@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::value::{Dur, Size};
+use crate::domain::{Capability, SourceError};
 use crate::io::secret::SecretRef;
-use crate::sources::Complaint;
+use crate::sources::{BuildContext, Complaint, SourceSpec};
 
 /// How old the last good copy may be where nothing is promised: a day, and two hours for the job to run.
 const MAX_AGE: Duration = Duration::from_secs(26 * 3_600);
@@ -103,6 +104,57 @@ pub struct AssertConfig {
     pub same: Option<u32>,
     /// A command that must exit with 0, in the restored directory; `ROUNDS_DRILL_DIR` and, with a database, `ROUNDS_DRILL_DATABASE` tell where.
     pub command: Option<Vec<String>>,
+}
+
+/// A backup source as the runner takes it: the common keys, with these where nothing is configured.
+#[must_use]
+pub fn spec(context: &BuildContext, every: Duration, timeout: Duration, target: String) -> SourceSpec {
+    let common = &context.common;
+    let every = common.every.unwrap_or(every);
+    SourceSpec {
+        id: context.id.clone(),
+        title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
+        capability: Capability::Backup,
+        every,
+        timeout: common.timeout.unwrap_or(timeout),
+        retry_every: every.min(Duration::from_secs(60)),
+        failures: 1,
+        successes: 1,
+        enabled: common.enabled.unwrap_or(true),
+        continuous: false,
+        runbook: common.runbook.clone(),
+        needs: common.needs.clone(),
+        target,
+    }
+}
+
+/// The secrets of a drill, with their keys.
+#[must_use]
+pub fn secrets(drill: Option<&DrillConfig>) -> Vec<(Vec<String>, &SecretRef)> {
+    let server = drill.and_then(|drill| drill.server.as_ref());
+    server.map(|secret| (vec!["drill".to_owned(), "server".to_owned()], secret)).into_iter().collect()
+}
+
+/// The command by which a drill asserts.
+#[must_use]
+pub fn asserted(drill: Option<&DrillConfig>) -> Option<Vec<String>> {
+    drill.and_then(|drill| drill.assert.command.clone())
+}
+
+/// Nothing is run for a configuration that nobody has looked at.
+///
+/// # Errors
+/// When it is not trusted.
+pub fn trusted(context: &BuildContext) -> Result<(), SourceError> {
+    let untrusted = || SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`");
+    context.trusted.then_some(()).ok_or_else(untrusted)
+}
+
+/// What is wrong with a tool's own words.
+#[must_use]
+pub fn empty_command(command: Option<&[String]>) -> Option<Complaint> {
+    let empty = command.is_some_and(|argv| argv.first().is_none_or(String::is_empty));
+    empty.then(|| complaint(&["command"], "the command is empty", "write the program and what stands before it as a list"))
 }
 
 fn complaint(path: &[&str], message: &str, help: &str) -> Complaint {

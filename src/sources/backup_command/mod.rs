@@ -20,7 +20,7 @@ pub use self::read::fuzz;
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
 use crate::backups::{self, Promise, plan, tool};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Capability, Data, Observation, SourceError};
+use crate::domain::{Data, Observation, SourceError};
 use crate::io::clock;
 use crate::io::exec::{self, Limits};
 use crate::io::secret::SecretRef;
@@ -68,9 +68,7 @@ impl SourceConfig for Config {
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
-        if !context.trusted {
-            return Err(SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`"));
-        }
+        plan::trusted(context)?;
         let spec = self.spec(context);
         let promise = Promise::new(self.max_age, self.min_size, self.retention, None, None);
         let source = Told { argv: self.command.clone(), base: context.base.clone(), promise, every: spec.every, timeout: spec.timeout };
@@ -78,23 +76,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Backup,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(60)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: self.command.first().cloned().unwrap_or_default(),
-        }
+        plan::spec(context, EVERY, TIMEOUT, self.command.first().cloned().unwrap_or_default())
     }
 }
 

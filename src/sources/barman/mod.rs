@@ -27,7 +27,7 @@ use crate::backups::joblog::{self, JobLog};
 use crate::backups::{self, CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, plan, tool, user};
 use crate::config::value::{Dur, Size};
 use crate::domain::backup::Check;
-use crate::domain::{Capability, Copy, Data, ErrorKind, Observation, Problem, SourceError};
+use crate::domain::{Copy, Data, ErrorKind, Observation, Problem, SourceError};
 use crate::io::clock;
 use crate::io::exec::Output;
 use crate::io::secret::SecretRef;
@@ -79,21 +79,17 @@ impl SourceConfig for Config {
         if self.server.is_empty() || self.server == "all" || self.server.starts_with('-') || self.server.contains(char::is_whitespace) {
             all.push(complaint("server", "this is no name of one server", "write it as Barman's own configuration does, and a source for each"));
         }
-        if self.command.as_ref().is_some_and(|argv| argv.first().is_none_or(String::is_empty)) {
-            all.push(complaint("command", "the command is empty", "write the program and what stands before it as a list"));
-        }
+        all.extend(plan::empty_command(self.command.as_deref()));
         all.extend(plan::complaints(self.max_age, self.check.as_ref(), self.drill.as_ref()));
         all
     }
 
     fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
-        let server = self.drill.as_ref().and_then(|drill| drill.server.as_ref());
-        server.map(|secret| (vec!["drill".to_owned(), "server".to_owned()], secret)).into_iter().collect()
+        plan::secrets(self.drill.as_ref())
     }
 
     fn commands(&self) -> Vec<Vec<String>> {
-        let asserted = self.drill.as_ref().and_then(|drill| drill.assert.command.clone());
-        std::iter::once(self.caller().words().to_vec()).chain(asserted).collect()
+        std::iter::once(self.caller().words().to_vec()).chain(plan::asserted(self.drill.as_ref())).collect()
     }
 
     fn repository(&self, context: &BuildContext) -> Option<Result<Arc<dyn Repository>, SourceError>> {
@@ -106,23 +102,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Backup,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(60)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: format!("server {}", self.server),
-        }
+        plan::spec(context, EVERY, TIMEOUT, format!("server {}", self.server))
     }
 }
 
@@ -132,9 +112,7 @@ impl Config {
     }
 
     fn server(&self, context: &BuildContext) -> Result<Server, SourceError> {
-        if !context.trusted {
-            return Err(SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`"));
-        }
+        plan::trusted(context)?;
         let caller = self.caller();
         // Over there it is a path of over there.
         let config = self.config.as_ref().map(|path| if caller.elsewhere() { PathBuf::from(path) } else { context.base.join(path) });

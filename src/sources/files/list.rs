@@ -311,8 +311,11 @@ impl Walk<'_> {
             }
             return;
         };
-        if depth > DEPTH || self.stop.load(Ordering::Relaxed) {
+        if self.stop.load(Ordering::Relaxed) {
             return;
+        }
+        if depth > DEPTH {
+            return self.basket.unseen(&at, &std::io::Error::other(format!("it lies more than {DEPTH} folders deep")));
         }
         if let Part::Literal(name) = part {
             return self.dive(at.join(name), deeper, depth + 1);

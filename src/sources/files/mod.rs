@@ -29,7 +29,7 @@ use crate::backups::dump::{self, Form, Whole};
 use crate::backups::kept::Keeper;
 use crate::backups::{Desk, DrillConfig, Promise, Repository, fetch, growth, plan};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Backup, Capability, Data, Observation, SourceError, Timestamp};
+use crate::domain::{Backup, Data, Observation, SourceError, Timestamp};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
 
@@ -123,25 +123,20 @@ impl SourceConfig for Config {
     }
 
     fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
-        let server = self.drill.as_ref().and_then(|drill| drill.server.as_ref());
-        server.map(|secret| (vec!["drill".to_owned(), "server".to_owned()], secret)).into_iter().collect()
+        plan::secrets(self.drill.as_ref())
     }
 
     fn commands(&self) -> Vec<Vec<String>> {
-        let asserted = self.drill.as_ref().and_then(|drill| drill.assert.command.clone());
-        [self.command.clone(), self.fetch.clone(), asserted].into_iter().flatten().collect()
+        [self.command.clone(), self.fetch.clone(), plan::asserted(self.drill.as_ref())].into_iter().flatten().collect()
     }
 
     fn repository(&self, context: &BuildContext) -> Option<Result<Arc<dyn Repository>, SourceError>> {
-        if !context.trusted {
-            return Some(Err(untrusted()));
-        }
-        Some(Ok(Arc::new(self.folder(context))))
+        Some(plan::trusted(context).map(|()| Arc::new(self.folder(context)) as Arc<dyn Repository>))
     }
 
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
-        if self.command.is_some() && !context.trusted {
-            return Err(untrusted());
+        if self.command.is_some() {
+            plan::trusted(context)?;
         }
         let spec = self.spec(context);
         let promise = Promise::new(self.max_age, self.min_size, self.retention, None, self.drill.as_ref());
@@ -153,28 +148,8 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Backup,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(60)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: self.path.clone(),
-        }
+        plan::spec(context, EVERY, TIMEOUT, self.path.clone())
     }
-}
-
-fn untrusted() -> SourceError {
-    SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`")
 }
 
 impl Config {

@@ -25,7 +25,7 @@ use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Reach
 use crate::backups::plan;
 use crate::config::value::Dur;
 use crate::domain::backup::JobRun;
-use crate::domain::{Capability, Data, Observation, Problem, SourceError};
+use crate::domain::{Data, Observation, Problem, SourceError};
 use crate::io::secret::SecretRef;
 use crate::io::{api, clock};
 
@@ -108,23 +108,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Backup,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(60)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: self.check.clone().unwrap_or_else(|| self.url.clone().unwrap_or_else(|| HOSTED.to_owned())),
-        }
+        plan::spec(context, EVERY, TIMEOUT, self.check.clone().unwrap_or_else(|| self.url.clone().unwrap_or_else(|| HOSTED.to_owned())))
     }
 }
 

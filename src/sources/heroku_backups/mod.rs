@@ -23,7 +23,7 @@ pub use self::parse::fuzz;
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Reach, Source, SourceConfig, SourceSpec};
 use crate::backups::{self, Promise, plan};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Capability, Data, Observation, SourceError};
+use crate::domain::{Data, Observation, SourceError};
 use crate::io::secret::{self, Secret, SecretRef};
 use crate::io::{api, clock};
 
@@ -112,23 +112,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Backup,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(60)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: self.app.clone(),
-        }
+        plan::spec(context, EVERY, TIMEOUT, self.app.clone())
     }
 }
 
