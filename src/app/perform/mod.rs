@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossterm::clipboard::CopyToClipboard;
@@ -11,35 +11,29 @@ use crossterm::queue;
 use ratatui::Terminal;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+
+mod looking;
+mod running;
+
+use running::Ours;
 
 use super::Event;
 use super::dashboard::Dashboard;
-use super::editor;
 use super::history::History;
 use super::screen::Screen;
-use crate::actions::{self, Action, Errand, Order, Progress, audit, drill, runner};
+use crate::actions::{Action, audit, drill};
 use crate::config::model::{Config, Fingerprint, Place};
-use crate::domain::{ActionEnd, Data, LogQuery, SourceError, SourceId, Timestamp, Transition, TransitionKind};
+use crate::domain::{ActionEnd, Data, SourceId, Timestamp, Transition, TransitionKind};
 use crate::io::apart::Apart;
-use crate::io::exec::{self, Limits, Program};
-use crate::io::net;
 use crate::journal::Journal;
 use crate::journal::Redactor;
 use crate::sources::runner::{Runner, RunnerOptions};
-use crate::sources::{self, ItemKey, Past, Seen, SourceSpec};
-use crate::state::details::Told;
-use crate::state::effect::FramePlace;
+use crate::sources::{Past, SourceSpec};
 use crate::state::msg::{Configured, Polled};
 use crate::state::{Effect, Msg};
 
 /// The most that is put on a clipboard, in bytes: terminals drop longer sequences, some after 74,994 bytes of base64.
 const CLIPBOARD: usize = 48 * 1024;
-/// How long a program that opens a link may take to hand it on.
-const OPENING: Duration = Duration::from_secs(20);
-/// A record is waited for no longer before what it tells of begins.
-const RECORDED: Duration = Duration::from_secs(5);
 
 /// Polls of logs that are held for the case that whoever keeps them dies, and for how long: longer than a lease lives.
 const HELD: usize = 256;
@@ -90,18 +84,6 @@ struct Way {
     anchors: Vec<Place>,
     targets: Vec<(SourceId, Vec<Place>)>,
     looking: AtomicBool,
-}
-
-/// A run of ours whose end is not recorded yet.
-#[derive(Debug)]
-struct Ours {
-    stop: CancellationToken,
-    task: JoinHandle<ActionEnd>,
-    /// The record of its beginning.
-    record: Transition,
-    title: String,
-    /// How it ended when it could not be waited for.
-    unanswered: &'static str,
 }
 
 impl Way {
@@ -425,246 +407,6 @@ impl Hands {
         Ok(())
     }
 
-    /// Asks a source what it knows of an item.
-    fn look_at(&self, key: ItemKey, part: Option<String>, dashboard: &mut Dashboard, now: Timestamp) {
-        let Some(door) = self.runner.door(&key.source) else {
-            dashboard.take(Msg::Detail(Box::new(Told { key, part, result: None })), now);
-            return;
-        };
-        let (messages, redaction) = (self.messages.clone(), Arc::clone(&self.redaction));
-        self.runtime.spawn(async move {
-            let mut result = door.detail(&key, part.as_deref()).await;
-            if let Some(Ok(detail)) = &mut result {
-                redaction.detail(detail);
-            }
-            // The loop has ended when this fails.
-            let _ = messages.send(Msg::Detail(Box::new(Told { key, part, result }))).await;
-        });
-    }
-
-    /// Looks for the file of a frame, beside the loop: a disk may be slow.
-    fn find_frame(&self, place: FramePlace, dashboard: &mut Dashboard, now: Timestamp) {
-        let Some(directory) = self.directories.get(&place.source).cloned() else {
-            dashboard.take(Msg::FrameHere(None, place.line), now);
-            return;
-        };
-        let messages = self.messages.clone();
-        self.runtime.spawn_blocking(move || {
-            let found = editor::find(&directory, &place.path, place.absolute.as_deref());
-            // The loop has ended when this fails.
-            let _ = messages.blocking_send(Msg::FrameHere(found, place.line));
-        });
-    }
-
-    /// Looks whether the way out is there; one look at a time.
-    fn look_at_network(&self) {
-        let way = Arc::clone(&self.network);
-        if way.looking.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let messages = self.messages.clone();
-        self.runtime.spawn(async move {
-            let network = net::look(&way.anchors, &way.targets).await;
-            way.looking.store(false, Ordering::Release);
-            // The loop has ended when this fails.
-            let _ = messages.send(Msg::Network(network)).await;
-        });
-    }
-
-    /// Reads a page of older events of a log, beside the loop.
-    fn read_log_back(&self, source: SourceId, query: Box<LogQuery>) {
-        let reading = self.pasts.get(&source).map(|past| past.before((*query).clone()));
-        let messages = self.messages.clone();
-        self.runtime.spawn(async move {
-            let result = match reading {
-                Some(reading) => {
-                    let read = reading.await;
-                    // A page may be large.
-                    tokio::task::spawn_blocking(move || sources::masked(read))
-                        .await
-                        .unwrap_or_else(|_| Err(SourceError::protocol("what was read could not be masked")))
-                }
-                None => Err(SourceError::nothing("only what was read since the start is there", "a log in files can be read further back")),
-            };
-            // The loop has ended when this fails.
-            let _ = messages.send(Msg::LogPast { source, query, result }).await;
-        });
-    }
-
-    /// Ends when the record of what begins now is on the disk: whatever becomes of this process in the next moment, it is known that it was
-    /// begun. A disk that hangs holds nothing up for longer than `RECORDED`.
-    fn recorded(&self) -> impl Future<Output = ()> + Send + use<> {
-        let written = self.journal().map(Journal::flushing);
-        async move {
-            if let Some(written) = written {
-                let _ = tokio::task::spawn_blocking(move || written.wait(RECORDED)).await;
-            }
-        }
-    }
-
-    /// Runs what was confirmed, and tells what comes of it.
-    fn run_action(&mut self, order: Order, dashboard: &mut Dashboard, now: Timestamp) {
-        if let Some(mut what) = self.tries.get(&order.action).filter(|_| self.trusted).cloned() {
-            what.copy = order.answer;
-            return self.run_try(what, order.run, dashboard);
-        }
-        let action = self.actions.iter().find(|action| action.spec.id == order.action).filter(|_| self.trusted).cloned();
-        let begun = dashboard.state.world.runs.iter().find(|run| run.id == order.run).map(|run| (run.record.clone(), run.title.clone()));
-        let (Some(action), Some((record, title))) = (action, begun) else {
-            let end = ActionEnd { ok: false, words: "not run: this configuration is not trusted".to_owned(), took_ms: 0 };
-            let effects = dashboard.take(Msg::ActionEnded { run: order.run, end }, now);
-            for effect in effects.into_iter().filter(|effect| matches!(effect, Effect::KeepTransition(_))) {
-                self.keep(effect);
-            }
-            return;
-        };
-        let (stop, messages, run) = (CancellationToken::new(), self.messages.clone(), order.run.clone());
-        let (stopped, kept) = (stop.clone(), self.recorded());
-        let task = self.runtime.spawn(async move {
-            kept.await;
-            let run = order.run.clone();
-            let tell = |progress| {
-                let run = run.clone();
-                messages
-                    .try_send(match progress {
-                        Progress::Step(step, state) => Msg::ActionStep { run, step, state },
-                        Progress::Output(lines, dropped) => Msg::ActionOutput { run, lines, dropped },
-                    })
-                    .is_ok()
-            };
-            let end = runner::run(&action, &order, &stopped, tell).await;
-            // The loop has ended when this fails; then the end is recorded by whoever ended it.
-            let _ = messages.send(Msg::ActionEnded { run: order.run.clone(), end: end.clone() }).await;
-            end
-        });
-        self.running.insert(run, Ours { stop, task, record, title, unanswered: "stopped" });
-    }
-
-    /// Tries a restore, or lets a tool check what it keeps, and tells what comes of it.
-    fn run_try(&mut self, what: drill::Order, run: String, dashboard: &Dashboard) {
-        let begun = dashboard.state.world.runs.iter().find(|known| known.id == run).map(|run| (run.record.clone(), run.title.clone()));
-        let Some((record, title)) = begun else { return };
-        let (stop, messages, recorded) = (CancellationToken::new(), self.messages.clone(), record.clone());
-        let (stopped, name, kept) = (stop.clone(), run.clone(), self.recorded());
-        let task = self.runtime.spawn(async move {
-            kept.await;
-            let begun = std::time::Instant::now();
-            let _ = messages.send(Msg::ActionStep { run: name.clone(), step: 0, state: actions::StepState::Running }).await;
-            let mut tell = |said| {
-                let line = match said {
-                    drill::Said::Doing(words) => words,
-                    drill::Said::Line(line) => format!("  {line}"),
-                };
-                // A line that finds no room is not worth waiting for.
-                let _ = messages.try_send(Msg::ActionOutput { run: name.clone(), lines: vec![line], dropped: 0 });
-            };
-            let outcome = drill::carry_out(&what, &recorded, &stopped, &mut tell).await;
-            let end = outcome.end(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
-            for told in outcome.told(&what.source) {
-                // The loop has ended when this fails.
-                let _ = messages.send(Msg::Tried(Box::new(told))).await;
-            }
-            let _ = messages.send(Msg::ActionEnded { run: name, end: end.clone() }).await;
-            end
-        });
-        self.running.insert(run, Ours { stop, task, record, title, unanswered: "stopped" });
-    }
-
-    /// Asks what sources offer for these items.
-    fn offers(&self, keys: Vec<ItemKey>, dashboard: &Dashboard) {
-        // As it was seen last, which may have been by another process.
-        let seen = |key: &ItemKey| {
-            let source = dashboard.state.world.sources.get(&key.source)?;
-            let issue = source.issues.as_ref().and_then(|(_, issues)| Some((issues.find(&key.item)?.clone(), issues.server.clone())));
-            Some((issue, source.backup.as_ref().map(|(_, backup)| backup.clone())))
-        };
-        let asked: Vec<_> = keys.into_iter().map(|key| (self.runner.door(&key.source), seen(&key), key)).collect();
-        let messages = self.messages.clone();
-        self.runtime.spawn(async move {
-            let mut told = Vec::with_capacity(asked.len());
-            for (door, seen, key) in asked {
-                let seen = match &seen {
-                    Some((Some((issue, server)), _)) => Seen::Issue(issue, server),
-                    Some((None, Some(backup))) => Seen::Backup(backup),
-                    _ => Seen::Nothing,
-                };
-                let offers = match door {
-                    // A source that cannot be built offers nothing; its own row says why.
-                    Some(door) => door.offers(&key, seen).await.unwrap_or_default(),
-                    None => Vec::new(),
-                };
-                told.push((key, offers));
-            }
-            // The loop has ended when this fails.
-            let _ = messages.send(Msg::Offered(told)).await;
-        });
-    }
-
-    /// Tells a source what was confirmed, and what came of it.
-    fn run_errand(&mut self, errand: Errand, dashboard: &Dashboard) {
-        let begun = dashboard.state.world.runs.iter().find(|run| run.id == errand.run).map(|run| (run.record.clone(), run.title.clone()));
-        let Some((record, title)) = begun else { return };
-        let (door, messages, run) = (self.runner.door(&errand.source), self.messages.clone(), errand.run.clone());
-        let redaction = Arc::clone(&self.redaction);
-        let task = self.runtime.spawn(async move {
-            let begun = std::time::Instant::now();
-            let mut results = actions::errand::run(door, &errand).await;
-            for result in &mut results {
-                redaction.outcome(result);
-            }
-            let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let end = errand.end(&results, took_ms);
-            // The loop has ended when this fails; then the end is recorded by whoever ended it.
-            let _ = messages.send(Msg::Performed { run: errand.run.clone(), results, took_ms }).await;
-            end
-        });
-        self.running.insert(run, Ours { stop: CancellationToken::new(), task, record, title, unanswered: "not known: rounds was left before the answer" });
-    }
-
-    /// Runs the verb that does what was confirmed, and tells what comes of it.
-    fn run_verb(&mut self, errand: Errand, dashboard: &mut Dashboard, now: Timestamp) {
-        let begun = dashboard.state.world.runs.iter().find(|run| run.id == errand.run).map(|run| (run.record.clone(), run.title.clone()));
-        let Some((record, title)) = begun.filter(|_| self.trusted) else {
-            let end = ActionEnd { ok: false, words: "not run: this configuration is not trusted".to_owned(), took_ms: 0 };
-            let effects = dashboard.take(Msg::ActionEnded { run: errand.run, end }, now);
-            for effect in effects.into_iter().filter(|effect| matches!(effect, Effect::KeepTransition(_))) {
-                self.keep(effect);
-            }
-            return;
-        };
-        let (stop, messages, run) = (CancellationToken::new(), self.messages.clone(), errand.run.clone());
-        let (stopped, program, redact) = (stop.clone(), self.program.clone(), self.journal.redact.clone());
-        let task = self.runtime.spawn(async move {
-            let run = errand.run.clone();
-            let tell = |progress| match progress {
-                Progress::Output(lines, dropped) => messages.try_send(Msg::ActionOutput { run: run.clone(), lines, dropped }).is_ok(),
-                Progress::Step(..) => true,
-            };
-            let end = actions::errand::run_verb(&program, &errand, &redact, &stopped, tell).await;
-            // The loop has ended when this fails; then the end is recorded by whoever ended it.
-            let _ = messages.send(Msg::ActionEnded { run: errand.run.clone(), end: end.clone() }).await;
-            end
-        });
-        self.running.insert(run, Ours { stop, task, record, title, unanswered: "stopped" });
-    }
-
-    /// Opens a link where there is something to open it with, else shows it.
-    fn open(&self, link: String, dashboard: &mut Dashboard, now: Timestamp) {
-        let Some(mut argv) = opener(&link) else {
-            dashboard.take(Msg::Toast(link), now);
-            return;
-        };
-        argv.push(link.clone());
-        let messages = self.messages.clone();
-        self.runtime.spawn(async move {
-            let opened = exec::run(&Program::new(argv), Limits::within(OPENING)).await;
-            if !opened.is_ok_and(|output| output.ending.success()) {
-                // The loop is gone when this fails, and nobody waits for the link.
-                let _ = messages.send(Msg::Toast(link)).await;
-            }
-        });
-    }
-
     /// Ends what is under way, within `limit`, and writes what the journal still holds.
     pub fn let_go(self, runtime: &Runtime, limit: Duration) {
         let mut this = self;
@@ -698,19 +440,4 @@ impl Hands {
         });
         drop(keeping);
     }
-}
-
-/// The program that opens links: `$BROWSER` (its first word list), else the desktop's, where there is a desktop. Only web addresses are
-/// handed to it: a configuration or a log must not start anything else.
-fn opener(link: &str) -> Option<Vec<String>> {
-    if !(link.starts_with("https://") || link.starts_with("http://")) {
-        return None;
-    }
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    if let Some(browser) = set("BROWSER") {
-        let first = browser.split(':').next().unwrap_or_default();
-        return Some(first.split_whitespace().filter(|word| *word != "%s").map(str::to_owned).collect());
-    }
-    let desktop = set("WAYLAND_DISPLAY").or_else(|| set("DISPLAY")).is_some();
-    if cfg!(target_os = "macos") { Some(vec!["open".to_owned()]) } else { desktop.then(|| vec!["xdg-open".to_owned()]) }
 }
