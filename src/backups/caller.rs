@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::address::{self, Address};
 use super::prefix::Prefix;
-use super::tool;
+use super::{tool, user};
 use crate::config::diagnostic::is_secret_key;
 use crate::domain::SourceError;
 use crate::io::exec::{Ending, ExecError, Patience, Program};
@@ -91,6 +91,13 @@ impl Caller {
     pub fn written(&self) -> Option<String> {
         let address = self.address.as_ref().filter(|address| address.secret().is_none())?.written()?;
         Some(self.path(address).map_or_else(|| address.to_owned(), |path| path.to_string_lossy().into_owned()))
+    }
+
+    /// Whom the tool writes as, where this process can give a place to another user: only root can. Without that right a `sudo` before the
+    /// tool restores what it may, as a person's own would.
+    #[must_use]
+    pub fn writes_as(&self) -> Option<String> {
+        user::of(self.prefix.words()).filter(|_| nix::unistd::geteuid().is_root())
     }
 
     /// Resolves the address and every secret. Only a trusted configuration comes this far.

@@ -18,6 +18,8 @@
 //! | `prefix` | how it is called: by itself, through sudo, on another machine; pure |
 //! | `caller` | one tool for one repository, its secrets resolved |
 //! | `address` | the address of a repository, which may hold a password |
+//! | `keys` | keys that restic, borg and borgmatic have in common; pure |
+//! | `look` | one look at a data set whose tool is asked |
 //! | `growth` | the next copy, and the day the disk is full; pure |
 //! | `disk` | free space, and holders of locks, on this machine |
 //! | `desk` | what can be known and done beyond the poll, for any repository |
@@ -37,6 +39,8 @@ pub mod growth;
 pub mod joblog;
 pub mod judge;
 pub mod kept;
+pub mod keys;
+pub mod look;
 pub mod once;
 pub mod places;
 pub mod plan;

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use crate::domain::SourceError;
 use crate::io::exec::{self, ExecError, Limits, Output, Patience, Program};
 use crate::io::secret::Secret;
+use crate::sources::deadline;
 
 /// Who uses which repository at the moment.
 static TURNS: LazyLock<Mutex<HashMap<String, Weak<Turn<()>>>>> = LazyLock::new(Mutex::default);
@@ -56,7 +57,8 @@ pub async fn run(program: &Program, timeout: Duration) -> Result<Output, SourceE
 /// # Errors
 /// As [`run`], and when it was ended so.
 pub async fn run_patiently(program: &Program, timeout: Duration, patience: Option<Patience>) -> Result<Output, ExecError> {
-    exec::run_patiently(program, Limits { stdout_bytes: 64 << 20, ..Limits::within(timeout) }, patience).await
+    // Before the look is over: then nobody would learn what it said.
+    exec::run_patiently(program, Limits { stdout_bytes: 64 << 20, ..Limits::within(deadline::capped(timeout)) }, patience).await
 }
 
 /// The JSON document in what a tool printed: from the first line that begins one, since tools put words before it.

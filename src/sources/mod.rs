@@ -22,6 +22,7 @@ pub mod bugsink;
 pub mod cargo;
 #[cfg(test)]
 pub mod contract;
+pub mod deadline;
 pub mod door;
 pub mod eol;
 pub mod files;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::door::Door;
-use super::{BoxFuture, Built, Cadence, Collected, Source, SourceSpec, masking};
+use super::{BoxFuture, Built, Cadence, Collected, Source, SourceSpec, deadline, masking};
 use crate::config::model::Entry;
 use crate::domain::{ErrorKind, SourceError, SourceId};
 use crate::io::clock;
@@ -201,7 +201,7 @@ pub(super) fn crashed(panic: &(dyn std::any::Any + Send)) -> SourceError {
 
 /// One bounded, isolated question. The flag tells whether the source panicked and must be built anew.
 async fn ask(source: &mut dyn Source, limit: Duration, said: Duration) -> (Result<Collected, SourceError>, bool) {
-    match timeout(limit, AssertUnwindSafe(source.collect()).catch_unwind()).await {
+    match timeout(limit, deadline::within(limit, AssertUnwindSafe(source.collect()).catch_unwind())).await {
         Ok(Ok(result)) => (result, false),
         Ok(Err(panic)) => (Err(crashed(&*panic)), true),
         Err(_) => (Err(SourceError::timeout(said)), false),

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
-use crate::domain::{Backup, Data, SourceError, SourceId};
+use crate::domain::{Backup, Data, ErrorKind, SourceError, SourceId};
 use crate::io::exec::{self, Limits, Program};
 use crate::io::secret::Secret;
 use crate::sources::{BuildContext, Common, SourceConfig};
@@ -45,6 +46,28 @@ pub async fn look(config: &impl SourceConfig, context: &BuildContext) -> Result<
         Data::Backup(backup) => Ok(*backup),
         other => panic!("{other:?}"),
     }
+}
+
+/// Somebody who takes a connection and never says a word, until this is dropped; and where.
+pub async fn deaf() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// An error says this, and what to do about it.
+pub fn told(error: &SourceError, kind: ErrorKind, words: &[&str]) {
+    assert_eq!(error.kind, kind, "{error:?}");
+    assert!(!error.remedy.is_empty() && words.iter().all(|words| error.message.contains(words)), "{error:?}");
+}
+
+/// A look that fails within its time limit; the machine may be busy.
+pub async fn refused(config: &impl SourceConfig, context: &BuildContext, limit: Duration) -> SourceError {
+    let began = Instant::now();
+    let context = BuildContext { common: Common { timeout: Some(limit), ..context.common.clone() }, ..context.clone() };
+    let error = look(config, &context).await.unwrap_err();
+    assert!(began.elapsed() < limit + Duration::from_secs(60), "{error:?} after {:?}", began.elapsed());
+    error
 }
 
 /// The files below a folder, the largest last.

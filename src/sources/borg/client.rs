@@ -124,7 +124,17 @@ impl Client {
     /// Why it refused.
     async fn ask(&self, open: &Open, arguments: &[&str], timeout: Duration) -> Result<Said, SourceError> {
         let said = open.run(&[&["--log-json"], arguments].concat(), timeout).await?;
-        if parse::is_done(said.ending.code()) { Ok(said) } else { Err(Self::refusal(open, &said)) }
+        if parse::is_done(said.ending.code()) {
+            return Ok(said);
+        }
+        // It did not understand us: then another one may have been installed under its name.
+        if said.lines.iter().any(|line| line.starts_with("usage: "))
+            && let Ok(version) = open.run(&["--version"], timeout.min(SHORT)).await
+            && let Some(error) = parse::not_supported(&version.stdout)
+        {
+            return Err(error);
+        }
+        Err(Self::refusal(open, &said))
     }
 
     /// One document.
@@ -281,6 +291,10 @@ impl Repository for Client {
                 None => Err(refused),
             }
         })
+    }
+
+    fn writes_as(&self) -> Option<String> {
+        self.caller.writes_as()
     }
 
     fn by_hand(&self, copy: &Copy) -> String {

@@ -19,27 +19,23 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use self::client::local;
 use self::client::{Client, Data};
-pub use self::poll::{runs, where_to};
+pub use self::poll::where_to;
 use super::{BuildContext, Built, Complaint, Reach, SourceConfig, SourceSpec};
 use crate::backups::address::Address;
-use crate::backups::caller::{Caller, secret_variables};
+use crate::backups::caller::Caller;
+use crate::backups::keys::{self, complaint};
+use crate::backups::look::Looking;
 use crate::backups::prefix::Prefix;
 use crate::backups::{CheckConfig, Desk, DrillConfig, Promise, Repository, plan};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Capability, SourceError};
+use crate::domain::SourceError;
 use crate::io::secret::{Secret, SecretRef};
-
-/// The interval where none is configured.
-const EVERY: Duration = Duration::from_secs(900);
-/// The time limit of one look where none is configured.
-const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The keys of one data set.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -89,10 +85,6 @@ pub(super) fn environment(passphrase: Option<&SecretRef>, env: &BTreeMap<String,
     (all, without)
 }
 
-pub(super) fn complaint(path: &[&str], message: &str, help: &str) -> Complaint {
-    Complaint { path: path.iter().map(|&part| part.to_owned()).collect(), message: message.to_owned(), help: help.to_owned(), warning: false }
-}
-
 /// What is wrong with the keys that borg and borgmatic have both.
 pub(super) fn complaints(
     command: Option<&[String]>,
@@ -100,20 +92,14 @@ pub(super) fn complaints(
     archive: Option<&str>,
     (max_age, check, drill): (Option<Dur>, Option<&CheckConfig>, Option<&DrillConfig>),
 ) -> Vec<Complaint> {
-    let mut all = Vec::new();
-    if command.is_some_and(|argv| argv.first().is_none_or(String::is_empty)) {
-        all.push(complaint(&["command"], "the command is empty", "write the program and what stands before it as a list"));
-    }
-    if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
-        all.push(complaint(&["env", name], "this is no name of a variable", "write such as BORG_RSH"));
-    }
+    let mut all = keys::of_calling(command, env, "BORG_RSH");
     if archive.is_some_and(|archive| glob::Pattern::new(archive).is_err()) {
         all.push(complaint(&["archive"], "the pattern is not right", "`*` is any text, `?` one character, `[…]` one of"));
     }
     if check.and_then(|check| check.data.as_deref()).is_some_and(|data| plan::share(data).is_some()) {
         all.push(complaint(&["check", "data"], "borg reads all data or none", "write \"all\", or leave it out"));
     }
-    all.extend(plan::complaints(max_age, check, drill));
+    all.extend(keys::of_promise(max_age, check, drill));
     all
 }
 
@@ -123,9 +109,7 @@ impl Config {
     }
 
     fn client(&self, context: &BuildContext) -> Result<Client, SourceError> {
-        if !context.trusted {
-            return Err(SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`"));
-        }
+        keys::trusted(context)?;
         let (env, without) = environment(self.passphrase.as_ref(), &self.env);
         let (prefix, base, address) = (self.prefix(), context.base.clone(), Some(self.repository.clone()));
         let caller = Caller { prefix, base, address, local, address_variable: "BORG_REPO", env, without };
@@ -152,16 +136,11 @@ impl SourceConfig for Config {
     }
 
     fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
-        let mut all = secret_variables(&self.env);
-        all.extend(self.repository.secret().map(|secret| (vec!["repository".to_owned()], secret)));
-        all.extend(self.passphrase.as_ref().map(|secret| (vec!["passphrase".to_owned()], secret)));
-        all.extend(self.drill.as_ref().and_then(|drill| drill.server.as_ref()).map(|secret| (vec!["drill".to_owned(), "server".to_owned()], secret)));
-        all
+        keys::secrets(&self.env, Some(&self.repository), ("passphrase", self.passphrase.as_ref()), self.drill.as_ref())
     }
 
     fn commands(&self) -> Vec<Vec<String>> {
-        let drill = self.drill.as_ref().and_then(|drill| drill.assert.command.clone());
-        std::iter::once(self.prefix().words().to_vec()).chain(drill).collect()
+        keys::commands(&self.prefix(), self.drill.as_ref())
     }
 
     fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
@@ -176,32 +155,11 @@ impl SourceConfig for Config {
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
         let client = Arc::new(self.client(context)?);
         let spec = self.spec(context);
-        let source = poll::BorgSource::new(Arc::clone(&client), spec.every);
+        let source = Looking::new(Arc::clone(&client), spec.every);
         Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(Desk::new(client))) })
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        spec(context, self.repository.shown())
-    }
-}
-
-/// What the engine knows of a source of borg's or borgmatic's.
-pub(super) fn spec(context: &BuildContext, target: String) -> SourceSpec {
-    let common = &context.common;
-    let every = common.every.unwrap_or(EVERY);
-    SourceSpec {
-        id: context.id.clone(),
-        title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-        capability: Capability::Backup,
-        every,
-        timeout: common.timeout.unwrap_or(TIMEOUT),
-        retry_every: every.min(Duration::from_secs(300)),
-        failures: 1,
-        successes: 1,
-        enabled: common.enabled.unwrap_or(true),
-        continuous: false,
-        runbook: common.runbook.clone(),
-        needs: common.needs.clone(),
-        target,
+        keys::spec(context, self.repository.shown())
     }
 }

@@ -241,6 +241,21 @@ pub fn damage(lines: &[String]) -> Option<String> {
     Some(if found.len() > 1 { format!("{first} (and {} more lines)", found.len() - 1) } else { first.to_owned() })
 }
 
+/// What is told of a borg that is too new, its beta being another one every few months. `what`: what tells of it.
+fn too_new(what: &str) -> SourceError {
+    SourceError::config(
+        format!("borg 2 is not supported yet: {what}, and repositories of borg 1.1 to 1.4 are read"),
+        "let `command` call a borg 1 where the repository is one of borg 1, or let a command tell of the copies: kind `backup_command`",
+    )
+}
+
+/// Whether `borg --version` tells of one that answers otherwise: why that is no use.
+pub fn not_supported(version: &str) -> Option<SourceError> {
+    let number: String = version.split_whitespace().last()?.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').take(20).collect();
+    let major: u32 = number.split('.').next()?.parse().ok()?;
+    (major >= 2).then(|| too_new(&format!("this is {number}")))
+}
+
 /// Why borg refused, by the names of its messages, and where it has none by their words.
 pub fn refusal(code: Option<i32>, named: &[(String, String)], lines: &[String], place: &str) -> SourceError {
     let all = lines.join("\n").to_lowercase();
@@ -250,6 +265,21 @@ pub fn refusal(code: Option<i32>, named: &[(String, String)], lines: &[String], 
     // The last line of a traceback says what; what follows is about the machine.
     let exception = lines.iter().rev().find(|line| line.split_once(": ").is_some_and(|(name, _)| name.ends_with("Error") || name.ends_with("Exception")));
     let said = said.or(exception.map(String::as_str)).or(lines.last().map(String::as_str)).unwrap_or("it said nothing");
+    // What ssh and the other machine say, where borg only knows that nobody answers.
+    let away =
+        |words: &[&str]| lines.iter().filter_map(|line| line.strip_prefix("Remote: ")).find(|line| words.iter().any(|word| line.to_lowercase().contains(word)));
+    if let Some(why) = away(&["permission denied (", "host key verification failed", "no matching host key"]) {
+        return SourceError::auth(
+            format!("{place} refuses us: {why}"),
+            "give ssh a key and a host that both sides know: BORG_RSH in `env`; try it by hand as this user",
+        );
+    }
+    if let Some(why) = away(&["command not found", "borg: not found", "borg: no such file"]) {
+        return SourceError::missing(format!("borg is not found on the machine of {place}: {why}"), "install it there, or name it: BORG_REMOTE_PATH in `env`");
+    }
+    if has(&["repository version 2 is not supported", "repository version 3 is not supported"]) {
+        return too_new(&format!("{place} is one of its repositories"));
+    }
     if has(&["permission denied"]) && !has(&["permission denied (publickey"]) {
         return SourceError::auth(
             format!("{place} may not be read: {said}"),
@@ -282,7 +312,13 @@ pub fn refusal(code: Option<i32>, named: &[(String, String)], lines: &[String], 
         || code == Some(255)
     {
         let why = lines.iter().find(|line| line.contains("ssh: ") || line.starts_with("Remote: ")).map_or(said, String::as_str);
-        return SourceError::connect(format!("{place} is not reached: {why}"));
+        let why = why.strip_prefix("Remote: ").unwrap_or(why);
+        let why = why.strip_prefix("ssh: ").unwrap_or(why);
+        let error = SourceError::connect(format!("{place} is not reached: {why}"));
+        // What ssh says comes through only where borg lives a moment longer.
+        let unheard = !lines.iter().any(|line| line.starts_with("Remote: "));
+        let remedy = "run `ssh` to that machine as this user, and look what it says".to_owned();
+        return if unheard { SourceError { remedy, ..error } } else { error };
     }
     if is(&["Repository.DoesNotExist", "Repository.ParentPathDoesNotExist", "Repository.PathPermissionDenied"]) || has(&["does not exist."]) {
         return SourceError::missing(format!("there is no repository at {place}"), "correct `repository`; `borg init` makes one");

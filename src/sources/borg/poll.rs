@@ -2,63 +2,27 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::locks;
 use super::parse::{self, Archive, Document};
 use crate::backups::caller::Open;
 use crate::backups::kept::{Kept, Measured};
+use crate::backups::look::{Looked, OLDER, PATIENCE, Time, runs};
 use crate::backups::places::{Where, host_of, place};
 use crate::backups::{disk, growth, judge, tool};
-use crate::domain::backup::JobRun;
-use crate::domain::{Backup, Copy, Data, ErrorKind, Observation, SourceError};
+use crate::domain::{Backup, Copy, ErrorKind, Problem, SourceError};
 use crate::io::clock;
-use crate::sources::{BoxFuture, Cadence, Collected, Source};
+use crate::sources::BoxFuture;
 
-/// The share of the time limit that a look may use before it stops measuring.
-const SHARE: f64 = 0.7;
-/// What is left must be so long for a measurement to begin.
-const WORTH_IT: Duration = Duration::from_secs(2);
-/// Older archives are looked at as long as a look took no longer than this.
-const SPARE: Duration = Duration::from_secs(8);
-/// So many older ones at once.
-const OLDER: usize = 15;
-/// Waiting for somebody else's long command.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// Runs told.
-const RUNS: usize = 30;
-
-/// Looks at one data set.
-pub struct BorgSource {
-    client: Arc<Client>,
-    every: Duration,
-}
-
-impl BorgSource {
-    /// At this interval.
-    pub fn new(client: Arc<Client>, every: Duration) -> Self {
-        Self { client, every }
-    }
-}
-
-impl Source for BorgSource {
-    fn cadence(&self) -> Cadence {
-        Cadence::Every(self.every)
-    }
-
-    fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
-        Box::pin(async move {
-            let backup = look(&self.client).await?;
-            let observations = vec![Observation { at: clock::now(), data: Data::Backup(Box::new(backup)) }];
-            Ok(Collected { observations, problems: Vec::new(), complete: true })
-        })
+impl Looked for Client {
+    fn look(&self) -> BoxFuture<'_, Result<(Backup, Vec<Problem>), SourceError>> {
+        Box::pin(async { Ok((look(self).await?, Vec::new())) })
     }
 }
 
 /// Measures what is not known yet and worth it now: `borg info` walks the whole index, on a large repository for minutes.
-async fn measure(client: &Client, open: &Open, began: Instant, mine: &[&Archive], kept: &mut Kept) {
-    let left = || client.timeout.mul_f64(SHARE).checked_sub(began.elapsed()).filter(|left| *left >= WORTH_IT);
+async fn measure(client: &Client, open: &Open, time: Time, mine: &[&Archive], kept: &mut Kept) {
     let now = clock::now().timestamp();
     let Some(newest) = mine.last() else { return };
     let again = kept.damage.is_some() && kept.is_due(now, &newest.id);
@@ -71,7 +35,7 @@ async fn measure(client: &Client, open: &Open, began: Instant, mine: &[&Archive]
         if kept.copies.contains_key(&archive.id) && !(place == 0 && again) {
             continue;
         }
-        let Some(left) = left().filter(|_| place == 0 || began.elapsed() < SPARE) else { break };
+        let Some(left) = time.left_for(place) else { break };
         match client.info(open, &archive.name, left).await {
             Ok(document) => {
                 if let Some(closer) = document.archives.first() {
@@ -85,7 +49,7 @@ async fn measure(client: &Client, open: &Open, began: Instant, mine: &[&Archive]
                 }
             }
             // It takes longer than a look may: not again.
-            Err(error) if error.kind == ErrorKind::Timeout => drop(kept.copies.insert(archive.id.clone(), Measured::default())),
+            Err(error) if error.kind == ErrorKind::Timeout && time.is_whole() => drop(kept.copies.insert(archive.id.clone(), Measured::default())),
             Err(error) => {
                 if parse::is_damage(&error) {
                     (kept.damage, kept.measured) = (Some(error.message), Some((now, newest.id.clone())));
@@ -108,23 +72,14 @@ pub fn where_to<'a>(address: &str, path: Option<&'a Path>, disk: disk::Disk) -> 
     authority.and_then(host_of).map_or_else(|| Where::Service(address.split(':').next().unwrap_or_default().to_owned()), Where::Server)
 }
 
-/// The runs that made these copies, as far as that was measured.
-pub fn runs(copies: &[Copy]) -> Vec<JobRun> {
-    let run = |copy: &Copy| {
-        copy.started.map(|started| JobRun { started: Some(started), ended: Some(copy.at), ok: Some(true), message: copy.name.clone(), ..JobRun::default() })
-    };
-    let runs: Vec<JobRun> = copies.iter().rev().filter_map(run).take(RUNS).collect();
-    runs.into_iter().rev().collect()
-}
-
 /// Looks once.
 async fn look(client: &Client) -> Result<Backup, SourceError> {
-    let began = Instant::now();
+    let time = Time::begin(client.timeout);
     let open = client.open().await?;
     let listed: Arc<Document> = client.listed(&open, client.every / 2).await?;
     let mine = client.mine(&open, &listed)?;
     let mut kept = client.keeper.get(&open.address).await;
-    measure(client, &open, began, &mine, &mut kept).await;
+    measure(client, &open, time, &mine, &mut kept).await;
     kept.forget(|id| listed.archives.iter().any(|archive| archive.id == id));
     client.keeper.put(kept.clone()).await;
 

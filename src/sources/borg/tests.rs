@@ -5,116 +5,74 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::actions::drill::tests::drilled;
 use crate::domain::{Backup, Copy, Data as Seen, ErrorKind, SourceId, Verdict};
 use crate::io::clock;
-use crate::io::exec::{self, Limits, Program};
+use crate::io::exec;
 use crate::rules::backups::verdict;
 use crate::sources::contract::SECRET;
 use crate::sources::contract::commands::{self, Faulty};
-use crate::sources::{Call, Common, DetailBody, ItemKey, Seen as Sight};
+use crate::sources::{Call, DetailBody, ItemKey, Seen as Sight};
 use crate::testing;
-
-/// Bytes that no tool makes smaller.
-fn noise() -> Vec<u8> {
-    let mut state = 7_u32;
-    let next = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    (0..50_000).map(next).collect()
-}
+use crate::testing::backups::{Break, Shop, deaf, refused, told};
+use crate::testing::sshd::Sshd;
 
 fn config(text: &str) -> Config {
     toml::from_str(text).unwrap()
 }
 
+/// With a cache beside borg's own, on which a job holds a lock.
 fn context(base: &Path) -> BuildContext {
-    BuildContext {
-        id: SourceId::parse("shop/borg/media").unwrap(),
-        // So often that no look takes another one's listing.
-        common: Common { every: Some(Duration::from_millis(1)), timeout: Some(Duration::from_secs(600)), ..Common::default() },
-        base: base.to_owned(),
-        trusted: true,
-        zone: None,
-        // Beside borg's own, on which a job holds a lock.
-        cache: Some(base.join("rounds-cache")),
-        state: None,
-    }
+    BuildContext { cache: Some(base.join("rounds-cache")), ..testing::backups::context("shop/borg/media", base) }
 }
 
 async fn look(base: &Path, text: &str) -> Result<Backup, SourceError> {
-    let collected = config(text).build(&context(base)).unwrap().source.collect().await?;
-    match collected.observations.into_iter().next().unwrap().data {
-        Seen::Backup(backup) => Ok(*backup),
-        other => panic!("{other:?}"),
-    }
+    testing::backups::look(&config(text), &context(base)).await
 }
 
-/// A repository of the real borg, with what it protects.
-struct Shop {
-    dir: tempfile::TempDir,
+/// What the real borg keeps, its own cache and keys beside it; `None`: it is not installed.
+fn bare() -> Option<Shop> {
+    let mut shop = Shop::new("borg", "srv/data")?;
+    for (name, value) in [("BORG_REPO", shop.path("repo")), ("BORG_BASE_DIR", shop.path("home")), ("BORG_PASSPHRASE", "open-sesame".into())] {
+        shop.set(name, value);
+    }
+    Some(shop)
 }
 
-impl Shop {
-    /// `None`: borg is not installed.
-    async fn new() -> Option<Self> {
-        testing::tool("borg")?;
-        let shop = Self { dir: tempfile::tempdir().unwrap() };
-        fs::create_dir_all(shop.path("srv/data/a b")).unwrap();
-        fs::write(shop.path("srv/data/a b/new\nline;$(touch oops)"), "one").unwrap();
-        fs::write(shop.path("srv/data/dump.sql"), noise()).unwrap();
-        shop.run(&["init", "-e", "repokey"]).await;
-        Some(shop)
-    }
+/// The same with an empty repository.
+async fn shop() -> Option<Shop> {
+    let shop = bare()?;
+    shop.run(&["init", "-e", "repokey"]).await;
+    Some(shop)
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
+/// The keys of the data set.
+fn keys_of(shop: &Shop) -> String {
+    format!("repository = \"repo\"\n{}", keys_without_address(shop))
+}
 
-    /// The keys of the data set; borg's own cache and keys stay in the folder.
-    fn keys(&self) -> String {
-        format!("repository = \"repo\"\n{}", self.keys_without_address())
-    }
+fn keys_without_address(shop: &Shop) -> String {
+    format!("passphrase = \"open-sesame\"\nenv = {{ BORG_BASE_DIR = {:?} }}", shop.path("home"))
+}
 
-    fn keys_without_address(&self) -> String {
-        format!("passphrase = \"open-sesame\"\nenv = {{ BORG_BASE_DIR = {:?} }}", self.path("home"))
-    }
+/// An archive of so many hours ago.
+async fn backup(shop: &Shop, hours: i64, name: &str) {
+    let then = (clock::now() - chrono::TimeDelta::hours(hours)).format("%Y-%m-%dT%H:%M:%S").to_string();
+    shop.run(&["create", "--timestamp", &then, &format!("::{name}"), "srv/data"]).await;
+}
 
-    /// Not at low priority, as the program would: what a test waits for.
-    fn program(&self, argv: &[&str]) -> Program {
-        let mut program = Program::new(argv.iter().map(|&word| word.to_owned()).collect()).directory(self.dir.path());
-        for (name, value) in
-            [("BORG_REPO", self.path("repo")), ("BORG_BASE_DIR", self.path("home")), ("BORG_PASSPHRASE", "open-sesame".into()), ("TZ", "UTC".into())]
-        {
-            program = program.env(name, Secret::new(value.to_str().unwrap().to_owned()));
-        }
-        program
-    }
-
-    async fn run(&self, arguments: &[&str]) {
-        let output = exec::run(&self.program(&[&["borg"], arguments].concat()), Limits::within(Duration::from_secs(300))).await.unwrap();
-        assert!(output.ending.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// An archive of so many hours ago.
-    async fn backup(&self, hours: i64, name: &str) {
-        let then = (clock::now() - chrono::TimeDelta::hours(hours)).format("%Y-%m-%dT%H:%M:%S").to_string();
-        self.run(&["create", "--timestamp", &then, &format!("::{name}"), "srv/data"]).await;
-    }
-
-    fn desk(&self, keys: &str) -> Arc<dyn Repository> {
-        config(keys).repository(&context(self.dir.path())).unwrap().unwrap()
-    }
+fn desk_of(shop: &Shop, keys: &str) -> Arc<dyn Repository> {
+    config(keys).repository(&context(shop.dir.path())).unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn a_real_repository_is_told_browsed_restored_and_checked() {
     let began = std::time::Instant::now();
-    let Some(shop) = Shop::new().await else { return };
+    let Some(shop) = shop().await else { return };
     for (hours, name) in [(75, "web1-mon"), (51, "web1-tue"), (27, "web1-wed"), (3, "web1-thu"), (2, "web1-fri.checkpoint"), (1, "other")] {
-        shop.backup(hours, name).await;
+        backup(&shop, hours, name).await;
     }
-    let keys = format!("{}\narchive = \"web1-*\"\nretention = 4", shop.keys());
+    let keys = format!("{}\narchive = \"web1-*\"\nretention = 4", keys_of(&shop));
     let mut seen = look(shop.dir.path(), &keys).await.unwrap();
     for _ in 0..20 {
         // On a busy machine one look has no time for the older ones.
@@ -136,7 +94,7 @@ async fn a_real_repository_is_told_browsed_restored_and_checked() {
     assert_eq!((seen.places.len(), seen.places[0].same_machine), (1, Some(true)), "it lies beside what it protects");
     assert_eq!(seen.runs.len(), 4);
 
-    let desk = shop.desk(&keys);
+    let desk = desk_of(&shop, &keys);
     let copies = desk.copies().await.unwrap();
     let newest = copies.last().unwrap();
     assert_eq!((copies.len(), newest.name.as_str()), (4, "web1-thu"));
@@ -153,8 +111,8 @@ async fn a_real_repository_is_told_browsed_restored_and_checked() {
     let ssh = shop.path("ssh");
     commands::script(&ssh, &format!("shift; export BORG_PASSPHRASE=open-sesame BORG_BASE_DIR={:?}; exec sh -c \"$*\"", shop.path("home"))).await;
     let far = format!("repository = {:?}\ncommand = [{ssh:?}, \"web1\", \"borg\"]", shop.path("repo"));
-    assert_eq!(shop.desk(&far).files("web1-thu", "srv/data/a b").await.unwrap().len(), 1);
-    assert!(shop.desk(&far).files("web1-thu", "srv/$(touch oops)").await.map_or(true, |found| found.is_empty()));
+    assert_eq!(desk_of(&shop, &far).files("web1-thu", "srv/data/a b").await.unwrap().len(), 1);
+    assert!(desk_of(&shop, &far).files("web1-thu", "srv/$(touch oops)").await.map_or(true, |found| found.is_empty()));
     assert!(!shop.path("oops").exists() && !shop.path("srv/oops").exists(), "a name in the repository was run");
     let seen_far = look(shop.dir.path(), &far).await.unwrap();
     assert_eq!((seen_far.snapshots, seen_far.places.len()), (5, 0));
@@ -162,13 +120,13 @@ async fn a_real_repository_is_told_browsed_restored_and_checked() {
     let into = tempfile::tempdir().unwrap();
     desk.restore(newest, into.path()).await.unwrap();
     assert_eq!(fs::read(into.path().join("srv/data/dump.sql")).unwrap().len(), 50_000);
-    let only = shop.desk(&format!("{keys}\ndrill = {{ paths = [\"/srv/data/a b\"] }}"));
+    let only = desk_of(&shop, &format!("{keys}\ndrill = {{ paths = [\"/srv/data/a b\"] }}"));
     let into = tempfile::tempdir().unwrap();
     only.restore(newest, into.path()).await.unwrap();
     assert!(into.path().join("srv/data/a b").is_dir() && !into.path().join("srv/data/dump.sql").exists());
     let nothing = Copy { name: "no-such".to_owned(), ..Copy::default() };
     assert!(desk.restore(&nothing, into.path()).await.is_err());
-    let missing = shop.desk(&format!("{keys}\ndrill = {{ paths = [\"no/such\"] }}"));
+    let missing = desk_of(&shop, &format!("{keys}\ndrill = {{ paths = [\"no/such\"] }}"));
     assert!(missing.restore(newest, into.path()).await.is_err(), "a path that is not in it is a failure");
     assert_eq!(desk.by_hand(newest), format!("borg extract {}::web1-thu", shop.path("repo").display()));
     assert_eq!(desk.protects(), [shop.path("repo")]);
@@ -179,14 +137,14 @@ async fn a_real_repository_is_told_browsed_restored_and_checked() {
 
 #[tokio::test]
 async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
-    let Some(shop) = Shop::new().await else { return };
-    let (base, keys, rest) = (shop.dir.path(), shop.keys(), shop.keys_without_address());
+    let Some(shop) = shop().await else { return };
+    let (base, keys, rest) = (shop.dir.path(), keys_of(&shop), keys_without_address(&shop));
     let place = shop.path("repo").display().to_string();
     fs::create_dir(shop.path("empty")).unwrap();
     let kind = |result: Result<Backup, SourceError>| result.map_err(|error| (error.kind, error.message));
     let (of, said) = kind(look(base, &keys).await).unwrap_err();
     assert_eq!((of, said), (ErrorKind::Nothing, format!("there is no archive in {place}")));
-    shop.backup(30, "web1-one").await;
+    backup(&shop, 30, "web1-one").await;
     for (keys, expected, words) in [
         (keys.replace("open-sesame", "guessed-wrong"), ErrorKind::Auth, "the passphrase of the repository is wrong"),
         (keys.replace("passphrase = \"open-sesame\"", ""), ErrorKind::Auth, "or none was given"),
@@ -213,7 +171,7 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
 
     let late = look(base, &keys).await.unwrap();
     assert_eq!(verdict(&late, clock::now()), Verdict::Degraded);
-    shop.backup(-100, "web1-two").await;
+    backup(&shop, -100, "web1-two").await;
     let future = look(base, &keys).await.unwrap();
     assert!(future.complaints.iter().any(|said| said.contains("dated in the future")), "{:?}", future.complaints);
 
@@ -226,7 +184,7 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     }
     let seen = look(base, &keys).await.unwrap();
     assert_eq!((seen.locks.len(), seen.locks[0].stale), (1, false), "{:?}", seen.locks);
-    let locked = shop.desk(&keys).check().await.unwrap_err();
+    let locked = desk_of(&shop, &keys).check().await.unwrap_err();
     assert!(locked.kind == ErrorKind::Nothing && locked.message.contains("is locked"), "{locked:?}");
     drop(job);
     let mut built = config(&keys).build(&context(base)).unwrap();
@@ -257,11 +215,11 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     let middle = bytes.len() / 2;
     bytes[middle..middle + 8].copy_from_slice(b"XXXXXXXX");
     fs::write(&segment, bytes).unwrap();
-    let check = shop.desk(&keys).check().await.unwrap();
+    let check = desk_of(&shop, &keys).check().await.unwrap();
     assert!(!check.ok && !check.message.is_empty(), "{check:?}");
     // It is gone: what is measured meets it.
     fs::remove_file(&segment).unwrap();
-    let check = shop.desk(&keys).check().await.unwrap();
+    let check = desk_of(&shop, &keys).check().await.unwrap();
     assert!(!check.ok && check.message.contains("ndex"), "{check:?}");
     let seen = look(base, &keys).await;
     assert!(seen.as_ref().map_or(true, |seen| verdict(seen, clock::now()) != Verdict::Ok), "{seen:?}");
@@ -271,14 +229,11 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
     assert!(matches!(of, ErrorKind::Missing | ErrorKind::Protocol), "{of:?} {said}");
 }
 
-/// What damages a repository.
-type Break<'a> = &'a dyn Fn(&Path);
-
 /// A repository broken in each way, on a copy of it. What no listing can meet, the check does.
 #[tokio::test]
 async fn every_broken_state_is_told() {
-    let Some(shop) = Shop::new().await else { return };
-    shop.backup(3, "web1-one").await;
+    let Some(shop) = shop().await else { return };
+    backup(&shop, 3, "web1-one").await;
     let segments = |at: &Path| {
         let mut all: Vec<PathBuf> = fs::read_dir(at.join("data/0")).unwrap().map(|entry| entry.unwrap().path()).collect();
         all.sort_by_key(|path| fs::metadata(path).unwrap().len());
@@ -313,17 +268,117 @@ async fn every_broken_state_is_told() {
     ];
     for (count, (state, damage, expected)) in states.into_iter().enumerate() {
         let name = format!("broken {count}");
-        let place = shop.path(&name);
-        let copied = exec::run(&shop.program(&["cp", "-a", "repo", &name]), Limits::within(Duration::from_secs(60))).await.unwrap();
-        assert!(copied.ending.success());
+        let place = shop.copied(&name).await;
         damage(&place);
         // The same repository in another place is one that was moved, which is asked about.
-        let keys = shop.keys().replace("\"repo\"", &format!("{name:?}")).replace(" }", ", BORG_RELOCATED_REPO_ACCESS_IS_OK = \"yes\" }");
+        let keys = keys_of(&shop).replace("\"repo\"", &format!("{name:?}")).replace(" }", ", BORG_RELOCATED_REPO_ACCESS_IS_OK = \"yes\" }");
         let (said, is_ok) = match look(shop.dir.path(), &keys).await {
             Err(error) => (error.message, false),
             Ok(seen) => (seen.complaints.join("; "), verdict(&seen, clock::now()) == Verdict::Ok),
         };
         assert!(said.contains(expected) && is_ok == expected.is_empty() && said.is_empty() == is_ok, "{state}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_repository_behind_ssh_is_like_one_at_hand() {
+    let (Some(mut shop), Some(mut sshd)) = (bare(), Sshd::start().await) else { return };
+    let (base, home, port) = (shop.dir.path().to_owned(), shop.path("home"), sshd.port);
+    let keys = |port: u16, folder: &str, rsh: &str, more: &str| {
+        let place = base.join(folder);
+        format!(
+            "repository = \"ssh://127.0.0.1:{port}{}\"\npassphrase = \"open-sesame\"\nenv = {{ BORG_BASE_DIR = {home:?}, BORG_RSH = {rsh:?}{more} }}",
+            place.display()
+        )
+    };
+    // Without the port, which borg adds from the address.
+    let rsh = |key: &str| sshd.client(key).join(" ").replace(&format!(" -p {port}"), "");
+    let (known, stranger) = (rsh("key"), rsh("stranger"));
+    shop.set("BORG_REPO", format!("ssh://127.0.0.1:{port}{}", base.join("far").display()));
+    shop.set("BORG_RSH", &known);
+    shop.run(&["init", "-e", "repokey"]).await;
+    backup(&shop, 3, "web1-one").await;
+
+    let (program, notes) = shop.noting().await;
+    let scratch = shop.path("scratch");
+    fs::create_dir(&scratch).unwrap();
+    let drill = format!("command = [{program:?}]\ndrill = {{ scratch = {scratch:?}, assert.files = [\"**/dump.sql\"] }}");
+    let good = format!("{}\n{drill}", keys(port, "far", &known, ""));
+    let seen = look(&base, &good).await.unwrap();
+    assert_eq!((verdict(&seen, clock::now()), seen.snapshots, seen.complaints.as_slice()), (Verdict::Ok, 1, [].as_slice()));
+    assert_eq!((seen.copies[0].size_bytes, seen.places[0].name.as_str(), seen.free_bytes), (Some(50_003), "127.0.0.1", None));
+    let repository = desk_of(&shop, &good);
+    assert_eq!(repository.files("web1-one", "srv/data/a b").await.unwrap()[0].path, "srv/data/a b/new\nline;$(touch oops)");
+    let check = repository.check().await.unwrap();
+    assert!(check.ok, "{check:?}");
+    let drill = drilled(repository, &base, &scratch).await.unwrap();
+    assert!(drill.ok && !drill.assertions.is_empty(), "{drill:?}");
+    let notes = fs::read_to_string(notes).unwrap();
+    assert!(notes.contains("extract") && !notes.contains("open-sesame"), "{notes}");
+
+    let long = Duration::from_secs(300);
+    let context = context(&base);
+    // borg does not always pass on what ssh said.
+    let unheard = |error: &SourceError| error.message.contains("Connection closed by remote host") && error.remedy.contains("run `ssh`");
+    for (keys, kind, words) in [
+        (keys(port, "far", &stranger, ""), ErrorKind::Auth, ["refuses us", "Permission denied (publickey"]),
+        (keys(port, "nowhere", &known, ""), ErrorKind::Missing, ["there is no repository at ssh://127.0.0.1", ""]),
+        (keys(port, "far", &known, "").replace("open-sesame", "guessed"), ErrorKind::Auth, ["the passphrase of the repository is wrong", ""]),
+        (
+            keys(port, "far", &known, ", BORG_REMOTE_PATH = \"/nowhere/borg\""),
+            ErrorKind::Missing,
+            ["borg is not found on the machine of ssh://127.0.0.1", "/nowhere/borg"],
+        ),
+    ] {
+        let error = refused(&config(&keys), &context, long).await;
+        if !unheard(&error) {
+            told(&error, kind, &words);
+        }
+    }
+    sshd.stop().await;
+    let down = refused(&config(&keys(port, "far", &known, "")), &context, long).await;
+    told(&down, ErrorKind::Connect, &["is not reached: ", if unheard(&down) { "" } else { "Connection refused" }]);
+    let (_listener, silent) = deaf().await;
+    let unheard = refused(&config(&keys(silent, "far", &known, "")), &context, Duration::from_secs(3)).await;
+    told(&unheard, ErrorKind::Timeout, &["did not end within 3s"]);
+    assert!(unheard.remedy.contains("ssh://127.0.0.1"), "{unheard:?}");
+}
+
+/// What `borg list --json` answers where it is the second one: there a list wants an archive.
+const USAGE: &str = "usage: borg2 list [-h] [--critical] [--error]\n                  [-r REPO] [--short] NAME [PATH ...]\n\
+                     borg2 list: error: the following arguments are required: NAME, PATH";
+
+#[tokio::test]
+async fn borg_2_is_told_as_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let tool = dir.path().join("borg");
+    commands::script(&tool, &format!("case \"$*\" in *--version*) echo borg2 2.0.0b5;; *) echo '{USAGE}' >&2; exit 2;; esac")).await;
+    let said = "borg 2 is not supported yet: this is 2.0.0b5, and repositories of borg 1.1 to 1.4 are read";
+    let error = look(dir.path(), &format!("repository = \"/b\"\ncommand = [{tool:?}]")).await.unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Config, said));
+    // One that is no newer, and only did not understand.
+    commands::script(
+        &tool,
+        "case \"$*\" in *--version*) echo borg 1.0.9;; *) echo 'usage: borg list' >&2; echo 'unrecognized arguments: --json' >&2; exit 2;; esac",
+    )
+    .await;
+    let error = look(dir.path(), &format!("repository = \"/b\"\ncommand = [{tool:?}]")).await.unwrap_err();
+    told(&error, ErrorKind::Protocol, &["unrecognized arguments"]);
+    for (printed, new) in [("borg 1.4.3", false), ("borg2 2.0.0b14", true), ("borg 10.0\n", true), ("", false), ("borg", false)] {
+        assert_eq!(parse::not_supported(printed).is_some(), new, "{printed}");
+    }
+
+    // The real one, where somebody has it, and a borg 1 that meets its repository.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if !std::env::split_paths(&path).any(|folder| folder.join("borg2").is_file()) {
+        return;
+    }
+    let Some(shop) = bare() else { return };
+    let made = exec::run(&shop.program(&["borg2", "rcreate", "-e", "repokey-aes-ocb"]), exec::Limits::within(Duration::from_secs(120))).await.unwrap();
+    if made.ending.success() {
+        let error = look(shop.dir.path(), &format!("{}\ncommand = [\"borg2\"]", keys_of(&shop))).await.unwrap_err();
+        told(&error, ErrorKind::Config, &["borg 2 is not supported yet: this is 2."]);
+        told(&look(shop.dir.path(), &keys_of(&shop)).await.unwrap_err(), ErrorKind::Config, &["borg 2 is not supported yet", "is one of its repositories"]);
     }
 }
 

@@ -24,7 +24,9 @@ use serde::Deserialize;
 
 use self::client::Client;
 use super::{BuildContext, Built, Complaint, SourceConfig, SourceSpec, borg};
-use crate::backups::caller::{Caller, secret_variables};
+use crate::backups::caller::Caller;
+use crate::backups::keys;
+use crate::backups::look::Looking;
 use crate::backups::prefix::Prefix;
 use crate::backups::{CheckConfig, Desk, DrillConfig, Promise, Repository};
 use crate::config::value::{Dur, Size};
@@ -70,9 +72,7 @@ impl Config {
     }
 
     fn client(&self, context: &BuildContext) -> Result<Client, SourceError> {
-        if !context.trusted {
-            return Err(SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`"));
-        }
+        keys::trusted(context)?;
         // borgmatic knows the passphrase itself: an empty one would come before what it runs to get it.
         let (mut env, without) = borg::environment(self.passphrase.as_ref(), &self.env);
         env.retain(|(name, _)| name != "BORG_PASSPHRASE" || self.passphrase.is_some() || self.env.contains_key(name));
@@ -92,7 +92,7 @@ impl SourceConfig for Config {
         let mut all = Vec::new();
         for (key, value) in [("config", &self.config), ("repository", &self.repository)] {
             if value.as_ref().is_some_and(|value| value.trim().is_empty() || value.starts_with('-')) {
-                all.push(borg::complaint(&[key], "this is no name", "leave it out, or write \"./\" before a path that begins with a hyphen"));
+                all.push(keys::complaint(&[key], "this is no name", "leave it out, or write \"./\" before a path that begins with a hyphen"));
             }
         }
         let promises = (self.max_age, self.check.as_ref(), self.drill.as_ref());
@@ -101,15 +101,11 @@ impl SourceConfig for Config {
     }
 
     fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
-        let mut all = secret_variables(&self.env);
-        all.extend(self.passphrase.as_ref().map(|secret| (vec!["passphrase".to_owned()], secret)));
-        all.extend(self.drill.as_ref().and_then(|drill| drill.server.as_ref()).map(|secret| (vec!["drill".to_owned(), "server".to_owned()], secret)));
-        all
+        keys::secrets(&self.env, None, ("passphrase", self.passphrase.as_ref()), self.drill.as_ref())
     }
 
     fn commands(&self) -> Vec<Vec<String>> {
-        let drill = self.drill.as_ref().and_then(|drill| drill.assert.command.clone());
-        std::iter::once(self.prefix().words().to_vec()).chain(drill).collect()
+        keys::commands(&self.prefix(), self.drill.as_ref())
     }
 
     fn repository(&self, context: &BuildContext) -> Option<Result<Arc<dyn Repository>, SourceError>> {
@@ -119,11 +115,11 @@ impl SourceConfig for Config {
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
         let client = Arc::new(self.client(context)?);
         let spec = self.spec(context);
-        let source = poll::BorgmaticSource::new(Arc::clone(&client), spec.every);
+        let source = Looking::new(Arc::clone(&client), spec.every);
         Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(Desk::new(client))) })
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        borg::spec(context, self.config.clone().unwrap_or_else(|| "borgmatic".to_owned()))
+        keys::spec(context, self.config.clone().unwrap_or_else(|| "borgmatic".to_owned()))
     }
 }

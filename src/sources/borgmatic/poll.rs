@@ -1,69 +1,48 @@
 //! One look at the data set: what the listing of every repository says, and what is measured now and then.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use super::client::{Client, best};
 use super::log;
 use crate::backups::caller::Open;
 use crate::backups::disk::Disk;
 use crate::backups::judge::{self, is_ahead};
 use crate::backups::kept::Kept;
+use crate::backups::look::{Looked, PATIENCE, Time, runs};
 use crate::backups::places::place;
 use crate::backups::{disk, growth, joblog, tool};
 use crate::domain::backup::Place;
 use crate::domain::time::{human, since};
-use crate::domain::{Backup, Copy, Data, ErrorKind, Observation, Problem, SourceError, Timestamp};
+use crate::domain::{Backup, Copy, ErrorKind, Problem, SourceError, Timestamp};
 use crate::io::clock;
+use crate::sources::BoxFuture;
 use crate::sources::borg::parse::{self, Document};
-use crate::sources::borg::{locks, runs, where_to};
-use crate::sources::{BoxFuture, Cadence, Collected, Source};
+use crate::sources::borg::{locks, where_to};
 
-/// The share of the time limit that a look may use before it stops measuring.
-const SHARE: f64 = 0.7;
-/// What is left must be so long for a measurement to begin.
-const WORTH_IT: Duration = Duration::from_secs(2);
-/// Waiting for somebody else's long command.
-const PATIENCE: Duration = Duration::from_millis(100);
 /// Repositories that are told.
 const MOST: usize = 20;
 
-/// Looks at one data set.
-pub struct BorgmaticSource {
-    client: Arc<Client>,
-    every: Duration,
-}
-
-impl BorgmaticSource {
-    /// At this interval.
-    pub fn new(client: Arc<Client>, every: Duration) -> Self {
-        Self { client, every }
-    }
-}
-
-impl Source for BorgmaticSource {
-    fn cadence(&self) -> Cadence {
-        Cadence::Every(self.every)
-    }
-
-    fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
-        Box::pin(async move {
-            let (backup, problem) = look(&self.client).await?;
-            let observations = vec![Observation { at: clock::now(), data: Data::Backup(Box::new(backup)) }];
-            Ok(Collected { observations, problems: problem.into_iter().collect(), complete: true })
+impl Looked for Client {
+    fn look(&self) -> BoxFuture<'_, Result<(Backup, Vec<Problem>), SourceError>> {
+        Box::pin(async {
+            let (backup, problem) = look(self).await?;
+            Ok((backup, problem.into_iter().collect()))
         })
+    }
+
+    /// A log that cannot be read leaves out nothing of the copies.
+    fn is_complete(&self, _: &[Problem]) -> bool {
+        true
     }
 }
 
 /// Measures the newest archives, where they are not known yet: once for each run of the job.
-async fn measure(client: &Client, open: &Open, began: Instant, all: &[Document], kept: &mut Kept) {
+async fn measure(client: &Client, open: &Open, time: Time, all: &[Document], kept: &mut Kept) {
     let newest: Vec<&str> = all.iter().filter_map(|document| document.archives.last()).map(|archive| archive.id.as_str()).collect();
     let (now, identity) = (clock::now().timestamp(), newest.join(" "));
     let again = kept.damage.is_some() && kept.is_due(now, &identity);
     if !again && newest.iter().all(|id| kept.copies.contains_key(*id)) {
         return;
     }
-    let Some(left) = client.timeout.mul_f64(SHARE).checked_sub(began.elapsed()).filter(|left| *left >= WORTH_IT) else { return };
+    let Some(left) = time.left() else { return };
     // A check or a restore that runs now has the turn: then another time.
     let Ok(_turn) = tokio::time::timeout(PATIENCE, tool::turn(&client.name())).await else { return };
     let unknown = |kept: &mut Kept| {
@@ -85,7 +64,7 @@ async fn measure(client: &Client, open: &Open, began: Instant, all: &[Document],
             // The newest of a repository may be of another data set, and is not asked for again.
             unknown(kept);
         }
-        Err(error) if error.kind == ErrorKind::Timeout => unknown(kept),
+        Err(error) if error.kind == ErrorKind::Timeout && time.is_whole() => unknown(kept),
         Err(error) if parse::is_damage(&error) => (kept.damage, kept.measured) = (Some(error.message), Some((now, identity))),
         Err(_) => {}
     }
@@ -105,11 +84,11 @@ fn behind(document: &Document, name: &str, max_age_s: Option<u64>, now: Timestam
 
 /// Looks once.
 async fn look(client: &Client) -> Result<(Backup, Option<Problem>), SourceError> {
-    let began = Instant::now();
+    let time = Time::begin(client.timeout);
     let open = client.open().await?;
     let all = client.listed(&open).await?;
     let mut kept = client.keeper.get(&client.name()).await;
-    measure(client, &open, began, &all, &mut kept).await;
+    measure(client, &open, time, &all, &mut kept).await;
     kept.forget(|id| all.iter().any(|document| document.archives.iter().any(|archive| archive.id == id)));
     client.keeper.put(kept.clone()).await;
 

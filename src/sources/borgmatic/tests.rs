@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Backup, Copy, Data, ErrorKind, SourceId, Verdict};
+use crate::domain::{Backup, Copy, ErrorKind, SourceId, Verdict};
 use crate::io::clock;
 use crate::io::exec::{self, Limits, Program};
 use crate::io::secret::Secret;
@@ -14,16 +14,7 @@ use crate::sources::Common;
 use crate::sources::contract::SECRET;
 use crate::sources::contract::commands::{self, Faulty};
 use crate::testing;
-
-/// Bytes that no tool makes smaller.
-fn noise() -> Vec<u8> {
-    let mut state = 7_u32;
-    let next = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    (0..50_000).map(next).collect()
-}
+use crate::testing::backups::noise;
 
 fn config(text: &str) -> Config {
     toml::from_str(text).unwrap()
@@ -42,11 +33,7 @@ fn context(base: &Path) -> BuildContext {
 }
 
 async fn look(base: &Path, text: &str) -> Result<Backup, SourceError> {
-    let collected = config(text).build(&context(base)).unwrap().source.collect().await?;
-    match collected.observations.into_iter().next().unwrap().data {
-        Data::Backup(backup) => Ok(*backup),
-        other => panic!("{other:?}"),
-    }
+    testing::backups::look(&config(text), &context(base)).await
 }
 
 /// Two repositories of the real borg, and a configuration of borgmatic that names them.

@@ -342,6 +342,10 @@ impl Repository for Client {
         })
     }
 
+    fn writes_as(&self) -> Option<String> {
+        self.caller.writes_as()
+    }
+
     fn by_hand(&self, copy: &Copy) -> String {
         let restore = ["restore", copy.name.as_str(), "--target", "restored"];
         match self.caller.written() {

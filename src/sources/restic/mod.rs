@@ -16,7 +16,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -24,17 +23,14 @@ use serde::Deserialize;
 use self::client::Client;
 use super::{BuildContext, Built, Complaint, Reach, SourceConfig, SourceSpec};
 use crate::backups::address::Address;
-use crate::backups::caller::{Caller, secret_variables};
+use crate::backups::caller::Caller;
+use crate::backups::keys::{self, complaint};
+use crate::backups::look::Looking;
 use crate::backups::prefix::Prefix;
-use crate::backups::{CheckConfig, Desk, DrillConfig, Promise, Repository, plan};
+use crate::backups::{CheckConfig, Desk, DrillConfig, Promise, Repository};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Capability, SourceError};
+use crate::domain::SourceError;
 use crate::io::secret::SecretRef;
-
-/// The interval where none is configured.
-const EVERY: Duration = Duration::from_secs(900);
-/// The time limit of one look where none is configured.
-const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The keys of one data set.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -74,9 +70,7 @@ impl Config {
     }
 
     fn client(&self, context: &BuildContext) -> Result<Client, SourceError> {
-        if !context.trusted {
-            return Err(SourceError::config("this configuration may not run commands", "look at it, then run `rounds trust`"));
-        }
+        keys::trusted(context)?;
         let mut env: Vec<(String, SecretRef)> = self.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let mut without = vec!["RESTIC_REPOSITORY", "RESTIC_REPOSITORY_FILE"];
         if let Some(password) = &self.password {
@@ -91,10 +85,6 @@ impl Config {
     }
 }
 
-fn complaint(path: &[&str], message: &str, help: &str) -> Complaint {
-    Complaint { path: path.iter().map(|&part| part.to_owned()).collect(), message: message.to_owned(), help: help.to_owned(), warning: false }
-}
-
 impl SourceConfig for Config {
     fn check(&self) -> Vec<Complaint> {
         let mut all = Vec::new();
@@ -104,30 +94,20 @@ impl SourceConfig for Config {
         if self.repository.written().is_some_and(|text| text.starts_with('-')) {
             all.push(complaint(&["repository"], "an address does not begin with a hyphen", "write \"./\" before a path that does"));
         }
-        if self.command.as_ref().is_some_and(|argv| argv.first().is_none_or(String::is_empty)) {
-            all.push(complaint(&["command"], "the command is empty", "write the program and what stands before it as a list"));
-        }
-        if let Some(name) = self.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
-            all.push(complaint(&["env", name], "this is no name of a variable", "write such as AWS_ACCESS_KEY_ID"));
-        }
+        all.extend(keys::of_calling(self.command.as_deref(), &self.env, "AWS_ACCESS_KEY_ID"));
         if self.tags.iter().any(|tag| tag.trim().is_empty()) {
             all.push(complaint(&["tags"], "a tag is empty", "leave it out"));
         }
-        all.extend(plan::complaints(self.max_age, self.check.as_ref(), self.drill.as_ref()));
+        all.extend(keys::of_promise(self.max_age, self.check.as_ref(), self.drill.as_ref()));
         all
     }
 
     fn secrets(&self) -> Vec<(Vec<String>, &SecretRef)> {
-        let mut all = secret_variables(&self.env);
-        all.extend(self.repository.secret().map(|secret| (vec!["repository".to_owned()], secret)));
-        all.extend(self.password.as_ref().map(|secret| (vec!["password".to_owned()], secret)));
-        all.extend(self.drill.as_ref().and_then(|drill| drill.server.as_ref()).map(|secret| (vec!["drill".to_owned(), "server".to_owned()], secret)));
-        all
+        keys::secrets(&self.env, Some(&self.repository), ("password", self.password.as_ref()), self.drill.as_ref())
     }
 
     fn commands(&self) -> Vec<Vec<String>> {
-        let drill = self.drill.as_ref().and_then(|drill| drill.assert.command.clone());
-        std::iter::once(self.prefix().words().to_vec()).chain(drill).collect()
+        keys::commands(&self.prefix(), self.drill.as_ref())
     }
 
     fn reaches(&self, context: &BuildContext) -> Vec<Reach> {
@@ -142,28 +122,12 @@ impl SourceConfig for Config {
     fn build(&self, context: &BuildContext) -> Result<Built, SourceError> {
         let client = Arc::new(self.client(context)?);
         let spec = self.spec(context);
-        let source = poll::ResticSource::new(Arc::clone(&client), spec.every);
+        let source = Looking::new(Arc::clone(&client), spec.every);
         Ok(Built { spec, source: Box::new(source), service: Some(Arc::new(Desk::new(client))) })
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Backup,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(300)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: self.repository.shown(),
-        }
+        keys::spec(context, self.repository.shown())
     }
 }
 

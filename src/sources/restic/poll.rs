@@ -1,57 +1,22 @@
 //! One look at the data set: what the listing says, what its locks say, and what is measured now and then.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::client::{Client, Listed};
 use super::parse::Snapshot;
 use crate::backups::caller::Open;
 use crate::backups::kept::{Kept, Measured};
+use crate::backups::look::{Looked, OLDER, PATIENCE, Time, runs};
 use crate::backups::places::{Where, host_of, place};
 use crate::backups::{disk, growth, judge, tool};
-use crate::domain::backup::{JobRun, Lock};
-use crate::domain::{Backup, Copy, Data, ErrorKind, Observation, Problem, SourceError};
+use crate::domain::backup::Lock;
+use crate::domain::{Backup, Copy, ErrorKind, Problem, SourceError};
 use crate::io::clock;
-use crate::sources::{BoxFuture, Cadence, Collected, Source};
+use crate::sources::BoxFuture;
 
-/// The share of the time limit that a look may use before it stops measuring.
-const SHARE: f64 = 0.7;
-/// What is left must be so long for a measurement to begin.
-const WORTH_IT: Duration = Duration::from_secs(2);
-/// Sizes of older snapshots are had as long as a look took no longer than this.
-const SPARE: Duration = Duration::from_secs(8);
-/// So many older ones at once.
-const OLDER: usize = 15;
-/// Waiting for somebody else's long command.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// Runs told.
-const RUNS: usize = 30;
-
-/// Looks at one data set.
-pub struct ResticSource {
-    client: Arc<Client>,
-    every: Duration,
-}
-
-impl ResticSource {
-    /// At this interval.
-    pub fn new(client: Arc<Client>, every: Duration) -> Self {
-        Self { client, every }
-    }
-}
-
-impl Source for ResticSource {
-    fn cadence(&self) -> Cadence {
-        Cadence::Every(self.every)
-    }
-
-    fn collect(&mut self) -> BoxFuture<'_, Result<Collected, SourceError>> {
-        Box::pin(async move {
-            let (backup, problems) = look(&self.client).await?;
-            let complete = problems.is_empty();
-            Ok(Collected { observations: vec![Observation { at: clock::now(), data: Data::Backup(Box::new(backup)) }], problems, complete })
-        })
+impl Looked for Client {
+    fn look(&self) -> BoxFuture<'_, Result<(Backup, Vec<Problem>), SourceError>> {
+        Box::pin(look(self))
     }
 }
 
@@ -59,15 +24,10 @@ impl Source for ResticSource {
 struct Look<'a> {
     client: &'a Client,
     open: &'a Open,
-    began: Instant,
+    time: Time,
 }
 
 impl Look<'_> {
-    /// What is left of the time.
-    fn left(&self) -> Option<Duration> {
-        self.client.timeout.mul_f64(SHARE).checked_sub(self.began.elapsed()).filter(|left| *left >= WORTH_IT)
-    }
-
     /// Measures what is not known yet and worth it now.
     async fn measure(&self, mine: &[&Snapshot], listed: &Listed, kept: &mut Kept) {
         let Some(newest) = mine.last() else { return };
@@ -80,23 +40,31 @@ impl Look<'_> {
         }
         // A check or a restore that runs now has the turn: then another time.
         let Ok(_turn) = tokio::time::timeout(PATIENCE, tool::turn(&self.open.key())).await else { return };
-        if of_repository && let Some(left) = self.left() {
+        if of_repository && let Some(left) = self.time.left() {
             let size = self.client.stats(self.open, None, left).await;
-            kept.measured = Some((now, newest_of_all.to_owned()));
-            kept.damage = size.as_ref().err().filter(|error| error.kind == ErrorKind::Protocol).map(|error| error.message.clone());
-            if let Ok(size) = size {
-                kept.note_size(now, size);
+            // A look of `rounds check` may have had too little time for it.
+            if self.time.is_whole() || !matches!(&size, Err(error) if error.kind == ErrorKind::Timeout) {
+                kept.measured = Some((now, newest_of_all.to_owned()));
+            }
+            match size {
+                Ok(size) => {
+                    kept.damage = None;
+                    kept.note_size(now, size);
+                }
+                Err(error) if error.kind == ErrorKind::Protocol => kept.damage = Some(error.message),
+                // What was known of it stands.
+                Err(_) => {}
             }
         }
         for (place, snapshot) in mine.iter().rev().take(OLDER).enumerate().filter(|(_, snapshot)| snapshot.summary.is_none()) {
             if kept.copies.contains_key(&snapshot.id) {
                 continue;
             }
-            let Some(left) = self.left().filter(|_| place == 0 || self.began.elapsed() < SPARE) else { break };
+            let Some(left) = self.time.left_for(place) else { break };
             match self.client.stats(self.open, Some(&snapshot.id), left).await {
                 Ok(size) => drop(kept.copies.insert(snapshot.id.clone(), Measured { size: Some(size), ..Measured::default() })),
                 // It takes longer than a look may: not again.
-                Err(error) if error.kind == ErrorKind::Timeout => drop(kept.copies.insert(snapshot.id.clone(), Measured::default())),
+                Err(error) if error.kind == ErrorKind::Timeout && self.time.is_whole() => drop(kept.copies.insert(snapshot.id.clone(), Measured::default())),
                 Err(error) => {
                     if error.kind == ErrorKind::Protocol {
                         (kept.damage, kept.measured) = (Some(error.message), Some((now, newest_of_all.to_owned())));
@@ -124,14 +92,6 @@ fn away(address: &str) -> Where<'static> {
     server.map_or_else(|| Where::Service(address.split(':').next().unwrap_or_default().to_owned()), Where::Server)
 }
 
-fn runs(copies: &[Copy]) -> Vec<JobRun> {
-    let run = |copy: &Copy| {
-        copy.started.map(|started| JobRun { started: Some(started), ended: Some(copy.at), ok: Some(true), message: copy.name.clone(), ..JobRun::default() })
-    };
-    let runs: Vec<JobRun> = copies.iter().filter_map(run).collect();
-    runs.into_iter().rev().take(RUNS).rev().collect()
-}
-
 fn stale(locks: &[Lock]) -> impl Iterator<Item = String> + '_ {
     locks.iter().filter(|lock| lock.stale).map(|lock| format!("has a lock whose holder is gone: {}", lock.holder))
 }
@@ -139,11 +99,11 @@ fn stale(locks: &[Lock]) -> impl Iterator<Item = String> + '_ {
 /// Looks once.
 async fn look(client: &Client) -> Result<(Backup, Vec<Problem>), SourceError> {
     let open = client.open().await?;
-    let this = Look { client, open: &open, began: Instant::now() };
+    let this = Look { client, open: &open, time: Time::begin(client.timeout) };
     let listed = client.listed(&open, client.every / 2).await?;
     let mine = client.mine(&open, &listed)?;
     let mut problems = Vec::new();
-    let locks = match this.left() {
+    let locks = match this.time.left() {
         Some(left) => client.locks(&open, left).await.unwrap_or_else(|error| {
             problems.push(Problem { subject: "locks".to_owned(), message: error.message });
             Vec::new()

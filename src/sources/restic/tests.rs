@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 
 use super::*;
+use crate::actions::drill::tests::drilled;
 use crate::domain::{Backup, Copy, Data, ErrorKind, SourceId, Verdict};
 use crate::io::clock;
 use crate::io::exec;
@@ -175,6 +176,22 @@ async fn whatever_is_wrong_with_a_repository_is_told_and_never_good() {
             format!("{KEYS}\ncommand = [\"setpriv\", \"--reuid=65534\", \"--regid=65534\", \"--clear-groups\", \"restic\"]\nenv = {{ HOME = \"/nowhere\" }}");
         let (of, said) = kind(look(base, &nobody).await).unwrap_err();
         assert!(of == ErrorKind::Auth && said.contains("may not be read"), "{of:?} {said}");
+    }
+
+    // Of another user whom root becomes: he restores into a place of his own.
+    if nix::unistd::geteuid().is_root() && testing::tool("runuser").is_some() {
+        fs::set_permissions(base, fs::Permissions::from_mode(0o755)).unwrap();
+        let (his, scratch) = (shop.copied("his").await, shop.path("scratch"));
+        let given = exec::run(&shop.program(&["chown", "-R", "nobody", "his"]), exec::Limits::within(Duration::from_secs(60))).await.unwrap();
+        assert!(given.ending.success() && his.is_dir());
+        fs::create_dir(&scratch).unwrap();
+        fs::set_permissions(&scratch, fs::Permissions::from_mode(0o755)).unwrap();
+        let keys = format!(
+            "repository = \"his\"\npassword = \"open-sesame\"\ncommand = [\"runuser\", \"-u\", \"nobody\", \"--\", \"restic\"]\n\
+             env = {{ HOME = \"/nowhere\" }}\ndrill = {{ scratch = {scratch:?}, assert.files = [\"**/dump.sql\"] }}"
+        );
+        let drill = drilled(desk_of(&shop, &keys), base, &scratch).await.unwrap();
+        assert!(drill.ok, "{drill:?}");
     }
 
     // Late, and a snapshot of a clock that is wrong.
@@ -364,6 +381,31 @@ async fn what_newer_ones_print_is_read() {
         let error = look(dir.path(), &format!("repository = \"/b\"\ncommand = [{tool:?}]")).await.unwrap_err();
         assert_eq!(error.kind, expected, "{code}: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_look_with_little_time_tells_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = format!("[{{\"time\":\"{}\",\"hostname\":\"web1\",\"id\":\"{}\"}}]", clock::now().to_rfc3339(), "ab".repeat(32));
+    // Sizes take longer than anybody waits.
+    let tool = script(dir.path(), "restic", &format!("case \"$*\" in *snapshots*) echo '{list}';; *stats*) sleep 100;; esac")).await;
+    let keys = format!("repository = \"/b\"\ncommand = [{tool:?}]");
+    let mut context = context(dir.path());
+    context.cache = Some(dir.path().join("kept"));
+    let limit = Duration::from_secs(10);
+    let seen = tokio::time::timeout(limit, crate::sources::deadline::within(limit, look_in(&context, &keys))).await.unwrap().unwrap();
+    assert_eq!((seen.snapshots, seen.copies[0].size_bytes, verdict(&seen, clock::now())), (1, None, Verdict::Ok));
+    // Another look has the time: nothing is remembered as too slow.
+    let kept: serde_json::Value = serde_json::from_slice(&fs::read(dir.path().join("kept/backups/shop+restic+db.json")).unwrap_or(b"{}".to_vec())).unwrap();
+    assert!(kept["measured"].is_null() && kept["copies"].as_object().is_none_or(serde_json::Map::is_empty), "{kept}");
+
+    // Nothing at all in time: what it last said is the reason.
+    let slow = script(dir.path(), "slow", "echo 'waiting for the far machine' >&2; sleep 100").await;
+    let limit = Duration::from_secs(5);
+    let keys = format!("repository = \"/c\"\ncommand = [{slow:?}]");
+    let work = crate::sources::deadline::within(limit, look_in(&context, &keys));
+    let error = tokio::time::timeout(limit + Duration::from_secs(20), work).await.unwrap().unwrap_err();
+    assert!(error.kind == ErrorKind::Timeout && error.message.ends_with("and last said: waiting for the far machine"), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,12 +1,10 @@
 //! Repositories that real servers on loopback have, reached by restic's own means: REST, S3, SFTP.
 
-use std::time::Instant;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::*;
-use crate::actions::drill::tests::drilled;
+use crate::testing::backups::{deaf, refused, told};
 use crate::testing::sshd::Sshd;
 use crate::testing::{port, serve};
 
@@ -29,12 +27,8 @@ impl At {
     }
 
     async fn refused(&self, shop: &Shop, patience: Duration) -> SourceError {
-        let mut context = context(shop.dir.path());
-        context.common.timeout = Some(patience);
-        let began = Instant::now();
-        let error = look_in(&context, &self.keys(shop, Path::new("restic"))).await.unwrap_err();
-        assert!(began.elapsed() < patience + Duration::from_secs(60), "{error:?} after {:?}", began.elapsed());
-        assert!(!error.remedy.is_empty() && !format!("{error:?}").contains(HUSH), "{error:?}");
+        let error = refused(&config(&self.keys(shop, Path::new("restic"))), &context(shop.dir.path()), patience).await;
+        assert!(!format!("{error:?}").contains(HUSH), "{error:?}");
         error
     }
 }
@@ -70,18 +64,6 @@ async fn is_like_one_at_hand(shop: &Shop, at: &At, place: &str) {
     }
 }
 
-/// Somebody who takes a connection and never says a word.
-async fn deaf() -> (TcpListener, u16) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    (listener, port)
-}
-
-fn told(error: &SourceError, kind: ErrorKind, words: &[&str]) {
-    assert_eq!(error.kind, kind, "{error:?}");
-    assert!(words.iter().all(|words| error.message.contains(words)), "{error:?}");
-}
-
 #[tokio::test]
 async fn a_repository_behind_rest_is_like_one_at_hand() {
     let (Some(mut shop), Some(rclone)) = (bare(), testing::tool("rclone")) else { return };
@@ -96,8 +78,8 @@ async fn a_repository_behind_rest_is_like_one_at_hand() {
     shop.set("RESTIC_REPOSITORY", &good.address);
     is_like_one_at_hand(&shop, &good, "127.0.0.1").await;
 
-    let refused = at("me:guessed", port, "shop").refused(&shop, LONG).await;
-    told(&refused, ErrorKind::Auth, &["refuses us", "401", "me:***@"]);
+    let stranger = at("me:guessed", port, "shop").refused(&shop, LONG).await;
+    told(&stranger, ErrorKind::Auth, &["refuses us", "401", "me:***@"]);
     let missing = at(&format!("me:{HUSH}"), port, "nowhere").refused(&shop, LONG).await;
     told(&missing, ErrorKind::Missing, &["there is no repository at rest:http://me:***@127.0.0.1"]);
     // A pack is gone: restic tries again and again, and is not let.
@@ -173,9 +155,9 @@ async fn a_repository_behind_sftp_is_like_one_at_hand() {
 
     // restic does not always pass on what ssh said.
     let unheard = |error: &SourceError| error.message.contains("unable to start the sftp session") && error.remedy.contains("run `ssh`");
-    let refused = at(&sshd, "stranger", "far repo").refused(&shop, LONG).await;
-    if !unheard(&refused) {
-        told(&refused, ErrorKind::Auth, &["refuses us", "Permission denied (publickey"]);
+    let stranger = at(&sshd, "stranger", "far repo").refused(&shop, LONG).await;
+    if !unheard(&stranger) {
+        told(&stranger, ErrorKind::Auth, &["refuses us", "Permission denied (publickey"]);
     }
     told(&at(&sshd, "key", "nowhere").refused(&shop, LONG).await, ErrorKind::Missing, &["there is no repository at sftp:127.0.0.1:"]);
     sshd.stop().await;
