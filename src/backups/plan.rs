@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::value::{Dur, Size};
-use crate::domain::{Capability, SourceError};
+use crate::domain::SourceError;
 use crate::io::secret::SecretRef;
-use crate::sources::{BuildContext, Complaint, SourceSpec};
+use crate::sources::{BuildContext, Complaint};
 
 /// How old the last good copy may be where nothing is promised: a day, and two hours for the job to run.
 const MAX_AGE: Duration = Duration::from_secs(26 * 3_600);
@@ -104,28 +104,6 @@ pub struct AssertConfig {
     pub same: Option<u32>,
     /// A command that must exit with 0, in the restored directory; `ROUNDS_DRILL_DIR` and, with a database, `ROUNDS_DRILL_DATABASE` tell where.
     pub command: Option<Vec<String>>,
-}
-
-/// A backup source as the runner takes it: the common keys, with these where nothing is configured.
-#[must_use]
-pub fn spec(context: &BuildContext, every: Duration, timeout: Duration, target: String) -> SourceSpec {
-    let common = &context.common;
-    let every = common.every.unwrap_or(every);
-    SourceSpec {
-        id: context.id.clone(),
-        title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-        capability: Capability::Backup,
-        every,
-        timeout: common.timeout.unwrap_or(timeout),
-        retry_every: every.min(Duration::from_secs(60)),
-        failures: 1,
-        successes: 1,
-        enabled: common.enabled.unwrap_or(true),
-        continuous: false,
-        runbook: common.runbook.clone(),
-        needs: common.needs.clone(),
-        target,
-    }
 }
 
 /// The secrets of a drill, with their keys.

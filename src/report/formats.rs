@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 
 use super::clean;
-use crate::domain::{Advisory, Package, Packages, Timestamp};
-use crate::state::World;
+use crate::domain::{Advisory, Capability, Package, Packages, Timestamp};
+use crate::state::{SourceState, World};
 
 fn all(world: &World) -> impl Iterator<Item = (&Packages, &Package)> {
     world.sources.values().filter_map(|source| source.packages.as_ref()).flat_map(|(_, packages)| packages.items.iter().map(move |package| (packages, package)))
@@ -31,6 +31,18 @@ const fn level(advisory: &Advisory) -> &'static str {
         },
         None => "warning",
     }
+}
+
+/// Sources of which nobody could say whether their packages have weaknesses, and why: without them a document would read as if there were none.
+fn untold(world: &World) -> Vec<String> {
+    let of_packages = world.sources.values().filter(|source| source.spec.capability == Capability::Packages && source.spec.enabled);
+    let why = |source: &SourceState| {
+        let packages = source.packages.as_ref().map(|(_, packages)| packages);
+        let nobody = packages.filter(|packages| packages.advisories_from.is_none()).and_then(|packages| packages.advisories_problem.clone());
+        let why = source.error.as_ref().map(|error| error.message.clone()).or(nobody)?;
+        Some(clean(&format!("{}: {why}", source.spec.id)))
+    };
+    of_packages.filter_map(why).collect()
 }
 
 /// Weaknesses as SARIF; places of relative paths are relative to the site's directory.
@@ -69,11 +81,17 @@ pub fn sarif(world: &World) -> Value {
             }));
         }
     }
+    let untold = untold(world);
+    let notifications: Vec<Value> = untold.iter().map(|why| json!({ "level": "error", "message": { "text": why } })).collect();
     let driver = json!({ "name": "rounds", "version": env!("CARGO_PKG_VERSION"), "rules": rules });
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{ "tool": { "driver": driver }, "results": results }],
+        "runs": [{
+            "tool": { "driver": driver },
+            "invocations": [{ "executionSuccessful": untold.is_empty(), "toolExecutionNotifications": notifications }],
+            "results": results,
+        }],
     })
 }
 
@@ -142,6 +160,7 @@ pub fn cyclonedx(world: &World, now: Timestamp) -> Value {
         "metadata": {
             "timestamp": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             "tools": [{ "name": "rounds", "version": env!("CARGO_PKG_VERSION") }],
+            "properties": untold(world).into_iter().map(|why| json!({ "name": "rounds:weaknesses-not-known", "value": why })).collect::<Vec<_>>(),
         },
         "components": components,
         "vulnerabilities": weaknesses,
@@ -151,6 +170,7 @@ pub fn cyclonedx(world: &World, now: Timestamp) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::sample;
 
     #[test]
     fn names_are_written_as_package_urls() {
@@ -162,5 +182,34 @@ mod tests {
         assert_eq!(place(&packages, &package), ("package-lock.json", None));
         let package = Package { place: Some("requirements.txt:3".into()), ..package };
         assert_eq!(place(&packages, &package), ("requirements.txt", Some(3)));
+    }
+
+    #[test]
+    fn what_nobody_could_say_is_no_clean_bill() {
+        let of = |problem: Option<&str>, from: Option<&str>| {
+            let mut source = sample::source("shop/python/deps", crate::domain::Status::Ok);
+            source.spec.capability = Capability::Packages;
+            let packages = Packages {
+                items: vec![Package { name: "django".into(), installed: Some("5.2".into()), ..Package::default() }],
+                advisories_problem: problem.map(str::to_owned),
+                advisories_from: from.map(str::to_owned),
+                ..Packages::default()
+            };
+            source.packages = Some((sample::at(), packages));
+            sample::state(vec![source], Vec::new()).world
+        };
+        let invocation = |world: &World| sarif(world)["runs"][0]["invocations"][0].clone();
+        let properties = |world: &World| cyclonedx(world, sample::at())["metadata"]["properties"].clone();
+
+        let told = of(None, Some("OSV"));
+        assert_eq!(invocation(&told)["executionSuccessful"], true);
+        assert_eq!(properties(&told), json!([]));
+        // Last answers that are kept are answers.
+        assert_eq!(invocation(&of(Some("no answer"), Some("OSV")))["executionSuccessful"], true);
+
+        let nobody = of(Some("no answer"), None);
+        assert_eq!(invocation(&nobody)["executionSuccessful"], false);
+        assert_eq!(invocation(&nobody)["toolExecutionNotifications"][0]["message"]["text"], "shop/python/deps: no answer");
+        assert_eq!(properties(&nobody), json!([{ "name": "rounds:weaknesses-not-known", "value": "shop/python/deps: no answer" }]));
     }
 }

@@ -77,23 +77,8 @@ impl Keys<'_> {
     }
 
     pub(super) fn spec(self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Packages,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(600)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: self.manifest.display().to_string(),
-        }
+        let spec = SourceSpec::of(context, Capability::Packages, EVERY, TIMEOUT, self.manifest.display().to_string());
+        SourceSpec { retry_every: spec.every.min(Duration::from_secs(600)), ..spec }
     }
 
     pub(super) fn build(self, context: &BuildContext, find: Find) -> Result<Built, SourceError> {

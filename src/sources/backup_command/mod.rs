@@ -20,7 +20,7 @@ pub use self::read::fuzz;
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Source, SourceConfig, SourceSpec};
 use crate::backups::{self, Promise, plan, tool};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Data, Observation, SourceError};
+use crate::domain::{Capability, Data, Observation, SourceError};
 use crate::io::clock;
 use crate::io::exec::{self, Limits};
 use crate::io::secret::SecretRef;
@@ -76,7 +76,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        plan::spec(context, EVERY, TIMEOUT, self.command.first().cloned().unwrap_or_default())
+        SourceSpec::of(context, Capability::Backup, EVERY, TIMEOUT, self.command.first().cloned().unwrap_or_default())
     }
 }
 

@@ -29,7 +29,7 @@ use crate::backups::dump::{self, Form, Whole};
 use crate::backups::kept::Keeper;
 use crate::backups::{Desk, DrillConfig, Promise, Repository, fetch, growth, plan};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Backup, Data, Observation, SourceError, Timestamp};
+use crate::domain::{Backup, Capability, Data, Observation, SourceError, Timestamp};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
 
@@ -148,7 +148,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        plan::spec(context, EVERY, TIMEOUT, self.path.clone())
+        SourceSpec::of(context, Capability::Backup, EVERY, TIMEOUT, self.path.clone())
     }
 }
 

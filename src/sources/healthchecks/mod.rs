@@ -25,7 +25,7 @@ use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Reach
 use crate::backups::plan;
 use crate::config::value::Dur;
 use crate::domain::backup::JobRun;
-use crate::domain::{Data, Observation, Problem, SourceError};
+use crate::domain::{Capability, Data, Observation, Problem, SourceError};
 use crate::io::secret::SecretRef;
 use crate::io::{api, clock};
 
@@ -108,7 +108,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        plan::spec(context, EVERY, TIMEOUT, self.check.clone().unwrap_or_else(|| self.url.clone().unwrap_or_else(|| HOSTED.to_owned())))
+        SourceSpec::of(context, Capability::Backup, EVERY, TIMEOUT, self.check.clone().unwrap_or_else(|| self.url.clone().unwrap_or_else(|| HOSTED.to_owned())))
     }
 }
 

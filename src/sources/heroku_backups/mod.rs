@@ -23,7 +23,7 @@ pub use self::parse::fuzz;
 use super::{BoxFuture, BuildContext, Built, Cadence, Collected, Complaint, Reach, Source, SourceConfig, SourceSpec};
 use crate::backups::{self, Promise, plan};
 use crate::config::value::{Dur, Size};
-use crate::domain::{Data, Observation, SourceError};
+use crate::domain::{Capability, Data, Observation, SourceError};
 use crate::io::secret::{self, Secret, SecretRef};
 use crate::io::{api, clock};
 
@@ -112,7 +112,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        plan::spec(context, EVERY, TIMEOUT, self.app.clone())
+        SourceSpec::of(context, Capability::Backup, EVERY, TIMEOUT, self.app.clone())
     }
 }
 

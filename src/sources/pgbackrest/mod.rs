@@ -26,7 +26,7 @@ use crate::backups::joblog::{self, JobLog};
 use crate::backups::{self, CheckConfig, DrillConfig, Entry, Promise, Repository, Restored, plan, tool, user};
 use crate::config::value::{Dur, Size};
 use crate::domain::backup::Check;
-use crate::domain::{Copy, Data, Observation, SourceError};
+use crate::domain::{Capability, Copy, Data, Observation, SourceError};
 use crate::io::clock;
 use crate::io::secret::SecretRef;
 
@@ -102,7 +102,7 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        plan::spec(context, EVERY, TIMEOUT, format!("stanza {}", self.stanza))
+        SourceSpec::of(context, Capability::Backup, EVERY, TIMEOUT, format!("stanza {}", self.stanza))
     }
 }
 

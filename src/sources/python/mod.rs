@@ -214,26 +214,11 @@ impl SourceConfig for Config {
     }
 
     fn spec(&self, context: &BuildContext) -> SourceSpec {
-        let common = &context.common;
-        let every = common.every.unwrap_or(EVERY);
         let paths = self.manifest.as_ref().map(OneOrMany::all).unwrap_or_default();
         let mut shown: Vec<String> = paths.iter().chain(&self.venv).map(|path| path.display().to_string()).collect();
         shown.extend(self.inspect.as_ref().map(|argv| argv.join(" ")));
-        SourceSpec {
-            id: context.id.clone(),
-            title: common.title.clone().unwrap_or_else(|| context.id.name().to_owned()),
-            capability: Capability::Packages,
-            every,
-            timeout: common.timeout.unwrap_or(TIMEOUT),
-            retry_every: every.min(Duration::from_secs(600)),
-            failures: 1,
-            successes: 1,
-            enabled: common.enabled.unwrap_or(true),
-            continuous: false,
-            runbook: common.runbook.clone(),
-            needs: common.needs.clone(),
-            target: shown.join(", "),
-        }
+        let spec = SourceSpec::of(context, Capability::Packages, EVERY, TIMEOUT, shown.join(", "));
+        SourceSpec { retry_every: spec.every.min(Duration::from_secs(600)), ..spec }
     }
 }
 
