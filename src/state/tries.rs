@@ -136,7 +136,10 @@ pub fn id(job: Job, source: &SourceId) -> Option<SourceId> {
 /// What a run of `rounds drill` or of a check is recorded as: the verb as it would be asked for.
 #[must_use]
 pub fn step(job: Job, source: &SourceId, copy: Option<&str>) -> Vec<String> {
-    let mut step = vec!["rounds".to_owned(), job.word().to_owned(), source.as_str().to_owned()];
+    // `rounds check` is another verb, which only looks.
+    let room = (job == Job::Check).then_some("backups");
+    let words = ["rounds"].into_iter().chain(room).chain([job.word(), source.as_str()]);
+    let mut step: Vec<String> = words.map(str::to_owned).collect();
     if let Some(copy) = copy {
         step.extend(["--copy".to_owned(), copy.to_owned()]);
     }
@@ -162,7 +165,12 @@ pub fn steps(action: &ActionSpec, answer: Option<&str>) -> Vec<Vec<String>> {
 #[must_use]
 pub fn job_of(steps: &[Vec<String>]) -> Option<(Job, SourceId)> {
     match steps {
-        [step] if step.first().is_some_and(|program| program == "rounds") => Some((Job::of(step.get(1)?)?, SourceId::parse(step.get(2)?).ok()?)),
+        [step] => {
+            let words = step.strip_prefix(&["rounds".to_owned()])?;
+            // Earlier ones were recorded without the room.
+            let words = words.strip_prefix(&["backups".to_owned()]).unwrap_or(words);
+            Some((Job::of(words.first()?)?, SourceId::parse(words.get(1)?).ok()?))
+        }
         _ => None,
     }
 }
@@ -227,5 +235,21 @@ mod tests {
         update(&mut state, Msg::Followed(Polled { source: id("shop/restic/db"), started: at, at, result, next_at: None }), at);
         update(&mut state, polled(2), now() + chrono::Duration::minutes(2));
         assert_eq!(known(&state), Some(drill(0, false)));
+    }
+
+    #[test]
+    fn a_run_is_recorded_as_a_person_would_type_it_and_known_again() {
+        let db = id("shop/restic/db");
+        for (job, typed) in [(Job::Drill, "rounds drill shop/restic/db --copy ed7f"), (Job::Check, "rounds backups check shop/restic/db --copy ed7f")] {
+            let step = step(job, &db, Some("ed7f"));
+            assert_eq!(step.join(" "), typed);
+            assert_eq!(job_of(&[step]), Some((job, db.clone())));
+        }
+        // As it was recorded before.
+        let before = ["rounds", "check", "shop/restic/db"].map(str::to_owned).to_vec();
+        assert_eq!(job_of(&[before]), Some((Job::Check, db)));
+        for other in [&["rounds", "backups"][..], &["restic", "check", "shop/restic/db"], &["rounds", "deps", "shop/restic/db"], &[]] {
+            assert_eq!(job_of(&[other.iter().map(|word| (*word).to_owned()).collect()]), None);
+        }
     }
 }
