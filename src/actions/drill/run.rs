@@ -18,6 +18,8 @@ use crate::io::clock;
 use crate::io::exec::{self, Limits, Program};
 use crate::io::secret::{self, Known, Secret};
 
+/// How long a tool that was asked to end is waited for; it is killed before.
+const GIVING_BACK: Duration = Duration::from_secs(15);
 /// How often the disk is looked at while it fills.
 const LOOK: Duration = Duration::from_secs(2);
 /// Below so much the run ends by itself: half of what is left free when it begins.
@@ -406,7 +408,13 @@ pub(super) async fn check(
     let limit = order.limit();
     let bounds = Bounds { stop, deadline: Instant::now() + limit, limit, disk: None };
     tell(Said::Doing(format!("let the tool check what it keeps of {}", order.source)));
-    let done = bounds.within(order.repository.check()).await;
+    let work = exec::heeding(stop, order.repository.check());
+    tokio::pin!(work);
+    let done = bounds.within(&mut work).await;
+    if matches!(done, Err(Halt::Stopped)) {
+        // A tool that is killed leaves its lock behind, which keeps the next backup out: it has been asked to end, and gives it back.
+        let _ = tokio::time::timeout(GIVING_BACK, &mut work).await;
+    }
     if before.places.is_empty() && before.database.is_none() {
         hold.forget();
     } else {

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::secret::Secret;
 use crate::domain::SourceError;
@@ -441,6 +442,7 @@ pub async fn run(program: &Program, limits: Limits) -> Result<Output, ExecError>
 pub async fn run_patiently(program: &Program, limits: Limits, patience: Option<Patience>) -> Result<Output, ExecError> {
     let mut running = start(program)?;
     let tool = running.tool.clone();
+    let by = ASKED.try_with(CancellationToken::clone).ok().filter(|_| running.interrupted);
     let (stdout_pipe, stderr_pipe) = (running.take_stdout(), running.take_stderr());
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let errors = Errors { cap: limits.stderr_bytes, patience, stuck: Notify::new(), closed: AtomicBool::new(false) };
@@ -470,6 +472,7 @@ pub async fn run_patiently(program: &Program, limits: Limits, patience: Option<P
                     }
                 }
                 () = errors.stuck.notified() => Err(ExecError::Stuck { tool: tool.clone(), stderr: Vec::new() }),
+                () = asked(by) => Err(ExecError::Stuck { tool: tool.clone(), stderr: Vec::new() }),
             }
         })
         .await;
@@ -490,6 +493,25 @@ pub async fn run_patiently(program: &Program, limits: Limits, patience: Option<P
         Err(ExecError::Stuck { tool, .. }) => Err(ExecError::Stuck { tool, stderr }),
         Err(ExecError::Timeout { tool, after, .. }) => Err(ExecError::Timeout { tool, after, stderr }),
         Err(error) => Err(error),
+    }
+}
+
+tokio::task_local! {
+    /// Who may ask programs that are run below to end.
+    static ASKED: CancellationToken;
+}
+
+/// Does `work`, in which programs that give something back ([`Program::interrupted`]) hear of `stop`: they are interrupted, have their seconds,
+/// and the work goes on with the error of one that got no further. Dropping the work instead would kill them.
+pub async fn heeding<F: Future>(stop: &CancellationToken, work: F) -> F::Output {
+    ASKED.scope(stop.clone(), work).await
+}
+
+/// Ends when a program is asked to.
+async fn asked(by: Option<CancellationToken>) {
+    match by {
+        Some(by) => by.cancelled().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -162,3 +162,21 @@ async fn a_followed_program_can_be_read_and_stopped() {
     stdout.read_to_end(&mut rest).await.unwrap();
     assert!(rest.is_empty());
 }
+
+#[tokio::test]
+async fn what_gives_something_back_does_so_when_it_is_asked_to_end() {
+    let place = tempfile::tempdir().unwrap();
+    let script = "trap 'echo ending >&2; sleep 0.2; echo gave back >gave; exit 3' INT; echo there >there; while :; do sleep 0.1; done";
+    let stop = CancellationToken::new();
+    let (asks, there) = (stop.clone(), place.path().join("there"));
+    let asking = async move {
+        while !there.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        asks.cancel();
+    };
+    let program = sh(script).interrupted().directory(place.path());
+    let (ended, ()) = tokio::join!(heeding(&stop, run(&program, LONG)), asking);
+    assert!(matches!(ended, Err(ExecError::Stuck { .. })), "{ended:?}");
+    assert!(place.path().join("gave").exists());
+}
