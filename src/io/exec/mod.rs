@@ -228,7 +228,7 @@ pub enum ExecError {
         /// What it had printed on standard error by then.
         stderr: Vec<u8>,
     },
-    /// It told of the same trouble for longer than anybody waits, and was killed with all its children.
+    /// It told of the same trouble for longer than anybody waits, or was asked to end ([`heeding`]), and is ended with all its children.
     #[error("{tool} got no further, and was ended")]
     Stuck {
         /// `argv[0]`.
